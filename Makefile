@@ -1,0 +1,62 @@
+# Every target does its own set-up first and is safe to repeat.
+
+CONFIG ?= configs/first-light.toml
+OUT ?= runs/first-light
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check test-fast format bench view doctor clean distclean
+
+help: ## Show this list
+	@echo "milepost: train LLM agents to use computers"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make train CONFIG=my.toml OUT=runs/mine ARGS='--set seed=1'   trains something else"
+
+setup: ## Set everything up, and nothing more: .venv, packages, a browser
+	@scripts/setup.sh
+
+train: setup ## Train the built-in policy in a real browser; continues an interrupted run
+	$(BIN)/milepost train $(CONFIG) --out $(OUT) $(if $(wildcard $(OUT)),--resume) $(ARGS)
+
+test: check ## Check, then run every test; a missing browser is a failure
+	MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+test-fast: setup ## Run the tests that need no browser and take less than five seconds
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow" $(TESTS)
+
+check: setup ## Check format, style, types, imports between folders, and layout
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_layout.py
+
+format: setup ## Rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure steps, resets and generation
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+view: $(OUT)/report.html ## Open the report of the last run
+	@xdg-open $< 2>/dev/null || open $< 2>/dev/null || echo "open $(abspath $<) in a browser"
+
+$(OUT)/report.html:
+	@echo "$(OUT) has no report yet: run \`make train\` first, or name a run: make view OUT=runs/mine" >&2; exit 1
+
+doctor: setup ## Check this machine: Python, packages, browser, ports, disk
+	$(BIN)/milepost doctor
+
+clean: ## Remove caches, keep the environment and the runs
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find milepost tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the environment too; runs are kept
+	rm -rf $(VENV)

@@ -1,0 +1,180 @@
+"""The command line: `milepost tasks | play | train | eval | audit | pretrain | doctor`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from milepost.envs.registry import get_template, templates
+
+if TYPE_CHECKING:
+    from milepost.agents.agent import Agent
+    from milepost.envs.task import Template
+
+app = typer.Typer(
+    name="milepost",
+    help="Train LLM agents to use computers, with rewards that can be recomputed from what happened.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+Split = Annotated[str, typer.Option(help="Part of the task space: train, validation or test.")]
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    errors.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+@app.command()
+def tasks(json_: Json = False) -> None:
+    """List the tasks: id, family, step limit, and what the agent does."""
+    rows = templates()
+    if json_:
+        fields = ("id", "family", "summary", "max_steps")
+        _print_json([{"env": f"milepost/{r.id}", **{f: getattr(r, f) for f in fields}} for r in rows])
+        return
+    table = Table("task", "family", "steps", "what the agent does")
+    for row in rows:
+        table.add_row(row.id, row.family, str(row.max_steps), row.summary)
+    console.print(table)
+    console.print('Use one with gymnasium.make("milepost/<task>") or watch it: milepost play <task>')
+
+
+@app.command()
+def play(
+    task: Annotated[str, typer.Argument(help="Task id, see `milepost tasks`.")],
+    policy: Annotated[
+        str, typer.Option(help="`oracle`, `random`, `tiny`, or the path of a model or checkpoint.")
+    ] = "oracle",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the task.")] = 0,
+    split: Split = "train",
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser window.")] = False,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature of a model; 0 is greedy.")] = 0.0,
+    json_: Json = False,
+) -> None:
+    """Play one episode and print every step: observation, action, reward and what fired."""
+    from milepost.agents.llm import ModelLoadError
+    from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.browser import BrowserLaunchError
+    from milepost.sandbox.chromium import BrowserNotFoundError
+    from milepost.sandbox.failure import SandboxError
+
+    try:
+        template = get_template(task)
+        agent = _make_agent(policy, template, seed, split, temperature)
+        success = asyncio.run(_play(template, agent, seed, split, headed, json_))
+    except (UnknownTaskError, ModelLoadError, BrowserNotFoundError, BrowserLaunchError, SandboxError) as error:
+        _fail(str(error))
+    except ValueError as error:
+        _fail(str(error))
+    raise typer.Exit(0 if success else 1)
+
+
+def _make_agent(policy: str, template: "Template", seed: int, split: str, temperature: float) -> "Agent":
+    import numpy as np
+
+    from milepost.agents.scripted import OracleAgent, RandomAgent
+    from milepost.envs.task import Split as TaskSplit
+
+    if policy == "oracle":
+        return OracleAgent(template.task(seed, TaskSplit(split)).oracle)
+    if policy == "random":
+        return RandomAgent(np.random.default_rng(seed))
+    from milepost.agents.agent import Sampling
+    from milepost.agents.engines.transformers import TransformersEngine
+    from milepost.agents.llm import LLMAgent, load_policy
+
+    model, tokenizer = load_policy(policy)
+    engine = TransformersEngine(model, tokenizer)
+    return LLMAgent(engine, tokenizer, Sampling(temperature=temperature, seed=seed))
+
+
+async def _play(
+    template: "Template", agent: "Agent", seed: int, split: str, headed: bool, json_: bool
+) -> bool:
+    from milepost.envs.episode import Episode
+    from milepost.envs.task import Split as TaskSplit
+    from milepost.sandbox.browser import BrowserOptions
+    from milepost.sandbox.pool import Pool
+
+    pool = Pool(contexts=1, options=BrowserOptions(headed=headed))
+    say: Callable[[str], None] = (lambda text: None) if json_ else (lambda text: console.print(text, markup=False))
+    steps: list[dict[str, Any]] = []
+    try:
+        await pool.warm_up()
+        episode, view = await Episode.open(pool, template, seed, TaskSplit(split))
+        say(f"goal: {view.goal}\n\n{view.url}  {view.title}\n{view.tree}")
+        while not episode.over:
+            decision = await agent.act(view)
+            outcome = await episode.step(decision.text)
+            view = outcome.observation
+            fired = {name: str(value) for name, value in outcome.rewards.items()}
+            steps.append({"action": view.last_action, "error": view.last_error, "rewards": fired, "tree": view.tree})
+            say(f"\nstep {episode.steps}: {view.last_action}" + (f"   error: {view.last_error}" if view.last_error else ""))
+            for name, value in fired.items():
+                say(f"  + {value} {name}")
+            say(f"\n{view.url}  {view.title}\n{view.tree}")
+        success = episode.success
+        await episode.close()
+    finally:
+        await pool.close()
+    say(f"\n{'goal reached' if success else 'goal not reached'} in {len(steps)} steps")
+    if json_:
+        _print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
+    return success
+
+
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="A run directory (runs/NAME), or one episode's folder.")],
+    json_: Json = False,
+) -> None:
+    """Recompute every reward of a run from its event logs and compare byte for byte."""
+    from milepost.milestones.audit import audit_run
+
+    if not run.is_dir():
+        _fail(f"{run} is not a directory; expected a run such as runs/first-light")
+    report = audit_run(run)
+    if json_:
+        _print_json(report.as_dict())
+    else:
+        console.print(report.describe(), markup=False)
+    raise typer.Exit(0 if report.clean else 1)
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """Check this machine: Python, packages, the browser, loopback ports, disk and cores."""
+    from milepost.sandbox.doctor import describe_checks, run_checks
+
+    checks = asyncio.run(run_checks())
+    if json_:
+        _print_json([check.as_dict() for check in checks])
+    else:
+        console.print(describe_checks(checks))
+    raise typer.Exit(1 if any(check.status == "fail" for check in checks) else 0)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Environments: a task, its world and its milestones behind Gymnasium's interface."""

@@ -1,0 +1,1 @@
+"""A shop's catalogue with a search and similar items."""

@@ -1,0 +1,1 @@
+"""An expense form with validation and a confirmation dialog."""

@@ -1,0 +1,1 @@
+"""A reports site with pages to browse and files to export."""

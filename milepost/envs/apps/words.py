@@ -1,0 +1,55 @@
+"""The closed vocabulary of names that the built-in apps show.
+
+People and places were drawn once with Faker (`Faker("en_US")`, `seed_instance(20)`, plain words of at most
+eight letters) and are kept here, so that a task does not change with Faker's version and a small policy's
+word list covers every task.
+"""
+
+FIRST_NAMES = (
+    "Rebecca", "Gina", "Katie", "Jordan", "Cynthia", "Monica", "Ashley", "Gary", "Robert", "Victoria",
+    "Luis", "Shannon", "Jason", "Regina", "Matthew", "Ronald", "Linda", "Travis", "James", "Hannah",
+)  # fmt: skip
+"""Given names of people."""
+
+SURNAMES = (
+    "Robinson", "Young", "Newman", "Turner", "Taylor", "Greene", "Fowler", "Peters", "Reynolds", "Martin",
+    "Norris", "Cooper", "Wilson", "Lawson", "Graham", "Henson", "Stewart", "Moreno", "Hines", "Gibson",
+)  # fmt: skip
+"""Family names of people."""
+
+CITIES = (
+    "Longtown", "Clarkton", "Codyport", "Davidton", "Woodview", "Royfort", "Hallberg", "Smithton", "Saraview", "Colefort",
+)  # fmt: skip
+"""Cities."""
+
+COLORS = ("Blue", "Red", "Green", "Silver", "Golden", "White", "Black", "Orange", "Purple", "Gray")
+"""First words of shop names."""
+
+SHOPS = (
+    "Cab", "Diner", "Hotel", "Cafe", "Garage", "Market", "Press", "Bakery", "Airline", "Printer",
+    "Parking", "Museum", "Hardware", "Florist", "Station", "Kitchen",
+)  # fmt: skip
+"""Second words of shop names."""
+
+PERIODS = ("Daily", "Weekly", "Monthly", "Quarterly", "Annual")
+"""First words of report titles."""
+
+SUBJECTS = (
+    "Revenue", "Refunds", "Orders", "Payroll", "Traffic", "Inventory", "Invoices", "Budget", "Sales", "Returns",
+    "Visitors", "Support",
+)  # fmt: skip
+"""Second words of report titles."""
+
+MATERIALS = (
+    "Copper", "Steel", "Glass", "Wooden", "Linen", "Cotton", "Leather", "Ceramic", "Bamboo", "Marble", "Velvet", "Rattan",
+)  # fmt: skip
+"""First words of product names."""
+
+PRODUCTS = (
+    "Kettle", "Lamp", "Chair", "Mirror", "Basket", "Clock", "Bowl", "Vase", "Tray", "Shelf", "Stool", "Bottle",
+    "Table", "Frame", "Candle", "Cushion",
+)  # fmt: skip
+"""Second words of product names."""
+
+SIZES = ("Mini", "Small", "Large", "Tall")
+"""Optional third words of product names."""

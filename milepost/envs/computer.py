@@ -1,0 +1,169 @@
+"""The Gymnasium environment: a task in a real browser, stepped with action text."""
+
+import io
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from milepost.envs.driver import Driver
+from milepost.envs.episode import Episode, Outcome
+from milepost.envs.registry import get_template
+from milepost.envs.spaces import Unicode, observation_space
+from milepost.envs.task import Split
+from milepost.milestones import RewardMode
+from milepost.sandbox.actions import MAX_ACTION_CHARS
+from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.observation import Observation
+
+_SEED_LIMIT = 2**31
+
+
+class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
+    """A computer-use task as a plain Gymnasium environment.
+
+    Observations are dicts of text (`goal`, `url`, `title`, `tabs`, `tree`, `changes`, `dialog`, `files`,
+    `last_action`, `last_effect`, `last_error`, `last_text`), actions are text such as `click("12")`.
+    `info` carries `milestones` (what fired in this step), `reward_parts` (named rewards of this step),
+    `reached`, `success`, `failure`, `mask` and `settled`. A failure of the sandbox gives a NaN reward with
+    `info["mask"]` true: there is no reward, which is not the same as reward 0.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 4}  # noqa: RUF012 - Gymnasium's own form
+
+    def __init__(
+        self,
+        task: str,
+        *,
+        split: str = "train",
+        reward_mode: str = "milestones",
+        render_mode: str | None = None,
+        viewport: tuple[int, int] = (1024, 768),
+    ) -> None:
+        """Prepare the environment; the browser starts at the first reset.
+
+        Args:
+            task: template id, such as `ReportExport-v0`.
+            split: default split of `reset`.
+            reward_mode: `milestones`, `normalized` or `outcome`.
+            render_mode: `rgb_array`, `human` (a visible browser), or None.
+            viewport: width and height in CSS pixels.
+
+        Raises:
+            UnknownTaskError: no such template; names the nearest.
+            ValueError: an unknown split, mode or render mode.
+        """
+        if render_mode not in (None, "rgb_array", "human"):
+            raise ValueError(f"render_mode is rgb_array, human or None, got {render_mode!r}")
+        self._template = get_template(task)
+        self._split = Split(split)
+        self._mode = RewardMode(reward_mode)
+        self._viewport = viewport
+        self._options = BrowserOptions(headed=render_mode == "human")
+        self._episode: Episode | None = None
+        self.render_mode = render_mode
+        self.observation_space = observation_space()
+        self.action_space = Unicode(max_length=MAX_ACTION_CHARS)
+
+    @property
+    def episode(self) -> Episode:
+        """The running episode: its task, events and oracle.
+
+        Raises:
+            RuntimeError: before the first reset.
+        """
+        if self._episode is None:
+            raise RuntimeError("no episode yet; call reset() first")
+        return self._episode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Open a fresh world.
+
+        Args:
+            seed: the task's seed; without one it is drawn from the environment's generator.
+            options: `{"split": "train" | "validation" | "test"}`.
+
+        Raises:
+            ValueError: an unknown option or split.
+            SandboxError: the world could not be made.
+        """
+        super().reset(seed=seed)
+        given = dict(options or {})
+        split = Split(given.pop("split", self._split))
+        if given:
+            raise ValueError(f"unknown reset options {sorted(given)}; known: ['split']")
+        task_seed = int(self.np_random.integers(_SEED_LIMIT)) if seed is None else seed
+        driver = Driver.shared(self._options)
+        self._close_episode()
+        self._episode, observation = driver.run(
+            Episode.open(
+                driver.pool, self._template, task_seed, split, mode=self._mode, viewport=self._viewport
+            )
+        )
+        return observation.as_dict(), self._info(seed=task_seed, split=split.value)
+
+    def step(self, action: str) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Carry out an action text; an action that cannot be done is an error in the observation.
+
+        Raises:
+            RuntimeError: before reset, or after the episode is over.
+        """
+        outcome = Driver.shared(self._options).run(self.episode.step(str(action)))
+        return (
+            outcome.observation.as_dict(),
+            outcome.reward,
+            outcome.terminated,
+            outcome.truncated,
+            self._info(outcome=outcome),
+        )
+
+    def _info(self, *, outcome: Outcome | None = None, **more: Any) -> dict[str, Any]:
+        hits = outcome.hits if outcome else ()
+        rewards: Mapping[str, Any] = outcome.rewards if outcome else {}
+        failed = outcome is not None and outcome.failure is not None
+        return {
+            "milestones": [
+                {
+                    "name": h.name,
+                    "reward": str(h.reward),
+                    "component": h.component,
+                    "events": list(h.evidence),
+                }
+                for h in hits
+            ],
+            "reward_parts": {name: float(value) for name, value in rewards.items()},
+            "reached": sorted(self.episode.reached),
+            "success": self.episode.success,
+            "failure": outcome.failure.value if outcome and outcome.failure else "",
+            "reason": outcome.reason if outcome else "",
+            "mask": failed,
+            "settled": self.episode.settled,
+            **more,
+        }
+
+    @property
+    def last_observation(self) -> Observation:
+        """The newest observation as an object, e.g. for `task.oracle`."""
+        return self.episode.observation
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Give the page as an array (height, width, 3) in mode `rgb_array`; None otherwise."""
+        if self.render_mode != "rgb_array":
+            return None
+        from PIL import Image  # noqa: PLC0415 - rendering is opt-in
+
+        encoded = Driver.shared(self._options).run(self.episode.screenshot("png"))
+        return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.uint8)
+
+    def _close_episode(self) -> None:
+        if self._episode is not None:
+            episode, self._episode = self._episode, None
+            Driver.shared(self._options).run(episode.close())
+
+    def close(self) -> None:
+        """Close the episode; the process's browser stays warm for other environments."""
+        self._close_episode()

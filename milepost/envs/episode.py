@@ -1,0 +1,182 @@
+"""One episode of a task: the sandbox acts, the milestones judge, step by step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from milepost.envs.task import Split, Task, Template
+from milepost.milestones import Hit, Progress, RewardMode, Spec, advance, score, start_progress, step_reward
+from milepost.sandbox.events import Event
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.log import write_log
+from milepost.sandbox.observation import Observation
+from milepost.sandbox.pool import Pool
+from milepost.sandbox.session import Session, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one step led to."""
+
+    observation: Observation
+    hits: tuple[Hit, ...] = ()
+    """Milestones that fired in this step."""
+    rewards: Mapping[str, Fraction] = field(default_factory=dict)
+    """Reward by milestone name under the episode's mode, exact; empty when nothing was paid."""
+    terminated: bool = False
+    """The goal was reached, the agent ended the episode, or a violation did."""
+    truncated: bool = False
+    """The step limit was reached, or the sandbox failed."""
+    failure: Failure | None = None
+    """Whose fault it is when the step could not be done; then there is no reward, not reward 0."""
+    reason: str = ""
+    """What failed, in words."""
+
+    @property
+    def reward(self) -> float:
+        """The step's reward; NaN when the sandbox failed, so that no sum can take it for 0."""
+        return float("nan") if self.failure is not None else float(sum(self.rewards.values(), Fraction(0)))
+
+
+class Episode:
+    """A running episode. Not reusable: one `open`, steps until it is over, one `close`."""
+
+    def __init__(self, session: Session, task: Task, max_steps: int, mode: RewardMode) -> None:
+        self._session = session
+        self.task = task
+        self._max_steps = max_steps
+        self._mode = mode
+        self._progress: Progress = start_progress(task.spec)
+        self.steps = 0
+        """Steps taken so far."""
+        self.over = False
+        """Whether the episode is over."""
+        self.observation: Observation
+
+    @classmethod
+    async def open(
+        cls,
+        pool: Pool,
+        template: Template,
+        seed: int,
+        split: Split = Split.TRAIN,
+        *,
+        mode: RewardMode = RewardMode.MILESTONES,
+        viewport: tuple[int, int] = (1024, 768),
+    ) -> tuple["Episode", Observation]:
+        """Draw the task of a seed and open its world.
+
+        Raises:
+            SandboxError: the world could not be made.
+        """
+        task = template.task(seed, split)
+        world = World(
+            task=template.id,
+            seed=seed,
+            split=split.value,
+            goal=task.goal,
+            start_url=task.start_url,
+            sites=task.sites,
+            files=task.files,
+            viewport=viewport,
+        )
+        session, observation = await pool.open(world)
+        episode = cls(session, task, template.max_steps, mode)
+        episode.observation = observation
+        episode._judge(session.log.events)
+        return episode, observation
+
+    @property
+    def spec(self) -> Spec:
+        """The task's milestones and goal."""
+        return self.task.spec
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """Names of the milestones reached so far."""
+        return self._progress.reached
+
+    @property
+    def success(self) -> bool:
+        """Whether the goal is reached."""
+        return self._progress.goal_reached
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The log so far."""
+        return tuple(self._session.log.events)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the page had settled when it was last observed."""
+        return self._session.settled
+
+    def _judge(self, events: "tuple[Event, ...] | list[Event] | object") -> tuple[Hit, ...]:
+        hits: list[Hit] = []
+        for event in events:  # type: ignore[attr-defined]
+            self._progress, now = advance(self.task.spec, self._progress, event)
+            hits.extend(now)
+        return tuple(hits)
+
+    async def step(self, text: str) -> Outcome:
+        """Carry out one action and judge what it caused.
+
+        Raises:
+            RuntimeError: the episode is over.
+        """
+        if self.over:
+            raise RuntimeError("the episode is over; open a new one (reset) before the next step")
+        self.steps += 1
+        seen = len(self._session.log.events)
+        try:
+            observation = await self._session.step(text)
+        except SandboxError as broken:
+            self._finish("failure")
+            return Outcome(
+                observation=self.observation, truncated=True, failure=broken.failure, reason=broken.reason
+            )
+        self.observation = observation
+        before = self._progress
+        hits = self._judge(self._session.log.events[seen:])
+        reason = self._reason_to_end()
+        if reason:
+            self._finish(reason)
+        return Outcome(
+            observation=observation,
+            hits=hits,
+            rewards=step_reward(self.task.spec, before, self._progress, hits, self._mode),
+            terminated=reason not in ("", "step_limit"),
+            truncated=reason == "step_limit",
+        )
+
+    def _reason_to_end(self) -> str:
+        if self._progress.goal_reached:
+            return "goal"
+        if self._session.finished:
+            return self._session.finished
+        return "step_limit" if self.steps >= self._max_steps else ""
+
+    def _finish(self, reason: str) -> None:
+        self.over = True
+        self._judge(self._session.end(reason))
+
+    async def screenshot(self, encoding: str = "png") -> bytes:
+        """Capture the page as an encoded image."""
+        return await self._session.screenshot(encoding)
+
+    def save(self, directory: Path) -> None:
+        """Write `events.jsonl`, `spec.json` and `rewards.json`, from which the reward can be recomputed."""
+        directory.mkdir(parents=True, exist_ok=True)
+        if not self.over:
+            self._finish("closed")
+        write_log(self._session.log.events, directory / "events.jsonl")
+        (directory / "spec.json").write_bytes(self.task.spec.to_bytes())
+        trace = score(self.task.spec, self._session.log.events)
+        (directory / "rewards.json").write_bytes(trace.to_bytes())
+
+    async def close(self) -> None:
+        """Dispose of the episode's world; safe to call twice."""
+        if not self.over:
+            self._finish("closed")
+        await self._session.close()

@@ -1,0 +1,94 @@
+"""Tasks: what to do, where it starts, which milestones pay, and how its own oracle solves it.
+
+A *template* builds tasks from a seed: `build(rng, split)` draws the data, the labels, the layout and the
+wording of the goal. Seeds of different splits never give the same task, and each split has wordings of its
+own, so success on `test` says something about tasks no policy was trained on.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import numpy as np
+
+from milepost.milestones import Spec
+from milepost.sandbox.actions import Action
+from milepost.sandbox.observation import Observation
+from milepost.sandbox.sites import Site
+
+_T = TypeVar("_T")
+
+
+class Split(StrEnum):
+    """Which part of a template's task space a task comes from."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+Oracle = Callable[[Observation], Action]
+"""A task's own solution: the right next action in any state on the way. Pure, so it can label any state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One concrete task, as drawn from a template by a seed."""
+
+    goal: str
+    """What the agent is asked, in words."""
+    params: Mapping[str, Any]
+    """The drawn parameters (JSON values), for records and viewers; never shown to the agent."""
+    start_url: str
+    """Where the episode's first tab opens."""
+    sites: Mapping[str, Site]
+    """The episode's web: host name to the site that answers there. Everything else is closed."""
+    spec: Spec
+    """The milestones and the goal."""
+    oracle: Oracle
+    """The task's own solution."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files in the workspace at the start, by relative path."""
+
+
+Builder = Callable[[np.random.Generator, Split], Task]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A family of tasks under one id."""
+
+    id: str
+    """Such as `ReportExport-v0`; the Gymnasium id is `milepost/` and this."""
+    family: str
+    """One of the six families: `navigation, form, file, email, settings, search`."""
+    summary: str
+    """One line about what the agent does."""
+    max_steps: int
+    """Steps before the episode is truncated."""
+    build: Builder
+
+    def task(self, seed: int, split: Split = Split.TRAIN) -> Task:
+        """Draw the task of a seed: the same seed and split give the same task, always.
+
+        Raises:
+            ValueError: a negative seed.
+        """
+        if seed < 0:
+            raise ValueError(f"a task seed is a non-negative integer, got {seed}")
+        entropy = [zlib.crc32(self.id.encode()), list(Split).index(split), seed]
+        return self.build(np.random.default_rng(np.random.SeedSequence(entropy)), split)
+
+
+class UnknownTaskError(KeyError):
+    """No template has this id; the message names the nearest ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def choose(rng: np.random.Generator, options: Sequence[_T]) -> _T:
+    """Draw one of the options, keeping its type (numpy's `choice` would turn it into an array scalar)."""
+    return options[int(rng.integers(len(options)))]

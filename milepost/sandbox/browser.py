@@ -1,0 +1,194 @@
+"""A warm Chromium: launched by Playwright, driven over our own DevTools connection.
+
+This is the only file that imports Playwright. Playwright finds, launches and reaps the browser (also when
+our own process is killed); contexts and pages are made over our connection, which takes two thirds of the
+CPU time of Playwright's (decision record 0003).
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser as PlaywrightBrowser
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Playwright, async_playwright
+
+from milepost.sandbox.cdp import CDPConnection, CDPError
+from milepost.sandbox.chromium import Chromium, find_chromium
+
+DISABLED_FEATURES = (
+    "AcceptCHFrame",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "BackForwardCache",
+    # Holds page tasks until the next frame after every trusted input: 16 ms a step for nothing.
+    "DeferRendererTasksAfterInput",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "OptimizationHints",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "Translate",
+)
+
+FLAGS = (
+    "--disable-features=" + ",".join(DISABLED_FEATURES),
+    "--disable-quic",
+    "--dns-prefetch-disable",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-breakpad",
+    "--mute-audio",
+    "--enable-automation",
+    "--remote-debugging-port=0",
+    # What could go around the proxy: WebRTC's UDP and the resolver.
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+
+LAUNCH_DEADLINE_S = 30.0
+
+
+class BrowserLaunchError(RuntimeError):
+    """Chromium did not start; carries what it printed and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserOptions:
+    """How the browser is started."""
+
+    headed: bool = False
+    """Show windows (needs a display and a full Chromium)."""
+    executable: str = ""
+    """Path of the browser; empty finds one."""
+
+
+class Browser:
+    """A running Chromium and our connection to it."""
+
+    def __init__(
+        self,
+        playwright: Playwright,
+        browser: PlaywrightBrowser,
+        connection: CDPConnection,
+        chromium: Chromium,
+    ) -> None:
+        self._playwright = playwright
+        self._browser = browser
+        self.connection = connection
+        self.chromium = chromium
+        self._downloads: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
+        self._download_owner: dict[str, str] = {}
+        self.scratch = Path(tempfile.mkdtemp(prefix="milepost-"))
+        connection.on("", self._on_browser_event)
+
+    @classmethod
+    async def launch(cls, options: BrowserOptions = BrowserOptions()) -> "Browser":
+        """Start a Chromium.
+
+        Raises:
+            BrowserNotFoundError: none is installed.
+            BrowserLaunchError: it did not start within the deadline, or died.
+        """
+        environment = dict(os.environ)
+        if options.executable:
+            environment["MILEPOST_CHROMIUM"] = options.executable
+        chromium = find_chromium(environment)
+        playwright = await async_playwright().start()
+        try:
+            browser = await playwright.chromium.launch(
+                executable_path=str(chromium.path),
+                headless=not options.headed,
+                args=list(FLAGS),
+                chromium_sandbox=_wants_sandbox(environment),
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+                timeout=LAUNCH_DEADLINE_S * 1000,
+            )
+            connection = await asyncio.wait_for(_connect(browser), LAUNCH_DEADLINE_S)
+        except (PlaywrightError, OSError, TimeoutError, KeyError, CDPError) as error:
+            await playwright.stop()
+            raise BrowserLaunchError(_launch_message(chromium, environment, error)) from error
+        return cls(playwright, browser, connection, chromium)
+
+    @property
+    def version(self) -> str:
+        """Chromium's version."""
+        return self._browser.version
+
+    @property
+    def alive(self) -> bool:
+        """Whether commands can still be sent."""
+        return not self.connection.closed
+
+    def watch_downloads(self, frame: str, handler: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Deliver the download events of a page (by its main frame) to `handler`."""
+        self._downloads[frame] = handler
+
+    def unwatch_downloads(self, frame: str) -> None:
+        """Stop to deliver a page's download events."""
+        self._downloads.pop(frame, None)
+        self._download_owner = {guid: owner for guid, owner in self._download_owner.items() if owner != frame}
+
+    def _on_browser_event(self, method: str, params: Mapping[str, Any]) -> None:
+        if method == "Browser.downloadWillBegin":
+            self._download_owner[params["guid"]] = params["frameId"]
+        elif method != "Browser.downloadProgress":
+            return
+        handler = self._downloads.get(self._download_owner.get(params["guid"], ""))
+        if handler is not None:
+            handler(method, params)
+
+    async def close(self) -> None:
+        """Stop the browser and remove its scratch space; safe to call twice."""
+        await self.connection.close()
+        with contextlib.suppress(PlaywrightError):
+            await self._browser.close()
+        await self._playwright.stop()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _wants_sandbox(environment: Mapping[str, str]) -> bool:
+    """Chromium's own sandbox cannot run as root; elsewhere it stays on unless it is switched off."""
+    return os.geteuid() != 0 and environment.get("MILEPOST_NO_SANDBOX", "") != "1"
+
+
+async def _connect(browser: PlaywrightBrowser) -> CDPConnection:
+    session = await browser.new_browser_cdp_session()
+    line = (await session.send("Browser.getBrowserCommandLine"))["arguments"]
+    await session.detach()
+    profile = next(a.split("=", 1)[1] for a in line if a.startswith("--user-data-dir="))
+    port, path = await _read_port(Path(profile) / "DevToolsActivePort")
+    return await CDPConnection.open(f"ws://127.0.0.1:{port}{path}")
+
+
+async def _read_port(file: Path) -> tuple[str, str]:
+    """Read the DevTools port; the browser writes it shortly after its pipe is up, and tells nobody when."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            lines = file.read_text().split()
+            if len(lines) == 2:
+                return lines[0], lines[1]
+        await asyncio.sleep(0.005)
+
+
+def _launch_message(chromium: Chromium, environment: Mapping[str, str], error: Exception) -> str:
+    message = f"{chromium.path} did not start: {error}"
+    if _wants_sandbox(environment):
+        message += (
+            "\nIf this machine forbids user namespaces (some containers do), set MILEPOST_NO_SANDBOX=1."
+        )
+    return message + "\n`milepost doctor` checks the browser on its own."

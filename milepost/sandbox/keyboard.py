@@ -1,0 +1,96 @@
+"""Keys and key combinations, as trusted key events need them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_NAMED: Mapping[str, tuple[str, int, str]] = {
+    "Enter": ("Enter", 13, "\r"),
+    "Tab": ("Tab", 9, ""),
+    "Escape": ("Escape", 27, ""),
+    "Backspace": ("Backspace", 8, ""),
+    "Delete": ("Delete", 46, ""),
+    "ArrowUp": ("ArrowUp", 38, ""),
+    "ArrowDown": ("ArrowDown", 40, ""),
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
+    "Home": ("Home", 36, ""),
+    "End": ("End", 35, ""),
+    "PageUp": ("PageUp", 33, ""),
+    "PageDown": ("PageDown", 34, ""),
+    "Space": ("Space", 32, " "),
+}
+_MODIFIERS: Mapping[str, tuple[str, int, int]] = {
+    "Alt": ("AltLeft", 18, 1),
+    "Control": ("ControlLeft", 17, 2),
+    "Meta": ("MetaLeft", 91, 4),
+    "Shift": ("ShiftLeft", 16, 8),
+}
+
+
+class KeyNameError(ValueError):
+    """A combination names no known key; shown to the agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a combination."""
+
+    key: str
+    """DOM `key` value, e.g. `Enter` or `a`."""
+    code: str
+    """DOM `code` value, e.g. `KeyA`."""
+    number: int
+    """Windows virtual key code."""
+    text: str = ""
+    """The character it types, if it types one."""
+    modifier: int = 0
+    """Its bit when it is a modifier: Alt 1, Control 2, Meta 4, Shift 8."""
+
+    def event(self, type: str, held: int) -> dict[str, object]:
+        """Give the parameters of `Input.dispatchKeyEvent`."""
+        event: dict[str, object] = {
+            "type": type,
+            "key": self.key,
+            "code": self.code,
+            "windowsVirtualKeyCode": self.number,
+            "modifiers": held,
+        }
+        return event | ({"text": self.text} if type == "keyDown" and self.text else {})
+
+
+def parse_keys(combination: str) -> tuple[Key, ...]:
+    """Read `Control+a` or `Enter` into keys, the last one pressed and the others held.
+
+    Raises:
+        KeyNameError: an unknown key; lists the names.
+    """
+    # "+" itself is a key: "Control++" holds Control and presses +.
+    head = combination[:-1] if combination.endswith("+") else combination
+    names = [*(n for n in head.split("+") if n), *(["+"] if combination.endswith("+") else [])]
+    if not names:
+        raise KeyNameError(f"no key in {combination!r}; expected such as Enter or Control+a")
+    return (*(_modifier(name) for name in names[:-1]), _key(names[-1]))
+
+
+def _modifier(name: str) -> Key:
+    if name not in _MODIFIERS:
+        raise KeyNameError(f"unknown modifier {name!r}; expected one of {', '.join(_MODIFIERS)}")
+    code, number, bit = _MODIFIERS[name]
+    return Key(key=name, code=code, number=number, modifier=bit)
+
+
+def _key(name: str) -> Key:
+    if name in _MODIFIERS:
+        return _modifier(name)
+    if name in _NAMED:
+        code, number, text = _NAMED[name]
+        return Key(key=" " if name == "Space" else name, code=code, number=number, text=text)
+    if len(name) == 1:
+        return Key(key=name, code=_code(name), number=ord(name.upper()) & 0xFF, text=name)
+    raise KeyNameError(f"unknown key {name!r}; expected a character or one of {', '.join(_NAMED)}")
+
+
+def _code(character: str) -> str:
+    if character.isascii() and character.isalpha():
+        return f"Key{character.upper()}"
+    return f"Digit{character}" if character.isdigit() else ""

@@ -1,0 +1,443 @@
+"""One episode's world: a fresh browser context, its sites, its files and its log."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from milepost.sandbox.actions import (
+    AcceptDialog,
+    Action,
+    ActionError,
+    Answer,
+    Back,
+    Click,
+    DeleteFile,
+    DismissDialog,
+    Extract,
+    Fill,
+    Goto,
+    ListFiles,
+    MoveFile,
+    Noop,
+    Press,
+    ReadFile,
+    ReportInfeasible,
+    Scroll,
+    SelectOption,
+    WriteFile,
+    parse_action,
+    render_action,
+)
+from milepost.sandbox.browser import Browser
+from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.events import (
+    ActionTaken,
+    AnswerGiven,
+    DialogClosed,
+    DialogOpened,
+    DownloadFinished,
+    DownloadStarted,
+    ElementAppeared,
+    ElementDisappeared,
+    EpisodeEnded,
+    EpisodeStarted,
+    Event,
+    Fact,
+    Failed,
+    HistoryNavigated,
+    InfeasibleReported,
+    NavigationCompleted,
+    Source,
+    TextExtracted,
+    TitleChanged,
+)
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.files import FileWatcher, Workspace, WorkspaceError
+from milepost.sandbox.keyboard import KeyNameError, parse_keys
+from milepost.sandbox.log import EventLog
+from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
+from milepost.sandbox.page import Page, Reading
+from milepost.sandbox.sites import Site, SiteProxy
+
+MAX_NOOP_MS = 10_000
+DOWNLOAD_CEILING_S = 10.0
+TAB = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a session starts from."""
+
+    task: str
+    """Task id, for the log."""
+    seed: int
+    split: str
+    goal: str
+    """The goal text, as the agent sees it."""
+    start_url: str
+    """Where the first tab opens."""
+    sites: Mapping[str, Site]
+    """Host to site; every other host is closed."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files in the workspace at the start."""
+    viewport: tuple[int, int] = (1024, 768)
+    """Width and height in CSS pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Hard limits in seconds; passing one is a typed failure, never a hang."""
+
+    reset_s: float = 30.0
+    step_s: float = 20.0
+
+
+class Session:
+    """A running episode. Open it, step it, close it; all on one event loop."""
+
+    def __init__(self, browser: Browser, world: World, deadlines: Deadlines) -> None:
+        self._browser = browser
+        self._world = world
+        self._deadlines = deadlines
+        self.log = EventLog()
+        self._step = 0
+        self._context = ""
+        self._page: Page | None = None
+        self._proxy = SiteProxy(world.sites, self.log.note)
+        self._workspace: Workspace | None = None
+        self._downloads: dict[str, tuple[str, str]] = {}
+        self._downloads_idle = asyncio.Event()
+        self._downloads_idle.set()
+        self._reading = Reading(url="", title="", elements=(), settled=True)
+        self._read_text = ""
+        self.on_closed: Callable[[], None] = _nothing
+        """Called once when the session is closed (a pool takes its place back)."""
+        self.settled = True
+        """Whether the page had settled when it was last observed."""
+        self.finished = ""
+        """Why the agent ended the episode: `answer`, `infeasible`, or empty."""
+
+    @classmethod
+    async def open(
+        cls,
+        browser: Browser,
+        watcher: FileWatcher,
+        name: str,
+        world: World,
+        deadlines: Deadlines = Deadlines(),
+    ) -> tuple["Session", Observation]:
+        """Make a fresh world and give its first observation.
+
+        Raises:
+            SandboxError: the browser failed or the deadline passed; nothing is left behind.
+        """
+        session = cls(browser, world, deadlines)
+        try:
+            async with asyncio.timeout(deadlines.reset_s):
+                return session, await session._start(watcher, name)
+        except TimeoutError:
+            await session.close()
+            raise SandboxError(Failure.TIMEOUT, f"reset took longer than {deadlines.reset_s} s") from None
+        except (CDPError, OSError) as error:
+            await session.close()
+            raise SandboxError(Failure.INFRASTRUCTURE, f"reset failed: {error}") from error
+        except BaseException:
+            await session.close()
+            raise
+
+    async def _start(self, watcher: FileWatcher, name: str) -> Observation:
+        world, send = self._world, self._browser.connection.send
+        self.log.note(
+            Source.SESSION,
+            EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=world.goal),
+        )
+        port = await self._proxy.open()
+        self._context = (
+            await send(
+                "Target.createBrowserContext",
+                {
+                    "proxyServer": f"http://127.0.0.1:{port}",
+                    "proxyBypassList": "<-loopback>",
+                    "disposeOnDetach": True,
+                },
+            )
+        )["browserContextId"]
+        self._workspace = Workspace(watcher, name, world.files, self.log.note)
+        behaviour = send(
+            "Browser.setDownloadBehavior",
+            {
+                "behavior": "allowAndName",
+                "browserContextId": self._context,
+                "downloadPath": str(self._workspace.incoming),
+                "eventsEnabled": True,
+            },
+        )
+        self._page = await Page.open(
+            self._browser, context=self._context, tab=TAB, viewport=world.viewport, sink=self.log.note
+        )
+        await behaviour
+        self._browser.watch_downloads(self._page.target, self._on_download)
+        error = await self._page.navigate(world.start_url)
+        if error:
+            raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
+        return await self._settle("", "")
+
+    # -- stepping -----------------------------------------------------------------------------------
+
+    async def step(self, text: str) -> Observation:
+        """Carry out the action in `text` and observe what it caused.
+
+        An action that cannot be parsed or carried out is an error in the observation.
+
+        Raises:
+            SandboxError: the browser failed or the deadline passed. The log has the failure; call `close`.
+        """
+        self._step += 1
+        self._read_text = ""
+        try:
+            async with asyncio.timeout(self._deadlines.step_s):
+                shown, error = await self._act(text)
+                return await self._settle(shown, error)
+        except TimeoutError:
+            raise self._fail(
+                Failure.TIMEOUT, f"the step took longer than {self._deadlines.step_s} s"
+            ) from None
+        except ConnectionLostError as lost:
+            raise self._fail(Failure.INFRASTRUCTURE, str(lost)) from lost
+        except CDPError as refused:
+            raise self._fail(Failure.INFRASTRUCTURE, f"the browser refused a command: {refused}") from refused
+        except SandboxError as broken:
+            raise self._fail(broken.failure, broken.reason) from broken
+
+    def _fail(self, failure: Failure, reason: str) -> SandboxError:
+        self.log.note(Source.SESSION, Failed(failure=failure.value, reason=reason))
+        return SandboxError(failure, reason)
+
+    async def _act(self, text: str) -> tuple[str, str]:
+        """Parse and perform; gives the action as shown to the agent, and an error."""
+        try:
+            action = parse_action(text)
+        except ActionError as error:
+            shown = text if len(text) <= 200 else text[:197] + "..."
+            self._note_action(shown, str(error))
+            return shown, str(error)
+        try:
+            error_text = await self._perform(action)
+        except (WorkspaceError, KeyNameError) as refused:
+            error_text = str(refused)
+        self._note_action(render_action(action), error_text)
+        return render_action(action), error_text
+
+    def _note_action(self, action: str, error: str) -> None:
+        self.log.note(Source.SESSION, ActionTaken(action=action, error=error))
+
+    async def _perform(self, action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per action
+        page, workspace = self._page, self._workspace
+        assert page is not None
+        assert workspace is not None
+        match action:
+            case Click():
+                return await page.click(action.element)
+            case Fill():
+                return await page.fill(action.element, action.text)
+            case Press():
+                return await page.press(action.element, parse_keys(action.keys))
+            case SelectOption():
+                return await page.select(action.element, action.option)
+            case Scroll():
+                return await page.scroll(action.dx, action.dy)
+            case Goto():
+                return await self._goto(action.url)
+            case Back():
+                return await page.back()
+            case AcceptDialog():
+                return await page.answer_dialog(True, action.text)
+            case DismissDialog():
+                return await page.answer_dialog(False, "")
+            case Extract():
+                return await self._extract(action.element)
+            case ListFiles():
+                self._read_text = "\n".join(f"{p} {size} B" for p, size in workspace.manifest.items())
+            case ReadFile():
+                self._read_text = workspace.read(action.path)
+            case WriteFile():
+                workspace.write(action.path, action.text)
+            case MoveFile():
+                workspace.move(action.path, action.target)
+            case DeleteFile():
+                workspace.delete(action.path)
+            case Answer():
+                self.finished = "answer"
+                self.log.note(Source.AGENT, AnswerGiven(text=action.text))
+            case ReportInfeasible():
+                self.finished = "infeasible"
+                self.log.note(Source.AGENT, InfeasibleReported(reason=action.reason))
+            case Noop():
+                if not 0 <= action.ms <= MAX_NOOP_MS:
+                    return f"noop waits 0 to {MAX_NOOP_MS} ms, got {action.ms}"
+                await asyncio.sleep(action.ms / 1000)
+        return ""
+
+    async def _goto(self, url: str) -> str:
+        assert self._page is not None
+        try:
+            parts = urlsplit(url)
+            host = parts.netloc
+        except ValueError:
+            return f"{url[:100]!r} is not a URL"
+        if parts.scheme != "http" or host not in self._world.sites:
+            known = ", ".join(f"http://{name}/" for name in self._world.sites)
+            return f"{url[:100]!r} is not open to this episode; its sites: {known}"
+        return await self._page.navigate(url)
+
+    async def _extract(self, element: str) -> str:
+        assert self._page is not None
+        error, answer = await self._page.extract(element)
+        if not error:
+            fact = TextExtracted(tab=TAB, role=answer["role"], name=answer["name"], text=answer["text"])
+            self.log.note(Source.SESSION, fact)
+            self._read_text = answer["text"]
+        return error
+
+    # -- settling and observing ---------------------------------------------------------------------
+
+    async def _settle(self, action: str, error: str) -> Observation:
+        page, workspace = self._page, self._workspace
+        assert page is not None
+        assert workspace is not None
+        reading = await page.read()
+        if not self._downloads_idle.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DOWNLOAD_CEILING_S):
+                    await self._downloads_idle.wait()
+        before = self._reading
+        if reading is not None:
+            self._note_changes(before, reading)
+            self._reading = reading
+        file_changes = workspace.probe()
+        effect = self._effect(before, file_changes)
+        self.settled = self._reading.settled
+        self.log.commit(self._step)
+        return self._observe(before, file_changes, action, effect, error)
+
+    def _note_changes(self, before: Reading, after: Reading) -> None:
+        if after.title != before.title:
+            self.log.note(Source.BROWSER, TitleChanged(tab=TAB, title=after.title))
+        was = {(e.role, e.name): None for e in before.elements if e.id}
+        now = {(e.role, e.name): None for e in after.elements if e.id}
+        for role, name in was:
+            if (role, name) not in now:
+                self.log.note(Source.PAGE, ElementDisappeared(tab=TAB, role=role, name=name))
+                if role in ("dialog", "alertdialog"):
+                    closed = DialogClosed(tab=TAB, type="dialog", message=name, accepted=False)
+                    self.log.note(Source.PAGE, closed)
+        for role, name in now:
+            if (role, name) not in was:
+                self.log.note(Source.PAGE, ElementAppeared(tab=TAB, role=role, name=name))
+                if role in ("dialog", "alertdialog"):
+                    opened = DialogOpened(tab=TAB, type="dialog", message=name)
+                    self.log.note(Source.PAGE, opened)
+
+    def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
+        """Name the most telling consequence of the last action."""
+        kinds = {type(fact) for _, fact in self.log.pending}
+        if file_changes:
+            return "file"
+        if DialogOpened in kinds or DialogClosed in kinds:
+            return "dialog"
+        if kinds & {NavigationCompleted, HistoryNavigated}:
+            return "navigation"
+        return "none" if _shape(before) == _shape(self._reading) else "dom"
+
+    def _observe(
+        self, before: Reading, file_changes: Mapping[str, str], action: str, effect: str, error: str
+    ) -> Observation:
+        assert self._page is not None
+        assert self._workspace is not None
+        dialog: Dialog | None = self._page.dialog
+        sizes = self._workspace.manifest
+        return Observation(
+            goal=self._world.goal,
+            url=self._reading.url,
+            title=self._reading.title,
+            tabs=(f"* {self._reading.title}",),
+            elements=self._reading.elements,
+            changes=describe_changes(before.elements, self._reading.elements),
+            dialog=dialog,
+            files=tuple(
+                File(path=path, size=size, change=file_changes.get(path, "")) for path, size in sizes.items()
+            ),
+            last_action=action,
+            last_effect=effect if action else "none",
+            last_error=error,
+            last_text=self._read_text,
+        )
+
+    # -- downloads ----------------------------------------------------------------------------------
+
+    def _on_download(self, method: str, params: Mapping[str, Any]) -> None:
+        guid = params["guid"]
+        if method == "Browser.downloadWillBegin":
+            self._downloads[guid] = (params["url"], params["suggestedFilename"])
+            self._downloads_idle.clear()
+            fact = DownloadStarted(url=params["url"], filename=params["suggestedFilename"])
+            self.log.note(Source.BROWSER, fact)
+        elif params["state"] != "inProgress" and guid in self._downloads:
+            url, filename = self._downloads.pop(guid)
+            self.log.note(Source.BROWSER, self._finish_download(guid, url, filename, params["state"]))
+            if not self._downloads:
+                self._downloads_idle.set()
+
+    def _finish_download(self, guid: str, url: str, filename: str, state: str) -> Fact:
+        path = ""
+        if state == "completed" and self._workspace is not None:
+            path = self._workspace.adopt_download(self._workspace.incoming / guid, filename)
+        return DownloadFinished(url=url, path=path, state=state)
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    async def screenshot(self, encoding: str = "png") -> bytes:
+        """Capture the page as an encoded image."""
+        assert self._page is not None
+        async with asyncio.timeout(self._deadlines.step_s):
+            return await self._page.screenshot(encoding)
+
+    def end(self, reason: str) -> Sequence[Event]:
+        """Write the log's last event: why the episode is over."""
+        self.log.note(Source.SESSION, EpisodeEnded(reason=reason))
+        return self.log.commit(self._step)
+
+    def manifest_path(self) -> Path:
+        """Give the folder of the workspace."""
+        assert self._workspace is not None
+        return self._workspace.root
+
+    async def close(self) -> None:
+        """Dispose of the context, the sites and the files; safe to call twice and on a dead browser."""
+        if self._page is not None:
+            self._browser.unwatch_downloads(self._page.target)
+            self._page.detach()
+        if self._context:
+            with contextlib.suppress(CDPError, TimeoutError):
+                async with asyncio.timeout(5):
+                    await self._browser.connection.send(
+                        "Target.disposeBrowserContext", {"browserContextId": self._context}
+                    )
+            self._context = ""
+        await self._proxy.close()
+        if self._workspace is not None:
+            self._workspace.close()
+        on_closed, self.on_closed = self.on_closed, _nothing
+        on_closed()
+
+
+def _nothing() -> None:
+    return
+
+
+def _shape(reading: Reading) -> tuple[str, ...]:
+    return tuple(element.line for element in reading.elements)

@@ -1,0 +1,1 @@
+"""Training: rollouts, credit, losses, and the loop that improves a policy."""

@@ -1,0 +1,163 @@
+"""The shape of the project, as far as no other tool watches it."""
+
+import ast
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "milepost"
+TESTS = ROOT / "tests"
+
+FOLDERS = {"agents", "envs", "milestones", "sandbox", "training"}
+FORBIDDEN_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
+
+MAX_LINES = 400
+LONG_LINES = 300
+LONG_FILES = {
+    "milepost/sandbox/actions.py": "one closed union with its text dialect and its tool schema",
+    "milepost/sandbox/events.py": "one closed union with its canonical JSON",
+}
+"""Files over 300 lines, each with the reason why it is one piece. None may pass 400."""
+
+UNTESTED = {
+    "milepost/agents/agent.py": "a protocol and plain records",
+    "milepost/agents/engines/engine.py": "a protocol",
+}
+"""Modules without behaviour, which need no tests."""
+
+ACROSS = {"tests/test_layout.py"}
+"""Test files that belong to no single module."""
+
+IMPORT_LIMIT_S = 0.3
+IMPORT_RUNS = 7
+
+
+def python_files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def modules() -> list[Path]:
+    """Every module with code of its own, as a path below the package."""
+    return [path.relative_to(PACKAGE) for path in python_files("milepost") if path.name != "__init__.py"]
+
+
+def places_of_tests(module: Path) -> set[Path]:
+    """Where a module may be tested: in the file of its name, or in that of the folder it is in."""
+    name = module.stem.strip("_")
+    places = {module.parent / f"test_{name}.py"}
+    if len(module.parts) > 2:
+        places.add(module.parent.parent / f"test_{module.parent.name}.py")
+    return places
+
+
+def test_the_package_has_five_folders_and_nothing_beside_them() -> None:
+    names = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert names == FOLDERS | {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_every_module_has_a_test_file_at_its_own_place() -> None:
+    missing = [
+        module.as_posix()
+        for module in modules()
+        if relative(PACKAGE / module) not in UNTESTED
+        and not any((TESTS / p).exists() for p in places_of_tests(module))
+    ]
+    assert missing == []
+
+
+def test_every_test_file_belongs_to_a_module() -> None:
+    known = {TESTS / place for module in modules() for place in places_of_tests(module)}
+    stray = [p for p in python_files("tests") if p.name.startswith("test_") and p not in known]
+    assert [relative(path) for path in stray if relative(path) not in ACROSS] == []
+
+
+def test_the_lists_of_exceptions_name_files_that_exist() -> None:
+    named = {*LONG_FILES, *UNTESTED, *ACROSS}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {
+        relative(p): len(p.read_text().splitlines()) for p in python_files("milepost", "tests", "benchmarks")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+    assert {
+        name: lines for name, lines in lengths.items() if lines > LONG_LINES and name not in LONG_FILES
+    } == {}
+
+
+def test_a_file_listed_as_long_is_long() -> None:
+    assert [name for name in LONG_FILES if len((ROOT / name).read_text().splitlines()) <= LONG_LINES] == []
+
+
+def test_nothing_is_named_after_having_no_name() -> None:
+    stems = {
+        relative(p): set(p.relative_to(ROOT).with_suffix("").parts) for p in python_files("milepost", "tests")
+    }
+    assert [name for name, parts in stems.items() if parts & FORBIDDEN_NAMES] == []
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("banned", ["random", "unittest.mock"])
+def test_no_file_imports_a_banned_module(banned: str) -> None:
+    files = python_files("milepost", "tests", "benchmarks")
+    assert [relative(path) for path in files if banned in set(imported_modules(path))] == []
+
+
+def exported_names(path: Path) -> list[str] | None:
+    for node in ast.parse(path.read_text()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            assert isinstance(node, ast.Assign)
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return None
+
+
+def test_every_list_of_exports_is_sorted_and_without_repeats() -> None:
+    exports = {relative(path): exported_names(path) for path in python_files("milepost")}
+    assert [
+        name for name, names in exports.items() if names is not None and names != sorted(set(names))
+    ] == []
+
+
+IMPORT_PROBE = """
+import json, sys, time
+start = time.perf_counter()
+import milepost
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def measure_import() -> tuple[float, set[str]]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", IMPORT_PROBE]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    seconds, loaded = json.loads(done.stdout)
+    return seconds, set(loaded)
+
+
+def test_importing_the_package_is_quick_and_loads_neither_torch_nor_playwright() -> None:
+    _, loaded = measure_import()  # also writes the bytecode that the timed runs read
+    assert loaded & {"faker", "playwright", "starlette", "tokenizers", "torch", "transformers"} == set()
+    assert statistics.median(measure_import()[0] for _ in range(IMPORT_RUNS)) < IMPORT_LIMIT_S
