@@ -150,7 +150,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """The newest observation as an object, e.g. for `task.oracle`."""
         return self.episode.observation
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Give the page as an array (height, width, 3) in mode `rgb_array`; None otherwise."""
         if self.render_mode != "rgb_array":
             return None

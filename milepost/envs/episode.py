@@ -1,6 +1,6 @@
 """One episode of a task: the sandbox acts, the milestones judge, step by step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -112,9 +112,9 @@ class Episode:
         """Whether the page had settled when it was last observed."""
         return self._session.settled
 
-    def _judge(self, events: "tuple[Event, ...] | list[Event] | object") -> tuple[Hit, ...]:
+    def _judge(self, events: Iterable[Event]) -> tuple[Hit, ...]:
         hits: list[Hit] = []
-        for event in events:  # type: ignore[attr-defined]
+        for event in events:
             self._progress, now = advance(self.task.spec, self._progress, event)
             hits.extend(now)
         return tuple(hits)
