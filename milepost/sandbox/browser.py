@@ -50,6 +50,9 @@ FLAGS = (
     "--disable-sync",
     "--disable-breakpad",
     "--mute-audio",
+    # Compositing on the main thread: a quarter less CPU time per episode, and nobody watches.
+    "--disable-threaded-compositing",
+    "--num-raster-threads=1",
     "--enable-automation",
     "--remote-debugging-port=0",
     # What could go around the proxy: WebRTC's UDP and the resolver.
@@ -105,7 +108,7 @@ class Browser:
         environment = dict(os.environ)
         if options.executable:
             environment["MILEPOST_CHROMIUM"] = options.executable
-        chromium = find_chromium(environment)
+        chromium = find_chromium(environment, headed=options.headed)
         playwright = await async_playwright().start()
         try:
             browser = await playwright.chromium.launch(

@@ -64,6 +64,7 @@ class Page:
         self._loading = False
         self._navigated_to = ""
         self._inflight: set[str] = set()
+        self._fetched = False
         self._dialog: Dialog | None = None
         self._gone = ""
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,6 +135,7 @@ class Page:
         if frame["id"] == self.target:
             self._loading = True
             self._inflight.clear()
+            self._fetched = False
             self._navigated_to = frame["url"] + frame.get("urlFragment", "")
 
     def _on_parsed(self, _params: Mapping[str, Any]) -> None:
@@ -159,7 +161,9 @@ class Page:
             self._inflight.add(params["requestId"])
 
     def _on_request_done(self, params: Mapping[str, Any]) -> None:
-        self._inflight.discard(params["requestId"])
+        if params["requestId"] in self._inflight:
+            self._inflight.discard(params["requestId"])
+            self._fetched = True
 
     def _on_dialog(self, params: Mapping[str, Any]) -> None:
         self._dialog = Dialog(type=params["type"], message=params["message"])
@@ -259,7 +263,9 @@ class Page:
                     await self._until_ready()
                     if self._dialog is not None:
                         return None
-                    value = await self._evaluate(f"milepost.step({max(int(left * 1000), 1)})")
+                    fetched, self._fetched = self._fetched, False
+                    call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
+                    value = await self._evaluate(call)
             except TimeoutError:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
@@ -273,7 +279,8 @@ class Page:
             if value is None:
                 return None
             last = _reading(value)
-            if not (self._loading or self._inflight or self._world is None) or clock() >= end:
+            busy = self._loading or self._inflight or self._fetched or self._world is None
+            if not busy or clock() >= end:
                 return last
 
     async def _read_unsettled(self, last: Reading | None) -> Reading:

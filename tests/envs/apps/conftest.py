@@ -1,12 +1,14 @@
 import asyncio
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
 from milepost.envs.task import Task
+from milepost.milestones import fold
+from milepost.milestones.predicates import TRUST_OF_KIND
+from milepost.sandbox.events import GENESIS, Event, Fact, Source, chain, kind_of
 from milepost.sandbox.sites import ASGIApp
 
 
@@ -62,11 +64,24 @@ class Visit:
         )
 
 
-@pytest.fixture
-def visit() -> Callable[[Task], Visit]:
-    def open_site(task: Task) -> Visit:
-        (site,) = task.sites.values()
-        records: list[tuple[str, Mapping[str, Any]]] = []
-        return Visit(app=site.build(lambda change, data: records.append((change, data))), records=records)
+def visit(task: Task) -> Visit:
+    """Open a task's site as an episode would."""
+    (site,) = task.sites.values()
+    records: list[tuple[str, Mapping[str, Any]]] = []
+    return Visit(app=site.build(lambda change, data: records.append((change, data))), records=records)
 
-    return open_site
+
+def witness(*facts: Fact) -> tuple[Event, ...]:
+    """A log of these facts, a step each, with the least trust that their kinds need."""
+    events: list[Event] = []
+    for step, fact in enumerate(facts):
+        prev = events[-1].hash if events else GENESIS
+        trust = TRUST_OF_KIND[kind_of(fact)]
+        events.append(chain(fact, seq=step, step=step, source=Source.SESSION, trust=trust, prev=prev))
+    return tuple(events)
+
+
+def judge(task: Task, *facts: Fact) -> tuple[dict[str, Fraction], bool]:
+    """What a task pays for these facts, by milestone, and whether its goal is reached."""
+    progress, hits = fold(task.spec, witness(*facts))
+    return {hit.name: hit.reward for hit in hits}, progress.goal_reached

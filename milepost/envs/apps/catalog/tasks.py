@@ -91,7 +91,7 @@ def _make_spec(target: Item, layout: Layout) -> Spec:
             milestone("results", reward="0.5", component="ui", when=found & listed),
             milestone("opened", reward="0.5", component="goal", when=opened),
         ),
-        goal=Goal(when=opened, frame=("app_changed",)),
+        goal=Goal(when=opened, frame=(when("app_changed", app="catalog"),)),
     )
 
 

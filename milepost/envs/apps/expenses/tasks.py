@@ -15,7 +15,7 @@ from milepost.envs.apps import words
 from milepost.envs.apps.expenses.server import AMOUNT, NUMBER, Field, Form, build
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Split, Task, Template, choose
-from milepost.milestones import Goal, Spec, eq, fields, milestone, number, text, when
+from milepost.milestones import Goal, Spec, all_of, fields, forbid, milestone, number, text, when
 from milepost.sandbox.actions import Action, Click, Fill, Noop, SelectOption
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
@@ -146,27 +146,24 @@ def _put_goal(rng: np.random.Generator, split: Split, form: Form, wanted: Mappin
 
 def _make_spec(form: Form, wanted: Mapping[str, str]) -> Spec:
     right = {
-        field.key: number(wanted[field.key]) if field.pattern == AMOUNT else text(wanted[field.key])
-        for field in form.fields
+        f.key: number(wanted[f.key]) if f.pattern == AMOUNT else text(wanted[f.key]) for f in form.fields
     }
     entered = [
-        when("selected", name=field.label, value=eq(wanted[field.key]))
-        if field.options
-        else when("filled", name=field.label, value=right[field.key])
-        for field in form.fields
+        when("selected" if f.options else "filled", name=f.label, value=right[f.key]) for f in form.fields
     ]
     asked = when("clicked", role="button", name=form.submit).then(when("dialog_opened", type="dialog"))
+    submitted = when("app_changed", app="expenses", change="expense.submitted")
     filed = when("app_changed", app="expenses", change="expense.submitted", data=fields(**right))
     shown = when("element_appeared", role="status", name=form.success)
     return Spec(
         milestones=(
-            milestone(
-                "filled", reward="0.2", component="form", when=functools.reduce(lambda a, b: a & b, entered)
-            ),
+            milestone("filled", reward="0.2", component="form", when=all_of(*entered)),
             milestone("asked", reward="0.3", component="ui", when=asked, after=("filled",)),
             milestone("filed", reward="0.5", component="goal", when=filed & shown),
         ),
-        goal=Goal(when=filed & shown, frame=("app_changed",)),
+        # What was filed cannot be taken back, so a wrong expense ends the matter.
+        forbidden=(forbid("wrong expense", when=submitted & ~filed),),
+        goal=Goal(when=filed & shown, frame=(filed,)),
     )
 
 

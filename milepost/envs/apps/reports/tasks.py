@@ -6,7 +6,6 @@ The browser saves the file to Downloads, where its name and content are checked.
 
 import functools
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -15,7 +14,7 @@ from milepost.envs.apps import words
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.apps.reports.server import FORMATS, Layout, Report, build
 from milepost.envs.task import Split, Task, Template, choose
-from milepost.milestones import Goal, Spec, eq, matches, milestone, when
+from milepost.milestones import Goal, Spec, at_least, eq, fields, matches, milestone, when
 from milepost.sandbox.actions import Action, Click, Noop, SelectOption
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
@@ -51,13 +50,13 @@ _BRANDS = ("Insight", "Metrics", "Chart House", "Numbers", "Overview")
 
 
 def _draw_titles(rng: np.random.Generator) -> list[str]:
-    """Draw the target's title and after it four or five others, most of them similar to it."""
+    """Draw the target's title and after it five or six others, half of them similar to it."""
     periods = [str(word) for word in rng.permutation(words.PERIODS)]
     subjects = [str(word) for word in rng.permutation(words.SUBJECTS)]
     titles = [f"{periods[0]} {subjects[0]}", f"{periods[1]} {subjects[0]}", f"{periods[0]} {subjects[1]}"]
-    titles += [f"{periods[2]} {subjects[2]}", f"{periods[3]} {subjects[3]}"]
+    titles += [f"{periods[i]} {subjects[i]}" for i in (2, 3, 4)]
     if rng.integers(2):
-        titles.append(f"{periods[0]} {subjects[4]}")
+        titles.append(f"{periods[0]} {subjects[5]}")
     return titles
 
 
@@ -76,29 +75,30 @@ def _draw_layout(rng: np.random.Generator) -> Layout:
         list_as=choose(rng, ("table", "list", "tiles")),
         control=choose(rng, ("buttons", "select", "menu")),
         verb=choose(rng, ("Export", "Download", "Save as")),
-        formats=tuple(str(name) for name in rng.permutation(list(FORMATS))[: int(rng.integers(2, 4))]),
+        formats=tuple(str(name) for name in rng.permutation(list(FORMATS))),
     )
 
 
 def _make_spec(report: Report, format_name: str, content: bytes) -> Spec:
     stem, suffix = report.file_name(format_name).rsplit(".", 1)
-    # Chromium numbers a second download of the same name: `quarterly-revenue (1).csv`.
-    path = matches(rf"Downloads/{re.escape(stem)}( \(\d+\))?\.{suffix}")
+    # A second download of the same name is numbered: `quarterly-revenue (1).csv`.
+    name = rf"{stem}( \(\d+\))?\.{suffix}"
+    path = matches(f"Downloads/{name}")
     address = f"http://{HOST}/reports/{report.slug}/export?format={format_name}"
+    digest = eq(hashlib.sha256(content).hexdigest())
+    # The download must stand behind the file: an agent can write a file of any name and content itself.
     finished = when("download_finished", url=address, path=path, state="completed")
-    digest = hashlib.sha256(content).hexdigest()
+    created = finished & when("file_created", path=path, size=at_least(1))
+    correct = finished & when("file_created", path=path, sha256=digest)
+    stray = when("file_created", path=matches(f"(?!Downloads/{name}$).*"))
+    exported = when("app_changed", app="reports", data=fields(report=report.title, format=format_name))
     return Spec(
         milestones=(
-            milestone("created", reward="1.0", component="file", when=when("file_created", path=path)),
-            milestone(
-                "content",
-                reward="0.5",
-                component="goal",
-                when=when("file_created", path=path, sha256=eq(digest)),
-            ),
-            milestone("complete", reward="0.25", component="file", when=finished),
+            milestone("created", reward="1.0", component="file", when=created),
+            milestone("content", reward="0.5", component="goal", when=correct),
+            milestone("tidy", reward="0.25", component="file", when=created & ~stray),
         ),
-        goal=Goal(when=when("file_created", path=path, sha256=eq(digest)) & finished, frame=()),
+        goal=Goal(when=correct, frame=(exported, when("file_created", path=path, sha256=digest))),
     )
 
 
@@ -130,7 +130,12 @@ def _build_task(rng: np.random.Generator, split: Split) -> Task:
     goal = choose(rng, WORDINGS[split]).format(report=f'"{target.title}"', format=f'"{format_name}"')
     return Task(
         goal=goal,
-        params={"report": target.title, "format": format_name, "sha256": hashlib.sha256(content).hexdigest()},
+        params={
+            "report": target.title,
+            "format": format_name,
+            "control": layout.control,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        },
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app="reports", build=functools.partial(build, layout, reports))},
         spec=_make_spec(target, format_name, content),

@@ -1,0 +1,49 @@
+import subprocess
+import sys
+
+import pytest
+
+from milepost.envs.registry import Row, get_template, templates
+from milepost.envs.task import UnknownTaskError
+
+
+def test_the_three_first_tasks_are_listed() -> None:
+    assert [row.id for row in templates()] == ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+
+
+@pytest.mark.parametrize("row", templates(), ids=lambda row: row.id)
+def test_a_row_agrees_with_its_template(row: Row) -> None:
+    template = get_template(row.id)
+    assert (row.id, row.family, row.summary, row.max_steps) == (
+        template.id,
+        template.family,
+        template.summary,
+        template.max_steps,
+    )
+
+
+def test_an_id_may_carry_the_namespace() -> None:
+    assert get_template("milepost/ReportExport-v0") is get_template("ReportExport-v0")
+
+
+def test_an_unknown_id_names_the_nearest() -> None:
+    with pytest.raises(UnknownTaskError) as caught:
+        get_template("milepost/ReportExports")
+    assert str(caught.value) == (
+        "no task has the id 'milepost/ReportExports'; did you mean ReportExport-v0? "
+        "Known ids: ExpenseForm-v0, ReportExport-v0, CatalogSearch-v0"
+    )
+
+
+def test_an_id_like_no_other_gets_the_list_only() -> None:
+    with pytest.raises(UnknownTaskError, match=r"no task has the id 'zzz'; Known ids: ExpenseForm-v0"):
+        get_template("zzz")
+
+
+def test_listing_loads_no_app() -> None:
+    code = (
+        "import sys; from milepost.envs.registry import templates; templates(); "
+        "print(sorted({'starlette', 'jinja2', 'faker', 'milepost.envs.task'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
