@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 
+# Written by the set-up where the browser starts only without its own sandbox.
+MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
+export MILEPOST_NO_SANDBOX
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train test check test-fast format bench view doctor clean distclean
 

@@ -12,8 +12,10 @@ readonly OURS=$VENV/milepost-made              # this script made the environmen
 readonly UNFINISHED=$VENV/milepost-unfinished  # installing has begun and has not ended
 readonly STAMP=$VENV/milepost-setup            # what a complete set-up was made from; written last
 readonly BROWSER=$VENV/milepost-browser        # path of the browser that was seen to start
+readonly NO_SANDBOX=$VENV/milepost-no-sandbox  # the browser starts only without its own sandbox; the Makefile reads it
 readonly CPU_INDEX=https://download.pytorch.org/whl/cpu
-readonly NEEDED_KB=3000000
+readonly NEEDED_MB=3000       # with the CPU build of torch
+readonly NEEDED_CUDA_MB=9000  # with the CUDA build and its downloads
 
 say() { printf '\033[1mset-up:\033[0m %s\n' "$*" >&2; }
 
@@ -93,17 +95,16 @@ ensure_venv() {
             "Move it away or remove it, then run this again:  rm -rf $VENV"
     fi
     if [ -e "$VENV" ]; then return; fi
-    check_disk
+    check_disk "$NEEDED_MB"
     local python
     python=$(find_python)
     make_venv "$python"
 }
 
 check_disk() {
-    local free_kb
-    free_kb=$(df -Pk . | awk 'NR == 2 { print $4 }')
-    [ "$free_kb" -ge "$NEEDED_KB" ] ||
-        fail "the disk is too full: $((free_kb / 1000)) MB are free here, $((NEEDED_KB / 1000)) MB are needed."
+    local free_mb
+    free_mb=$(df -Pk . | awk 'NR == 2 { print int($4 / 1000) }')
+    [ "$free_mb" -ge "$1" ] || fail "the disk is too full: $free_mb MB are free here, $1 MB are needed."
 }
 
 make_venv() {
@@ -116,7 +117,7 @@ make_venv() {
         # Debian and Ubuntu keep the half of venv that brings pip in a package of its own.
         say "this Python cannot make environments yet; installing python${version%.*}-venv (needs root)"
         if ! { apt_install "python${version%.*}-venv" && words=$("$python" -m venv "$VENV" 2>&1); } &&
-            ! words+=$("$python" -m virtualenv -q "$VENV" 2>&1); then
+            ! words+=$'\n'$("$python" -m virtualenv -q "$VENV" 2>&1); then
             fail "$python cannot make virtual environments:" "$words" \
                 "Debian, Ubuntu:  apt-get install -y python${version%.*}-venv   (as root or with sudo)" \
                 "elsewhere:       $python -m pip install --user virtualenv"
@@ -157,7 +158,8 @@ torch_index() {
     elif can_reach "$CPU_INDEX/torch/"; then
         echo "--extra-index-url=$CPU_INDEX"
     else
-        say "$CPU_INDEX cannot be reached, so torch comes from the ordinary index: its CUDA build, several GB larger"
+        say "$CPU_INDEX cannot be reached, so torch comes from the ordinary index: its CUDA build, 4 GB larger"
+        check_disk "$NEEDED_CUDA_MB"
     fi
 }
 
@@ -226,17 +228,17 @@ except BrowserNotFoundError as error:
 PY
 }
 
-# Whether a browser renders a page, and if not, its last words: a downloaded one may lack the system's libraries.
+# Whether a browser renders a page with these flags, and if not, its last words: a downloaded one may lack libraries.
 starts() {
-    "$VENV/bin/python" - "$1" <<'PY'
+    "$VENV/bin/python" - "$@" <<'PY'
 import subprocess
 import sys
 import tempfile
 
 with tempfile.TemporaryDirectory(prefix="milepost-", ignore_cleanup_errors=True) as profile:
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    flags = ["--headless", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     page = ["--dump-dom", "data:text/html,<p id=ok>"]
-    command = [sys.argv[1], *flags, f"--user-data-dir={profile}", *page]
+    command = [*sys.argv[1:], *flags, f"--user-data-dir={profile}", *page]
     try:
         done = subprocess.run(command, capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -251,9 +253,15 @@ has_working_browser() {
     local path words
     path=$(find_browser 2>/dev/null) || return 1
     if [ "$(cat "$BROWSER" 2>/dev/null)" = "$path" ]; then return 0; fi
-    if ! words=$(starts "$path" 2>&1); then
+    if ! words=$(starts "$path" --no-sandbox 2>&1); then
         say "$path does not start: $words"
         return 1
+    fi
+    rm -f "$NO_SANDBOX"
+    # Chromium's sandbox needs user namespaces, which some containers and Ubuntu's AppArmor forbid.
+    if [ "$(id -u)" -ne 0 ] && ! starts "$path" 2>/dev/null; then
+        say "this machine forbids the browser's own sandbox; make runs it without (MILEPOST_NO_SANDBOX=1)"
+        touch "$NO_SANDBOX"
     fi
     printf '%s\n' "$path" >"$BROWSER"
     say "browser: $path"

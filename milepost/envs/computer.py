@@ -61,7 +61,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._split = Split(split)
         self._mode = RewardMode(reward_mode)
         self._viewport = viewport
-        self._options = BrowserOptions(headed=render_mode == "human")
+        self._options = BrowserOptions(headed=render_mode == "human", seen=render_mode is not None)
         self._episode: Episode | None = None
         self.render_mode = render_mode
         self.observation_space = observation_space()

@@ -12,7 +12,8 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
-from milepost.sandbox.session import Session, World
+from milepost.sandbox.session import Session
+from milepost.sandbox.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

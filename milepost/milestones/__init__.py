@@ -1,5 +1,6 @@
-"""Milestones: pure rules over recorded events, each paying a stated reward once."""
+"""The judge: facts in, exact reward out. A pure fold over an episode's events; no I/O, no clock, no chance."""
 
+from milepost.milestones.milestone import Component, Effect, Forbid, Goal, Milestone, forbid, milestone
 from milepost.milestones.operators import (
     SpecError,
     at_least,
@@ -12,21 +13,28 @@ from milepost.milestones.operators import (
     text,
     url,
 )
-from milepost.milestones.predicates import Predicate, all_of, when
-from milepost.milestones.progress import Hit, Progress, advance, fold, start_progress
+from milepost.milestones.predicates import Predicate, When, all_of, when
+from milepost.milestones.progress import Hit, Progress, Violation, advance, fold, start_progress
 from milepost.milestones.reward import (
+    DEFAULT_WEIGHTS,
+    SEED_EXAMPLE,
     RewardMode,
-    RewardTrace,
-    TraceStatus,
     check_weights,
-    score,
+    component_reward,
     step_reward,
 )
-from milepost.milestones.spec import Forbid, Goal, Milestone, Spec, forbid, milestone
+from milepost.milestones.spec import Spec
+from milepost.milestones.trace import Detection, GoalStatus, RewardTrace, TraceStatus, score
 
 __all__ = [
+    "DEFAULT_WEIGHTS",
+    "SEED_EXAMPLE",
+    "Component",
+    "Detection",
+    "Effect",
     "Forbid",
     "Goal",
+    "GoalStatus",
     "Hit",
     "Milestone",
     "Predicate",
@@ -36,11 +44,14 @@ __all__ = [
     "Spec",
     "SpecError",
     "TraceStatus",
+    "Violation",
+    "When",
     "advance",
     "all_of",
     "at_least",
     "at_most",
     "check_weights",
+    "component_reward",
     "eq",
     "fields",
     "fold",

@@ -1,17 +1,37 @@
-"""Recomputes rewards from what is on disk and says, byte for byte, whether they are what was paid."""
+"""Recomputes rewards from what is on disk: are they, byte for byte, what was written, and why.
 
+The one file of the judge that reads files. An episode's folder holds `events.jsonl` (the log), `spec.json`
+(the rules, canonical) and `rewards.json` (the trace, canonical).
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from milepost.milestones.explanation import Explanation, explain
 from milepost.milestones.operators import SpecError
-from milepost.milestones.predicates import And, Count, Not, Or, Predicate, Then, When, matches_event
-from milepost.milestones.progress import fold
-from milepost.milestones.reward import RewardTrace, describe_difference, score, unscored
 from milepost.milestones.spec import Spec
+from milepost.milestones.trace import RewardTrace, score, unscored
 from milepost.sandbox.events import Event
 from milepost.sandbox.log import LogError, read_log
 
 EVENTS, SPEC, REWARDS = "events.jsonl", "spec.json", "rewards.json"
+"""The files of an episode's folder that the audit reads."""
+
+
+class Verdict(StrEnum):
+    """What the audit of one episode found."""
+
+    EQUAL = "equal"
+    """The recomputed trace is the stored one, byte for byte."""
+    DIFFERENT = "different"
+    """It is another one."""
+    BROKEN = "broken"
+    """The log or the rules cannot be read or trusted, so there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +39,10 @@ class EpisodeAudit:
     """What became of one episode's check."""
 
     episode: str
-    verdict: str
-    """`equal`, `different`, or `broken` (the log or the rules cannot be read)."""
+    """Name of the episode's folder."""
+    verdict: Verdict
     detail: str = ""
+    """What differs, or why nothing can be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +51,25 @@ class AuditReport:
 
     episodes: tuple[EpisodeAudit, ...]
 
-    def count(self, verdict: str) -> int:
-        """How many episodes got a verdict."""
-        return sum(episode.verdict == verdict for episode in self.episodes)
+    def select(self, verdict: Verdict) -> tuple[EpisodeAudit, ...]:
+        """Give the episodes with a verdict."""
+        return tuple(episode for episode in self.episodes if episode.verdict is verdict)
 
     @property
     def clean(self) -> bool:
-        """Whether there are episodes and every one recomputes to the same bytes."""
-        return bool(self.episodes) and self.count("equal") == len(self.episodes)
+        """Whether there are episodes and each recomputes to the same bytes."""
+        return bool(self.episodes) and len(self.select(Verdict.EQUAL)) == len(self.episodes)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Give the report as plain data."""
         return {
             "episodes": len(self.episodes),
-            "equal": self.count("equal"),
-            "different": self.count("different"),
-            "broken": self.count("broken"),
+            "clean": self.clean,
+            **{verdict.value: len(self.select(verdict)) for verdict in Verdict},
             "findings": [
-                {"episode": e.episode, "verdict": e.verdict, "detail": e.detail}
+                {"episode": e.episode, "verdict": e.verdict.value, "detail": e.detail}
                 for e in self.episodes
-                if e.verdict != "equal"
+                if e.verdict is not Verdict.EQUAL
             ],
         }
 
@@ -57,112 +77,84 @@ class AuditReport:
         """Give the report as text."""
         if not self.episodes:
             return f"no recorded episodes here; expected folders with {EVENTS}, {SPEC} and {REWARDS}"
+        counts = {verdict: len(self.select(verdict)) for verdict in Verdict}
         lines = [
-            f"{len(self.episodes)} episodes: {self.count('equal')} equal byte for byte, "
-            f"{self.count('different')} different, {self.count('broken')} broken"
+            f"{len(self.episodes)} episodes: {counts[Verdict.EQUAL]} equal byte for byte, "
+            f"{counts[Verdict.DIFFERENT]} different, {counts[Verdict.BROKEN]} broken"
         ]
-        lines += [f"{e.verdict}: {e.episode}: {e.detail}" for e in self.episodes if e.verdict != "equal"]
+        lines += [
+            f"{e.verdict}: {e.episode}: {e.detail}" for e in self.episodes if e.verdict is not Verdict.EQUAL
+        ]
         return "\n".join(lines)
 
 
-def replay(folder: Path) -> RewardTrace:
-    """Recompute an episode's verdict; a log that cannot be trusted is unscored.
+def replay(spec: Spec, events_path: Path) -> RewardTrace:
+    """Recompute an episode's trace from its stored log; a log that cannot be trusted is unscored, never 0.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        events = read_log(events_path)
+    except LogError as error:
+        return unscored(spec, (), str(error))
+    return score(spec, events)
+
+
+def explain_episode(folder: Path) -> tuple[Explanation, ...]:
+    """Say of an episode's goal and milestones on which events they rest, or what they lack.
 
     Raises:
         SpecError: the stored rules cannot be read.
-        OSError: a file is missing.
+        LogError: the log cannot be trusted.
+        OSError: a file cannot be read.
     """
-    spec = Spec.from_bytes((folder / SPEC).read_bytes())
-    try:
-        return score(spec, read_log(folder / EVENTS))
-    except LogError as error:
-        return unscored(spec.digest, str(error))
+    return explain(Spec.from_bytes((folder / SPEC).read_bytes()), read_log(folder / EVENTS))
 
 
 def audit_episode(folder: Path) -> EpisodeAudit:
-    """Recompute an episode's verdict and compare it with the stored one."""
+    """Recompute an episode's trace and compare it with the stored one, byte for byte."""
     try:
-        trace = replay(folder)
+        spec = Spec.from_bytes((folder / SPEC).read_bytes())
+        events: Sequence[Event] = read_log(folder / EVENTS)
         stored = (folder / REWARDS).read_bytes()
-    except (SpecError, OSError) as error:
-        return EpisodeAudit(episode=folder.name, verdict="broken", detail=str(error))
-    if trace.reason:
-        return EpisodeAudit(episode=folder.name, verdict="broken", detail=trace.reason)
-    difference = describe_difference(stored, trace.to_bytes())
-    verdict = "different" if difference else "equal"
+    except (SpecError, LogError, OSError) as error:
+        return EpisodeAudit(episode=folder.name, verdict=Verdict.BROKEN, detail=str(error))
+    difference = describe_difference(stored, score(spec, events).to_bytes())
+    verdict = Verdict.DIFFERENT if difference else Verdict.EQUAL
     return EpisodeAudit(episode=folder.name, verdict=verdict, detail=difference)
 
 
 def audit_run(directory: Path) -> AuditReport:
-    """Check every recorded episode of a run directory, or one episode's own folder."""
-    if (directory / EVENTS).is_file():
+    """Audit every episode of a run, `directory/episodes/*`, or one episode's own folder."""
+    if any((directory / name).is_file() for name in (EVENTS, REWARDS)):
         return AuditReport(episodes=(audit_episode(directory),))
-    folders = sorted(path.parent for path in (directory / "episodes").glob(f"*/{EVENTS}"))
-    return AuditReport(episodes=tuple(audit_episode(folder) for folder in folders))
+    folders = {path.parent for name in (EVENTS, REWARDS) for path in directory.glob(f"episodes/*/{name}")}
+    return AuditReport(episodes=tuple(audit_episode(folder) for folder in sorted(folders)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why a milestone fired or did not."""
-
-    milestone: str
-    fired: bool
-    evidence: tuple[Event, ...] = ()
-    """The events that made it fire."""
-    waiting_for: tuple[str, ...] = ()
-    """Milestones that had to come first and did not."""
-    missing: tuple[str, ...] = ()
-    """Parts of its predicate that no event satisfied, as rules text."""
-    blocked: tuple[Event, ...] = ()
-    """Events that matched a part while it was still waiting for others."""
+def describe_difference(stored: bytes, computed: bytes) -> str:
+    """Say in which entries two traces differ; empty when they are the same bytes."""
+    if stored == computed:
+        return ""
+    try:
+        old = orjson.loads(stored)
+    except orjson.JSONDecodeError as error:
+        return f"the stored trace is not JSON ({error})"
+    found = list(_differences("", old, orjson.loads(computed)))
+    return "; ".join(found) if found else "the same trace, but the stored one is not in canonical form"
 
 
-def explain(spec: Spec, events: list[Event]) -> tuple[Explanation, ...]:
-    """Say for each milestone which events fired it, or what was missing or came too early."""
-    progress, hits = fold(spec, events)
-    fired = {hit.name: hit for hit in hits}
-    by_seq = {event.seq: event for event in events}
-    result: list[Explanation] = []
-    for index, rule in enumerate(spec.milestones):
-        if rule.name in fired:
-            evidence = tuple(by_seq[seq] for seq in fired[rule.name].evidence)
-            result.append(Explanation(milestone=rule.name, fired=True, evidence=evidence))
-            continue
-        leaves = _leaves(rule.when)
-        seen = {seq for seqs in progress.memory[index] for seq in seqs}
-        result.append(
-            Explanation(
-                milestone=rule.name,
-                fired=False,
-                waiting_for=tuple(name for name in rule.after if name not in progress.reached),
-                missing=tuple(
-                    describe(leaf)
-                    for leaf, seqs in zip(leaves, progress.memory[index], strict=True)
-                    if not seqs
-                ),
-                blocked=tuple(
-                    event
-                    for event in events
-                    if event.seq not in seen and any(matches_event(leaf, event) for leaf in leaves)
-                ),
-            )
-        )
-    return tuple(result)
-
-
-def describe(leaf: When) -> str:
-    """Write a `when` as a reader would."""
-    tests = ", ".join(f"{name}={test!r}" for name, test in leaf.tests)
-    return f"{leaf.kind}({tests})"
-
-
-def _leaves(predicate: Predicate) -> tuple[When, ...]:
-    match predicate:
-        case When():
-            return (predicate,)
-        case And() | Or():
-            return tuple(leaf for part in predicate.parts for leaf in _leaves(part))
-        case Not() | Count():
-            return _leaves(predicate.part)
-        case Then():
-            return _leaves(predicate.first) + _leaves(predicate.later)
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            where = f"{path}.{key}" if path else key
+            if key not in old or key not in new:
+                yield f"{where}: {'missing in the stored trace' if key in new else 'not in the recomputed trace'}"
+            else:
+                yield from _differences(where, old[key], new[key])
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(f"{path}[{index}]", one, other)
+    elif old != new or type(old) is not type(new):
+        yield f"{path or 'the trace'}: stored {old!r}, recomputed {new!r}"

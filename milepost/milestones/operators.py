@@ -1,261 +1,243 @@
-"""Tests of one field of a fact: a closed set of operators, each pure data.
+"""Tests of one field of a fact: a closed set of plain data, so that a rule can be stored and read back.
 
-There is deliberately no "contains": a rule that pays for a substring pays for a page that lists everything.
+Every test accepts or refuses a value and never raises: pages and servers choose the values. There is no
+substring test, because an answer that lists everything would pass it.
 """
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from fractions import Fraction
+
+from milepost.milestones.normal_form import fold_text, read_number, split_url
 
 Scalar = str | int | bool
+"""What a field may be compared with."""
 
 
 class SpecError(ValueError):
-    """A rule that cannot work as it is written; the message says what was expected and how to mend it."""
+    """A rule that cannot be meant: unknown names, ungrounded rewards, a goal nothing can reach."""
+
+
+def suggest(word: object, known: Collection[str]) -> str:
+    """Name the known word nearest to an unknown one, or all of them, for a message."""
+    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Eq:
-    """Exactly this value."""
+    """The value is exactly this one, and of the same type (`True` is not `1`)."""
 
     value: Scalar
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        return type(value) is type(self.value) and value == self.value
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of these values."""
+    """The value is exactly one of these."""
 
     values: tuple[Scalar, ...]
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        return any(type(value) is type(v) and value == v for v in self.values)
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """A regular expression that matches the whole value."""
+    """The whole value matches a regular expression."""
 
     pattern: str
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The same words, whatever their case and the white space around and between them."""
+    """The value is this text up to case, spacing and Unicode form (NFKC)."""
 
-    value: str
+    text: str
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        return isinstance(value, str) and fold_text(value) == fold_text(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The same number, whatever its notation: `1,284.50`, `$1284.5`."""
+    """The value is this number however written: `48.2`, `$48.20`, `48,20 EUR`, `0048.20`."""
 
-    value: str
+    number: Fraction
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        return read_number(value) == self.number
 
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """A number not below this one."""
+    """The value is a number, and this one or larger."""
 
-    value: str
+    number: Fraction
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        found = read_number(value)
+        return found is not None and found >= self.number
 
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """A number not above this one."""
+    """The value is a number, and this one or smaller."""
 
-    value: str
+    number: Fraction
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        found = read_number(value)
+        return found is not None and found <= self.number
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """The same address: host, path, and these query parameters in any order."""
+    """The value is this URL up to letter case of the host, default port, escapes and order of the query."""
 
-    value: str
-    ignore_query: bool = False
+    url: str
+    ignore_query: bool
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        if not isinstance(value, str):
+            return False
+        found = split_url(value)
+        wanted = split_url(self.url)
+        if found is None or wanted is None:
+            return False
+        return found[:-2] == wanted[:-2] if self.ignore_query else found == wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A mapping in which each named entry passes its test; entries that are not named are free."""
+    """The value is a mapping, and each of these keys is there and passes its own test."""
 
     tests: tuple[tuple[str, "Test"], ...]
 
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        if not isinstance(value, Mapping):
+            return False
+        return all(name in value and test.accepts(value[name]) for name, test in self.tests)
+
 
 Test = Eq | OneOf | Matches | Text | Number | AtLeast | AtMost | Url | Fields
-"""Everything that can be asked of a field."""
-
-_TYPES: Mapping[str, type] = {
-    "eq": Eq,
-    "one_of": OneOf,
-    "matches": Matches,
-    "text": Text,
-    "number": Number,
-    "at_least": AtLeast,
-    "at_most": AtMost,
-    "url": Url,
-    "fields": Fields,
-}
-_NAMES = {cls: name for name, cls in _TYPES.items()}
+"""Every test of a value. Closed: a new one is a new member here and a case in `notation`."""
 
 
 def eq(value: Scalar) -> Eq:
-    """Test for exactly this value."""
+    """Accept exactly this value; a plain value in `when(...)` means the same."""
+    _check_scalar("eq", value)
     return Eq(value)
 
 
 def one_of(*values: Scalar) -> OneOf:
-    """Test for one of these values."""
+    """Accept exactly one of these values."""
+    if not values:
+        raise SpecError("one_of needs at least one value, such as one_of('list', 'table')")
+    for value in values:
+        _check_scalar("one_of", value)
     return OneOf(values)
 
 
 def matches(pattern: str) -> Matches:
-    """Test with a regular expression that must match the whole value.
+    """Accept a value that a regular expression matches from its first to its last character.
 
     Raises:
-        SpecError: the pattern is not a regular expression.
+        SpecError: not a regular expression.
     """
     try:
         re.compile(pattern)
-    except re.error as error:
-        raise SpecError(f"{pattern!r} is not a regular expression: {error}") from None
+    except (re.error, TypeError) as error:
+        raise SpecError(f"matches expects a regular expression, got {pattern!r}: {error}") from None
     return Matches(pattern)
 
 
-def text(value: str) -> Text:
-    """Test for the same words, whatever case and white space."""
-    return Text(value)
+def text(wanted: str) -> Text:
+    """Accept a text that is the same up to case, spacing and Unicode form."""
+    if not isinstance(wanted, str) or not fold_text(wanted):
+        raise SpecError(f"text expects words, got {wanted!r}; for an empty value use eq('')")
+    return Text(wanted)
 
 
-def number(value: str | int) -> Number:
-    """Test for the same number, whatever its notation.
+def number(wanted: str | int | Fraction) -> Number:
+    """Accept the same number or amount of money, however it is written.
 
     Raises:
-        SpecError: the value is not a number.
+        SpecError: not a number; a float, which is not exact, is refused too.
     """
-    return Number(_decimal_text(value))
+    return Number(_exact("number", wanted))
 
 
-def at_least(value: str | int) -> AtLeast:
-    """Test for a number not below this one."""
-    return AtLeast(_decimal_text(value))
+def at_least(least: str | int | Fraction) -> AtLeast:
+    """Accept a number that is this one or larger."""
+    return AtLeast(_exact("at_least", least))
 
 
-def at_most(value: str | int) -> AtMost:
-    """Test for a number not above this one."""
-    return AtMost(_decimal_text(value))
+def at_most(most: str | int | Fraction) -> AtMost:
+    """Accept a number that is this one or smaller."""
+    return AtMost(_exact("at_most", most))
 
 
-def url(value: str, *, ignore_query: bool = False) -> Url:
-    """Test for the same address, query parameters in any order."""
-    return Url(value, ignore_query)
+def url(wanted: str, *, ignore_query: bool = False) -> Url:
+    """Accept the same URL in normal form; `ignore_query` also ignores its fragment.
+
+    Raises:
+        SpecError: not an absolute URL.
+    """
+    parts = split_url(wanted) if isinstance(wanted, str) else None
+    if parts is None or not parts[0] or not parts[1]:
+        raise SpecError(f"url expects an absolute URL such as 'http://mail.acme.test/inbox', got {wanted!r}")
+    return Url(wanted, ignore_query)
 
 
 def fields(**tests: "Test | Scalar") -> Fields:
-    """Test the entries of a mapping; plain values mean `eq`."""
-    return Fields(tuple((name, as_test(test)) for name, test in sorted(tests.items())))
+    """Accept a mapping whose named entries pass; entries that are not named may be anything."""
+    if not tests:
+        raise SpecError("fields needs at least one entry, such as fields(amount='48.20')")
+    return Fields(tuple(sorted((name, as_test(name, test)) for name, test in tests.items())))
 
 
-def as_test(value: "Test | Scalar") -> "Test":
-    """Take a plain value for `eq`."""
-    if isinstance(value, str | int | bool):
-        return Eq(value)
-    if type(value) not in _NAMES:
-        raise SpecError(f"expected a value or a test such as matches(...), got {value!r}")
-    return value
-
-
-def passes(test: "Test", value: Any) -> bool:  # noqa: PLR0911 - one case per operator
-    """Whether a field's value passes a test; a value of the wrong type does not."""
-    match test:
-        case Eq():
-            return type(value) is type(test.value) and bool(value == test.value)
-        case OneOf():
-            return any(type(value) is type(v) and value == v for v in test.values)
-        case Matches():
-            return isinstance(value, str) and re.fullmatch(test.pattern, value) is not None
-        case Text():
-            return isinstance(value, str) and _words(value) == _words(test.value)
-        case Number():
-            given = _decimal(value)
-            return given is not None and given == Decimal(test.value)
-        case AtLeast():
-            given = _decimal(value)
-            return given is not None and given >= Decimal(test.value)
-        case AtMost():
-            given = _decimal(value)
-            return given is not None and given <= Decimal(test.value)
-        case Url():
-            return isinstance(value, str) and _same_url(value, test)
-        case Fields():
-            return isinstance(value, Mapping) and all(
-                name in value and passes(inner, value[name]) for name, inner in test.tests
-            )
-
-
-def encode_test(test: "Test") -> dict[str, Any]:
-    """Give a test as plain data."""
-    name = _NAMES[type(test)]
-    if isinstance(test, Fields):
-        return {name: {key: encode_test(inner) for key, inner in test.tests}}
-    if isinstance(test, Url):
-        return {name: test.value, "ignore_query": test.ignore_query}
-    if isinstance(test, OneOf):
-        return {name: list(test.values)}
-    return {name: test.pattern if isinstance(test, Matches) else test.value}
-
-
-def decode_test(data: Mapping[str, Any]) -> "Test":
-    """Read a test back.
+def as_test(name: str, test: object) -> Test:
+    """Read what an author wrote for a field: a test, or a plain value that means `eq`.
 
     Raises:
-        SpecError: an unknown operator.
+        SpecError: neither of these.
     """
-    name = next(iter(data))
-    if name not in _TYPES:
-        raise SpecError(f"unknown operator {name!r}; expected one of {', '.join(_TYPES)}")
-    value = data[name]
-    if name == "fields":
-        return Fields(tuple((key, decode_test(inner)) for key, inner in sorted(value.items())))
-    if name == "url":
-        return Url(value, bool(data.get("ignore_query", False)))
-    if name == "one_of":
-        return OneOf(tuple(value))
-    built: Test = _TYPES[name](value)
-    return built
-
-
-def _words(value: str) -> str:
-    return " ".join(value.split()).casefold()
-
-
-def _decimal(value: object) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    plain = re.sub(r"[\s,$€£]", "", str(value))
-    try:
-        result = Decimal(plain)
-    except InvalidOperation:
-        return None
-    return result if result.is_finite() else None
-
-
-def _decimal_text(value: str | int) -> str:
-    given = _decimal(value)
-    if given is None:
-        raise SpecError(f"expected a number, got {value!r}")
-    return str(given)
-
-
-def _same_url(value: str, test: Url) -> bool:
-    try:
-        given, wanted = urlsplit(value), urlsplit(test.value)
-    except ValueError:
-        return False
-    same_place = (given.scheme, given.netloc, given.path or "/") == (
-        wanted.scheme,
-        wanted.netloc,
-        wanted.path or "/",
+    if isinstance(test, Test):
+        return test
+    if isinstance(test, str | int):
+        return Eq(test)
+    raise SpecError(
+        f"{name} expects a text, an integer, a boolean or a test such as matches(...), "
+        f"got {type(test).__name__} {test!r}"
     )
-    return same_place and (
-        test.ignore_query or sorted(parse_qsl(given.query)) == sorted(parse_qsl(wanted.query))
-    )
+
+
+def _check_scalar(word: str, value: object) -> None:
+    if not isinstance(value, str | int):
+        raise SpecError(
+            f"{word} expects a text, an integer or a boolean, got {type(value).__name__} {value!r}"
+        )
+
+
+def _exact(word: str, value: object) -> Fraction:
+    found = value if isinstance(value, Fraction) else read_number(value)
+    if found is None:
+        raise SpecError(f"{word} expects a number as text or integer, such as '48.20', got {value!r}")
+    return found

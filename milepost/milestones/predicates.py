@@ -1,287 +1,274 @@
-"""Predicates over what has happened so far, as pure data.
+"""Predicates over the past of an episode: plain data, built with `when` and combined with `& | ~ .then .count`.
 
-A predicate speaks about the past: `when("clicked", role="button", name="Save")` holds from the first event that
-matches on. `a & b`, `a | b` and `~a` combine what holds now, `a.then(b)` wants `b` from events strictly after
-`a` came to hold, and `when(...).count(n)` wants n matching events. Nothing is called back: a predicate can be
-written to JSON and read back, and its verdict depends on the log alone.
+A predicate *occurs* at an event and *holds* after it:
+
+- `when(kind, ...)` occurs at every event that passes its tests, and holds once it has occurred.
+- `a & b` holds while both hold; it occurs at an event where it holds and a part of it occurs.
+- `a | b` holds while one holds; it occurs where one occurs.
+- `~a` holds as long as `a` does not; it never occurs.
+- `a.then(b)`: `b`, judged only on the events strictly after `a` first occurred.
+- `a.count(n)` holds from the n-th event on at which `a` occurs, and occurs there and at every later one.
 """
 
-import difflib
-from collections.abc import Mapping
+import functools
+import operator
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from milepost.milestones.operators import Scalar, SpecError, Test, as_test, decode_test, encode_test, passes
-from milepost.sandbox.events import FACT_FIELDS, Event, Trust
-
-_AGENT = ("answer_given", "infeasible_reported")
-_PAGE = ("element_appeared", "element_disappeared", "title_changed")
-_BROWSER = (
-    "clicked",
-    "copied",
-    "dom_content_loaded",
-    "download_finished",
-    "download_started",
-    "filled",
-    "focused",
-    "history_navigated",
-    "navigation_completed",
-    "selected",
-    "submitted",
-    "tab_closed",
-    "tab_focused",
-    "tab_opened",
-    "toggled",
-    "validated",
+from milepost.milestones.operators import (
+    AtLeast,
+    AtMost,
+    Eq,
+    Fields,
+    Matches,
+    Number,
+    OneOf,
+    Scalar,
+    SpecError,
+    Test,
+    Text,
+    Url,
+    as_test,
+    suggest,
 )
-_EITHER = ("dialog_opened", "dialog_closed")
-"""Browser-level for alert, confirm, prompt and beforeunload; page-level for role=dialog."""
-
-TRUST_OF_KIND: Mapping[str, Trust] = {
-    kind: Trust.AGENT
-    if kind in _AGENT
-    else Trust.PAGE
-    if kind in _PAGE or kind in _EITHER
-    else Trust.BROWSER
-    if kind in _BROWSER
-    else Trust.HARNESS
-    for kind in FACT_FIELDS
-}
-"""The least trust an event of a kind must carry to count at all."""
+from milepost.milestones.trust import BOOKKEEPING, TRUST_OF_KIND
+from milepost.sandbox.events import FACT_FIELDS, FACT_TYPES, Fact
 
 
-def _and(self: "Predicate", other: "Predicate") -> "And":
-    """Want both."""
-    return And((*_parts(self, And), *_parts(other, And)))
+def _and(left: "Predicate", right: "Predicate") -> "And":
+    return And(of=(*_flatten(And, left), *_flatten(And, right)))
 
 
-def _or(self: "Predicate", other: "Predicate") -> "Or":
-    """Want one of both."""
-    return Or((*_parts(self, Or), *_parts(other, Or)))
+def _or(left: "Predicate", right: "Predicate") -> "Or":
+    return Or(of=(*_flatten(Or, left), *_flatten(Or, right)))
 
 
-def _invert(self: "Predicate") -> "Not":
-    """Want that this has not come to hold so far."""
-    return Not(self)
+def _not(of: "Predicate") -> "Predicate":
+    return of.of if isinstance(of, Not) else Not(of=of)
 
 
-def _then(self: "Predicate", later: "Predicate") -> "Then":
-    """Want `later` from events strictly after this came to hold."""
-    return Then(self, later)
+def _then(first: "Predicate", second: "Predicate") -> "Then":
+    """Hold when `second` happens strictly after `first` did."""
+    return Then(first=first, second=second)
 
 
-@dataclass(frozen=True, slots=True)
+def _count(of: "Predicate", times: int) -> "Count":
+    """Hold from the n-th matching event on."""
+    return Count(of=of, times=times)
+
+
+def _flatten(kind: type, predicate: "Predicate") -> "tuple[Predicate, ...]":
+    if not isinstance(predicate, Predicate):
+        raise SpecError(f"predicates combine with predicates, got {type(predicate).__name__} {predicate!r}")
+    return predicate.of if isinstance(predicate, And | Or) and type(predicate) is kind else (predicate,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """Some event of a kind whose fields pass their tests."""
+    """An event of a kind, with tests of its fields; every field that is not named may be anything."""
 
     kind: str
     tests: tuple[tuple[str, Test], ...] = ()
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
 
-    def count(self, n: int) -> "Count":
-        """Want n matching events.
-
-        Raises:
-            SpecError: n is below 1.
-        """
-        if n < 1:
-            raise SpecError(f"a count is at least 1, got {n}")
-        return Count(self, n)
+    def matches(self, fact: Fact) -> bool:
+        """Say whether a fact is of this kind and passes the tests."""
+        return type(fact) is FACT_TYPES[self.kind] and all(
+            test.accepts(getattr(fact, name)) for name, test in self.tests
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class And:
-    """All of these hold."""
+    """All of these have happened."""
 
-    parts: "tuple[Predicate, ...]"
+    of: tuple["Predicate", ...]
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Or:
-    """One of these holds."""
+    """One of these has happened."""
 
-    parts: "tuple[Predicate, ...]"
+    of: tuple["Predicate", ...]
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Not:
-    """This has not come to hold so far."""
+    """This has not happened so far."""
 
-    part: "Predicate"
+    of: "Predicate"
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
+
+    def __post_init__(self) -> None:
+        if any(isinstance(part, Not) for part in walk(self.of)):
+            raise SpecError("~ cannot be put on a predicate that contains another ~; say it without")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Then:
-    """The second holds from events after the first came to hold."""
+    """The second happened strictly after the first."""
 
     first: "Predicate"
-    later: "Predicate"
+    second: "Predicate"
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
+
+    def __post_init__(self) -> None:
+        for part in (self.first, self.second):
+            if not isinstance(part, Predicate):
+                raise SpecError(f".then expects a predicate, got {type(part).__name__} {part!r}")
+            if not can_occur(part):
+                raise SpecError(".then needs something that happens on both sides; ~ alone never does")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """At least n events match."""
+    """So many events have matched."""
 
-    part: When
-    n: int
+    of: "Predicate"
+    times: int
 
     __and__ = _and
     __or__ = _or
-    __invert__ = _invert
+    __invert__ = _not
     then = _then
+    count = _count
+
+    def __post_init__(self) -> None:
+        if not is_event(self.of):
+            raise SpecError(
+                f".count counts single events: when(...) or an | of these, got {type(self.of).__name__}"
+            )
+        if type(self.times) is not int or self.times < 1:
+            raise SpecError(f".count expects a whole number of at least 1, got {self.times!r}")
 
 
 Predicate = When | And | Or | Not | Then | Count
-"""Everything a milestone can wait for."""
+"""Everything a rule can say about the past. Closed: a new one is a new member here and in `progress`."""
 
 
 def when(kind: str, /, **tests: Test | Scalar) -> When:
-    """Wait for an event of a kind; plain values mean equality.
+    """Describe an event: its kind and what its fields must be; a plain value means `eq`.
+
+    Example:
+        `when("clicked", role="button", name=text("Submit"))`
 
     Raises:
-        SpecError: unknown kind or field, with the nearest known one.
+        SpecError: unknown kind or field, naming the nearest known one; or a test that its field cannot pass.
     """
-    if kind not in FACT_FIELDS:
-        raise SpecError(f"unknown event kind {kind!r}{_nearest(kind, FACT_FIELDS)}")
-    for name in tests:
-        if name not in FACT_FIELDS[kind]:
-            known = ", ".join(FACT_FIELDS[kind]) or "none"
+    if kind not in TRUST_OF_KIND:
+        if kind in BOOKKEEPING:
             raise SpecError(
-                f"{kind} has no field {name!r}{_nearest(name, FACT_FIELDS[kind])}; its fields: {known}"
+                f"{kind!r} is about the episode itself and happens anyway; no rule can rest on it"
             )
-    return When(kind, tuple((name, as_test(test)) for name, test in sorted(tests.items())))
+        raise SpecError(f"unknown kind of event {kind!r}; {suggest(kind, TRUST_OF_KIND)}")
+    known = FACT_FIELDS[kind]
+    for name in tests:
+        if name not in known:
+            raise SpecError(f"{kind} has no field {name!r}; {suggest(name, known)}")
+    made = tuple(sorted((name, as_test(name, test)) for name, test in tests.items()))
+    for name, test in made:
+        _check_type(kind, name, test)
+    return When(kind=kind, tests=made)
 
 
 def all_of(*parts: Predicate) -> Predicate:
     """Want all of these: `all_of(a, b)` is `a & b`, for parts that come from a loop.
 
     Raises:
-        SpecError: no parts.
+        SpecError: no parts; nothing would have to happen.
     """
     if not parts:
-        raise SpecError("all_of needs at least one predicate; an empty one would hold at once")
-    return And(tuple(inner for part in parts for inner in _parts(part, And)))
+        raise SpecError("all_of needs at least one predicate, such as all_of(when('clicked'))")
+    return functools.reduce(operator.and_, parts)
 
 
-def _nearest(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+_HINTS: Mapping[str, Mapping[str, type]] = {
+    kind: typing.get_type_hints(FACT_TYPES[kind]) for kind in TRUST_OF_KIND
+}
 
 
-def _parts(predicate: Any, kind: type) -> "tuple[Predicate, ...]":
-    if isinstance(predicate, kind):
-        parts: tuple[Predicate, ...] = predicate.parts  # type: ignore[attr-defined]
-        return parts
-    if not isinstance(predicate, Predicate):
-        raise SpecError(f"expected a predicate such as when(...), got {predicate!r}")
-    return (predicate,)
+def _check_type(kind: str, name: str, test: Test) -> None:
+    """Refuse a test that no value of the field's type can pass."""
+    hint = _HINTS[kind][name]
+    fitting: bool
+    match test:
+        case Eq(value):
+            fitting = type(value) is hint
+        case OneOf(values):
+            fitting = all(type(value) is hint for value in values)
+        case Matches() | Text() | Url():
+            fitting = hint is str
+        case Number() | AtLeast() | AtMost():
+            fitting = hint in (str, int)
+        case Fields():
+            fitting = hint not in (str, int, bool)
+    if not fitting:
+        wanted = hint.__name__ if hint in (str, int, bool) else "a mapping: use fields(...)"
+        raise SpecError(f"{kind}.{name} is {wanted}; {test} can never pass")
 
 
-def matches_event(predicate: When, event: Event) -> bool:
-    """Whether one event is what a `when` waits for, and may be believed."""
-    if event.kind != predicate.kind or event.trust < TRUST_OF_KIND[event.kind]:
-        return False
-    return all(passes(test, getattr(event.fact, name)) for name, test in predicate.tests)
+def walk(predicate: Predicate) -> Iterator[Predicate]:
+    """Give a predicate and all its parts."""
+    yield predicate
+    for part in parts_of(predicate):
+        yield from walk(part)
 
 
-def kinds_of(predicate: Predicate) -> frozenset[str]:
-    """Give the event kinds that can change a predicate's verdict."""
+def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
+    """Give a predicate's immediate parts."""
     match predicate:
         case When():
-            return frozenset((predicate.kind,))
-        case And() | Or():
-            return frozenset().union(*(kinds_of(part) for part in predicate.parts))
-        case Not() | Count():
-            return kinds_of(predicate.part)
-        case Then():
-            return kinds_of(predicate.first) | kinds_of(predicate.later)
+            return ()
+        case And(of=parts) | Or(of=parts):
+            return parts
+        case Not(of=part) | Count(of=part):
+            return (part,)
+        case Then(first=first, second=second):
+            return (first, second)
 
 
-def is_grounded(predicate: Predicate) -> bool:
-    """Whether it takes at least one browser- or harness-level fact to make the predicate hold."""
-    match predicate:
-        case When():
-            return TRUST_OF_KIND[predicate.kind] >= Trust.BROWSER or _is_browser_dialog(predicate)
-        case And():
-            return any(is_grounded(part) for part in predicate.parts)
-        case Or():
-            return all(is_grounded(part) for part in predicate.parts)
-        case Not():
-            return False
-        case Then():
-            return is_grounded(predicate.first) or is_grounded(predicate.later)
-        case Count():
-            return is_grounded(predicate.part)
+def positives(predicate: Predicate) -> Iterator[When]:
+    """Give the events a predicate asks for: its leaves outside any `~`."""
+    if isinstance(predicate, When):
+        yield predicate
+    elif not isinstance(predicate, Not):
+        for part in parts_of(predicate):
+            yield from positives(part)
 
 
-def _is_browser_dialog(predicate: When) -> bool:
-    """A page can open a role=dialog at will; an alert, confirm or prompt is told by the browser process."""
-    if predicate.kind not in _EITHER:
-        return False
-    wanted = dict(predicate.tests).get("type")
-    return wanted is not None and not passes(wanted, "dialog")
+def can_occur(predicate: Predicate) -> bool:
+    """Say whether there is an event at which the predicate occurs; `~a` alone has none."""
+    return next(positives(predicate), None) is not None
 
 
-def encode_predicate(predicate: Predicate) -> dict[str, Any]:
-    """Give a predicate as plain data."""
-    match predicate:
-        case When():
-            return {"when": predicate.kind, "tests": {name: encode_test(t) for name, t in predicate.tests}}
-        case And():
-            return {"all": [encode_predicate(part) for part in predicate.parts]}
-        case Or():
-            return {"any": [encode_predicate(part) for part in predicate.parts]}
-        case Not():
-            return {"not": encode_predicate(predicate.part)}
-        case Then():
-            return {"first": encode_predicate(predicate.first), "then": encode_predicate(predicate.later)}
-        case Count():
-            return {"count": predicate.n, "of": encode_predicate(predicate.part)}
-
-
-def decode_predicate(data: Mapping[str, Any]) -> Predicate:
-    """Read a predicate back.
-
-    Raises:
-        SpecError: not the form of a predicate.
-    """
-    if "when" in data:
-        return when(data["when"], **{name: decode_test(t) for name, t in data.get("tests", {}).items()})
-    if "all" in data:
-        return And(tuple(decode_predicate(part) for part in data["all"]))
-    if "any" in data:
-        return Or(tuple(decode_predicate(part) for part in data["any"]))
-    if "not" in data:
-        return Not(decode_predicate(data["not"]))
-    if "first" in data:
-        return Then(decode_predicate(data["first"]), decode_predicate(data["then"]))
-    if "count" in data:
-        part = decode_predicate(data["of"])
-        if not isinstance(part, When):
-            raise SpecError("`of` of a count is a `when`")
-        return part.count(data["count"])
-    raise SpecError(f"not a predicate: keys {sorted(data)}; expected when, all, any, not, first or count")
+def is_event(predicate: object) -> bool:
+    """Say whether a predicate is about one event: `when(...)` or an `|` of these."""
+    return isinstance(predicate, When) or (isinstance(predicate, Or) and all(map(is_event, predicate.of)))

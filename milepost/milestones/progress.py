@@ -1,43 +1,27 @@
-"""The fold: events in, milestones out. Everything that decides a reward is in this file.
+"""The fold: one event at a time, from progress to progress, with the milestones that fire on the way.
 
-`advance` takes one event; folding it over a log in one go, in pieces, or live while an episode runs gives the
-same progress, because progress holds all there is to know. No clock, no randomness, no I/O.
+Rules of the fold, in the order in which an event meets them:
 
-The exact rules:
-
-1. An event counts only if its trust is at least that of its kind (`TRUST_OF_KIND`).
-2. A milestone sees events only after all milestones in its `after` have fired, at strictly earlier events.
-   What happened before does not count for it; it has to happen (again) then.
-3. A milestone fires at the event at which its predicate comes to hold, pays once, and stays fired.
-4. A veto that holds ends all payment from that event on (that event included) and the goal is missed for
-   good. A cap limits the sum of all rewards from then on.
-5. The goal is reached while its predicate holds, nothing outside its frame has changed, and no veto holds.
-   A change outside the frame misses it for good, also when it comes after the goal was reached.
+1. An event with less trust than its kind requires matches nothing.
+2. A change that no predicate of the goal's frame matches breaks the frame for good.
+3. A violation takes effect at the event at which it occurs, before that event can pay anything. After a veto
+   milestones still fire, but pay 0; under a cap they pay what is left of it.
+4. A milestone fires at the first event at which its predicate occurs while every milestone in `after` had
+   fired before this event. Fired once, it never fires again.
+5. A predicate that occurs too early pays nothing, and is remembered for the explanation. What it has seen
+   stays seen: once `after` is satisfied, the next event at which it occurs fires it. `a & b` occurs at a new
+   `a` or a new `b`; `a.then(b)` only at a new `b`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from milepost.milestones.predicates import (
-    And,
-    Count,
-    Not,
-    Or,
-    Predicate,
-    Then,
-    When,
-    kinds_of,
-    matches_event,
-)
-from milepost.milestones.spec import Milestone, Spec
+from milepost.milestones.milestone import Component, Effect
+from milepost.milestones.monitor import Plan, State, evidence, holds, start, step
+from milepost.milestones.spec import Spec
+from milepost.milestones.trust import CHANGES, is_trustworthy
 from milepost.sandbox.events import Event
-
-WORLD_CHANGES = frozenset({"app_changed", "file_created", "file_modified", "file_moved", "file_deleted"})
-"""Kinds that the goal's frame is about."""
-
-Memory = tuple[tuple[int, ...], ...]
-"""Seqs of the events that matched each `when` of a predicate, in the order of the predicate's text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,198 +30,167 @@ class Hit:
 
     name: str
     reward: Fraction
-    """What it paid: its reward, less what a cap took."""
-    component: str
+    """What it paid: as authored, or less after a violation."""
+    component: Component
     seq: int
-    """The event at which it fired."""
+    """Sequence number of the event at which it fired."""
     step: int
     evidence: tuple[int, ...]
-    """Seqs of the events that made its predicate hold."""
+    """Sequence numbers of the events it rests on, `seq` among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A forbidden rule came true."""
+
+    name: str
+    effect: Effect
+    seq: int
+    step: int
+    evidence: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The state of a task's rules after some events."""
+    """All that the past of an episode means for its rules. Small, immutable, comparable."""
 
-    memory: tuple[Memory, ...]
-    """What each milestone has seen, then each forbidden rule, then the goal."""
+    states: tuple[State, ...]
+    """States of the monitors: milestones, then forbidden rules, then the goal."""
     hits: tuple[Hit, ...] = ()
+    """Milestones that fired, in order."""
+    reached: frozenset[str] = frozenset()
+    """Their names."""
+    violations: tuple[Violation, ...] = ()
+    early: tuple[tuple[str, int], ...] = ()
+    """Milestones whose predicate occurred before their `after` had fired, with the first such event."""
     paid: Fraction = Fraction(0)
     limit: Fraction | None = None
-    """The lowest cap in force."""
-    veto: str = ""
-    """Name of the forbidden rule that ended the reward."""
-    broken: int = -1
-    """Seq of the first change outside the goal's frame, -1 while there is none."""
+    """The lowest cap in force: the most that the episode may pay."""
+    vetoed: bool = False
     goal_met: bool = False
     """Whether the goal's predicate holds."""
-
-    @property
-    def reached(self) -> frozenset[str]:
-        """Names of the milestones that have fired."""
-        return frozenset(hit.name for hit in self.hits)
+    broken: int | None = None
+    """Sequence number of the first change outside the frame."""
 
     @property
     def goal_reached(self) -> bool:
-        """Whether the task is done: predicate, frame, and no veto."""
-        return self.goal_met and self.broken < 0 and not self.veto
+        """Whether the goal holds, nothing else has changed, and nothing was vetoed."""
+        return self.goal_met and self.broken is None and not self.vetoed
 
 
 def start_progress(spec: Spec) -> Progress:
     """Give the progress before any event."""
-    rules = [*(m.when for m in spec.milestones), *(f.when for f in spec.forbidden), spec.goal.when]
-    return Progress(memory=tuple(((),) * _width(rule) for rule in rules))
+    plan = spec.plan
+    monitors = (*(r.monitor for r in plan.rules), *(m for _, m in plan.violations), plan.goal)
+    return Progress(states=tuple(map(start, monitors)), goal_met=holds(plan.goal, start(plan.goal)))
 
 
 def advance(spec: Spec, progress: Progress, event: Event) -> tuple[Progress, tuple[Hit, ...]]:
-    """Take one event; gives the new progress and the milestones that fired at it."""
-    kind = event.kind
-    if kind in WORLD_CHANGES and progress.broken < 0 and not _in_frame(spec, event):
-        progress = replace(progress, broken=event.seq)
-    if kind not in spec.kinds:
+    """Take one event in.
+
+    Args:
+        spec: the rules.
+        progress: from `start_progress` or the event before.
+        event: the next event of the log.
+
+    Returns:
+        The new progress (the same object when the event means nothing) and the milestones that fired.
+    """
+    plan = spec.plan
+    leaves = plan.leaves.get(type(event.fact), ())
+    changes = isinstance(event.fact, CHANGES)
+    if not (leaves or changes):
         return progress, ()
-    memory = list(progress.memory)
-    fired: list[tuple[Milestone, tuple[int, ...]]] = []
-    reached = progress.reached
-    for index, rule in enumerate(spec.milestones):
-        if rule.name in reached or not reached.issuperset(rule.after):
+    matched = 0
+    if is_trustworthy(event):
+        fact = event.fact
+        for bit, tests in leaves:
+            if all(test.accepts(getattr(fact, name)) for name, test in tests):
+                matched |= bit
+    if changes and progress.broken is None and not matched & plan.frame:
+        progress = replace(progress, broken=event.seq)
+    if not matched:
+        return progress, ()
+    states = list(progress.states)
+    progress = _watch_violations(plan, progress, states, matched, event)
+    progress, hits = _fire_milestones(plan, progress, states, matched, event)
+    states[-1], _ = step(plan.goal, states[-1], matched, event.seq)
+    return replace(progress, states=tuple(states), goal_met=holds(plan.goal, states[-1])), hits
+
+
+def _watch_violations(
+    plan: Plan, progress: Progress, states: list[State], matched: int, event: Event
+) -> Progress:
+    known = {violation.name for violation in progress.violations}
+    for index, (declared, monitor) in enumerate(plan.violations, start=len(plan.rules)):
+        if not monitor.mask & matched or declared.name in known:
             continue
-        memory[index], holds = _see(rule.when, memory[index], event)
-        if holds:
-            fired.append((rule, tuple(sorted({seq for seqs in memory[index] for seq in seqs}))))
-    progress = _forbid(spec, progress, memory, event)
-    memory[-1], goal_met = _see(spec.goal.when, memory[-1], event)
-    progress = replace(progress, memory=tuple(memory), goal_met=goal_met)
-    return _pay(progress, fired, event)
-
-
-def _forbid(spec: Spec, progress: Progress, memory: list[Memory], event: Event) -> Progress:
-    for index, rule in enumerate(spec.forbidden, start=len(spec.milestones)):
-        memory[index], holds = _see(rule.when, memory[index], event)
-        if holds and rule.effect == "veto" and not progress.veto:
-            progress = replace(progress, veto=rule.name)
-        elif holds and rule.effect == "cap":
-            limit = rule.cap if progress.limit is None else min(progress.limit, rule.cap)
-            progress = replace(progress, limit=limit)
+        states[index], occurs = step(monitor, states[index], matched, event.seq)
+        if occurs:
+            violation = Violation(
+                name=declared.name,
+                effect=declared.effect,
+                seq=event.seq,
+                step=event.step,
+                evidence=evidence(monitor, states[index]),
+            )
+            vetoed = declared.effect is Effect.VETO
+            progress = replace(
+                progress,
+                violations=(*progress.violations, violation),
+                vetoed=progress.vetoed or vetoed,
+                limit=progress.limit if vetoed else _lower(progress.limit, declared.cap),
+            )
     return progress
 
 
-def _pay(
-    progress: Progress, fired: list[tuple[Milestone, tuple[int, ...]]], event: Event
+def _lower(limit: Fraction | None, cap: Fraction) -> Fraction:
+    return cap if limit is None else min(limit, cap)
+
+
+def _fire_milestones(
+    plan: Plan, progress: Progress, states: list[State], matched: int, event: Event
 ) -> tuple[Progress, tuple[Hit, ...]]:
+    reached, paid, early = progress.reached, progress.paid, progress.early
     hits: list[Hit] = []
-    paid = progress.paid
-    for rule, evidence in fired:
-        reward = Fraction(0) if progress.veto else rule.reward
+    for index, rule in enumerate(plan.rules):
+        declared, monitor = rule.declared, rule.monitor
+        if not monitor.mask & matched or declared.name in reached:
+            continue
+        states[index], occurs = step(monitor, states[index], matched, event.seq)
+        if not occurs:
+            continue
+        if not rule.after <= reached:
+            if all(name != declared.name for name, _ in early):
+                early = (*early, (declared.name, event.seq))
+            continue
+        reward = Fraction(0) if progress.vetoed else declared.reward
         if progress.limit is not None:
             reward = max(Fraction(0), min(reward, progress.limit - paid))
         paid += reward
         hits.append(
             Hit(
-                name=rule.name,
+                name=declared.name,
                 reward=reward,
-                component=rule.component,
+                component=declared.component,
                 seq=event.seq,
                 step=event.step,
-                evidence=evidence,
+                evidence=evidence(monitor, states[index]),
             )
         )
     if not hits:
-        return progress, ()
-    return replace(progress, hits=progress.hits + tuple(hits), paid=paid), tuple(hits)
+        return replace(progress, early=early) if early is not progress.early else progress, ()
+    new = progress.reached | {hit.name for hit in hits}
+    return replace(progress, hits=(*progress.hits, *hits), reached=new, paid=paid, early=early), tuple(hits)
 
 
 def fold(
     spec: Spec, events: Iterable[Event], progress: Progress | None = None
 ) -> tuple[Progress, tuple[Hit, ...]]:
-    """Fold `advance` over events, from the start or from a given progress."""
+    """Take events in one after the other, from the start or from a given progress."""
     state = start_progress(spec) if progress is None else progress
     hits: list[Hit] = []
     for event in events:
-        state, now = advance(spec, state, event)
-        hits.extend(now)
+        state, fired = advance(spec, state, event)
+        hits.extend(fired)
     return state, tuple(hits)
-
-
-def _in_frame(spec: Spec, event: Event) -> bool:
-    return any(
-        _see(allowed, ((),) * _width(allowed), event)[1]
-        for allowed in spec.goal.frame
-        if event.kind in kinds_of(allowed)
-    )
-
-
-def _width(predicate: Predicate) -> int:
-    """How many `when` a predicate holds."""
-    match predicate:
-        case When():
-            return 1
-        case And() | Or():
-            return sum(_width(part) for part in predicate.parts)
-        case Not() | Count():
-            return _width(predicate.part)
-        case Then():
-            return _width(predicate.first) + _width(predicate.later)
-
-
-def _see(predicate: Predicate, memory: Memory, event: Event) -> tuple[Memory, bool]:  # noqa: PLR0911 - one case per kind
-    """Show an event to a predicate: gives what it remembers then, and whether it holds."""
-    match predicate:
-        case When():
-            if memory[0]:
-                return memory, True
-            hit = matches_event(predicate, event)
-            return ((event.seq,),) if hit else memory, hit
-        case Count():
-            seqs = memory[0]
-            if len(seqs) < predicate.n and matches_event(predicate.part, event):
-                seqs = (*seqs, event.seq)
-            return (seqs,), len(seqs) >= predicate.n
-        case And() | Or():
-            return _see_parts(predicate, memory, event)
-        case Not():
-            inner, holds = _see(predicate.part, memory, event)
-            return inner, not holds
-        case Then():
-            width = _width(predicate.first)
-            before = _holds(predicate.first, memory[:width])
-            first, _ = _see(predicate.first, memory[:width], event)
-            if not before:
-                return first + memory[width:], False
-            later, holds = _see(predicate.later, memory[width:], event)
-            return first + later, holds
-
-
-def _see_parts(predicate: And | Or, memory: Memory, event: Event) -> tuple[Memory, bool]:
-    seen: list[tuple[int, ...]] = []
-    verdicts: list[bool] = []
-    start = 0
-    for part in predicate.parts:
-        end = start + _width(part)
-        inner, holds = _see(part, memory[start:end], event)
-        seen.extend(inner)
-        verdicts.append(holds)
-        start = end
-    return tuple(seen), all(verdicts) if isinstance(predicate, And) else any(verdicts)
-
-
-def _holds(predicate: Predicate, memory: Memory) -> bool:
-    """Whether a predicate holds, from what it remembers."""
-    match predicate:
-        case When():
-            return bool(memory[0])
-        case Count():
-            return len(memory[0]) >= predicate.n
-        case Not():
-            return not _holds(predicate.part, memory)
-        case Then():
-            width = _width(predicate.first)
-            return _holds(predicate.first, memory[:width]) and _holds(predicate.later, memory[width:])
-        case And() | Or():
-            verdicts: list[bool] = []
-            start = 0
-            for part in predicate.parts:
-                end = start + _width(part)
-                verdicts.append(_holds(part, memory[start:end]))
-                start = end
-            return all(verdicts) if isinstance(predicate, And) else any(verdicts)

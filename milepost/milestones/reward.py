@@ -1,158 +1,106 @@
-"""From fired milestones to a step's reward: the modes, and the weighted five-component preset."""
+"""From milestones that fired to the reward of a step: pure, exact, and still by name."""
 
-import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from fractions import Fraction
 
-import orjson
-
+from milepost.milestones.milestone import Component
 from milepost.milestones.operators import SpecError
-from milepost.milestones.progress import Hit, Progress, fold
-from milepost.milestones.spec import COMPONENTS, Spec
-from milepost.sandbox.events import GENESIS, Event, canonical
+from milepost.milestones.progress import Hit, Progress
+from milepost.milestones.spec import Spec
 
 
-class RewardMode(enum.StrEnum):
-    """How fired milestones become reward."""
+class RewardMode(StrEnum):
+    """How a step is paid."""
 
     MILESTONES = "milestones"
-    """As the task's author wrote them."""
+    """Each milestone as authored."""
     NORMALIZED = "normalized"
-    """Scaled so that a task's milestones sum to 1."""
+    """Each milestone divided by the spec's total, so that every task pays 1 in all."""
     OUTCOME = "outcome"
-    """1 when the goal is reached, nothing before."""
+    """The goal alone: 1 at the step that reaches it."""
 
 
 def step_reward(
-    spec: Spec, before: Progress, after: Progress, hits: Sequence[Hit], mode: RewardMode
+    spec: Spec,
+    before: Progress,
+    after: Progress,
+    hits: Iterable[Hit],
+    mode: RewardMode = RewardMode.MILESTONES,
 ) -> Mapping[str, Fraction]:
-    """Give a step's rewards by milestone name, exact; empty when nothing was paid."""
-    if mode is RewardMode.OUTCOME:
-        reached = after.goal_reached and not before.goal_reached
-        return {"goal": Fraction(1)} if reached else {}
-    scale = Fraction(1) / spec.total if mode is RewardMode.NORMALIZED else Fraction(1)
-    return {hit.name: hit.reward * scale for hit in hits}
+    """Give what a step pays, by name and exact; empty when it pays nothing.
+
+    Args:
+        spec: the rules.
+        before: the progress at the start of the step.
+        after: the progress at its end.
+        hits: the milestones that fired in it.
+        mode: how to pay. `outcome` pays under the name `goal`: 1, or less when a cap allows only a part of the
+            spec's total.
+    """
+    match mode:
+        case RewardMode.MILESTONES:
+            return {hit.name: hit.reward for hit in hits if hit.reward}
+        case RewardMode.NORMALIZED:
+            return {hit.name: hit.reward / spec.total for hit in hits if hit.reward}
+        case RewardMode.OUTCOME:
+            paid = _pay_goal(spec, after) if after.goal_reached and not before.goal_reached else Fraction(0)
+            return {"goal": paid} if paid else {}
 
 
-SEED_EXAMPLE: Mapping[str, Fraction] = {
-    "nav": Fraction("0.1"),
-    "ui": Fraction("0.2"),
-    "form": Fraction("0.2"),
-    "file": Fraction("0.3"),
-    "goal": Fraction("0.2"),
+def _pay_goal(spec: Spec, progress: Progress) -> Fraction:
+    if progress.limit is None or not spec.total:
+        return Fraction(1)
+    return min(Fraction(1), progress.limit / spec.total)
+
+
+SEED_EXAMPLE: Mapping[Component, Fraction] = {
+    Component.NAV: Fraction("0.1"),
+    Component.UI: Fraction("0.2"),
+    Component.FORM: Fraction("0.2"),
+    Component.FILE: Fraction("0.3"),
+    Component.GOAL: Fraction("0.2"),
 }
 """The published example of component weights. Its goal weighs less than its file: see `check_weights`."""
 
-DEFAULT_WEIGHTS: Mapping[str, Fraction] = {**SEED_EXAMPLE, "file": Fraction("0.2"), "goal": Fraction("0.3")}
+DEFAULT_WEIGHTS: Mapping[Component, Fraction] = {
+    **SEED_EXAMPLE,
+    Component.FILE: Fraction("0.2"),
+    Component.GOAL: Fraction("0.3"),
+}
 """The example with file and goal exchanged, so that goal >= file >= ui holds."""
 
 
-def check_weights(weights: Mapping[str, Fraction], *, ordered: bool = True) -> None:
-    """Check component weights: none negative, sum 1, and (on request) goal >= file >= ui.
+def check_weights(weights: Mapping[Component, Fraction], *, ordered: bool = True) -> None:
+    """Check component weights: one for each component, none negative, sum exactly 1, and goal >= file >= ui.
+
+    Args:
+        weights: by component.
+        ordered: whether to ask for the order of goal, file and ui.
 
     Raises:
         SpecError: names what is wrong and the values.
     """
-    if set(weights) != set(COMPONENTS):
-        raise SpecError(f"weights are needed for {', '.join(COMPONENTS)}; got {', '.join(sorted(weights))}")
-    shown = ", ".join(f"{name} {float(weights[name]):g}" for name in COMPONENTS)
+    if set(weights) != set(Component):
+        raise SpecError(f"weights are needed for {', '.join(Component)}; got {', '.join(sorted(weights))}")
+    shown = ", ".join(f"{component} {float(weights[component]):g}" for component in Component)
     if any(weight < 0 for weight in weights.values()):
         raise SpecError(f"weights must not be negative; got {shown}")
-    if sum(weights.values()) != 1:
-        raise SpecError(f"weights must sum to 1, got {float(sum(weights.values())):g}: {shown}")
-    if ordered and not weights["goal"] >= weights["file"] >= weights["ui"]:
+    total = sum(weights.values())
+    if total != 1:
+        raise SpecError(
+            f"weights must sum to 1, got {float(total):g}: {shown}; write them as Fraction('0.2')"
+        )
+    if ordered and not weights[Component.GOAL] >= weights[Component.FILE] >= weights[Component.UI]:
         raise SpecError(f"expected goal >= file >= ui, got {shown}; pass ordered=False to allow it")
 
 
-class TraceStatus(enum.StrEnum):
-    """Whether a log could be judged at all."""
+def component_reward(spec: Spec, hits: Iterable[Hit], weights: Mapping[Component, Fraction]) -> Fraction:
+    """Give the weighted five-part reward of hits: the sum of w_c times the reached share of component c.
 
-    SCORED = "scored"
-    UNSCORED = "unscored"
-    """The log is broken: there is no reward, which is not reward 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardTrace:
-    """The verdict on an episode's log: recomputing it from the same log gives the same bytes."""
-
-    spec_digest: str
-    log_head: str
-    """Hash of the log's last event, which stands for the whole log."""
-    status: TraceStatus
-    hits: tuple[Hit, ...] = ()
-    goal_reached: bool = False
-    veto: str = ""
-    broken: int = -1
-    """Seq of the first change outside the goal's frame, or -1."""
-    reason: str = ""
-    """Why there is no score."""
-
-    @property
-    def total(self) -> Fraction | None:
-        """The sum of what was paid; None when the log could not be judged."""
-        if self.status is TraceStatus.UNSCORED:
-            return None
-        return sum((hit.reward for hit in self.hits), Fraction(0))
-
-    def to_bytes(self) -> bytes:
-        """Give the canonical JSON of the verdict."""
-        return canonical(
-            {
-                "spec": self.spec_digest,
-                "log": self.log_head,
-                "status": self.status.value,
-                "total": None if self.total is None else str(self.total),
-                "goal_reached": self.goal_reached,
-                "veto": self.veto,
-                "broken": self.broken,
-                "reason": self.reason,
-                "hits": [
-                    {
-                        "name": hit.name,
-                        "reward": str(hit.reward),
-                        "component": hit.component,
-                        "seq": hit.seq,
-                        "step": hit.step,
-                        "evidence": list(hit.evidence),
-                    }
-                    for hit in self.hits
-                ],
-            }
-        )
-
-
-def score(spec: Spec, events: Sequence[Event]) -> RewardTrace:
-    """Judge a whole log. Total, pure and exact."""
-    progress, hits = fold(spec, events)
-    return RewardTrace(
-        spec_digest=spec.digest,
-        log_head=events[-1].hash if events else GENESIS,
-        status=TraceStatus.SCORED,
-        hits=hits,
-        goal_reached=progress.goal_reached,
-        veto=progress.veto,
-        broken=progress.broken,
-    )
-
-
-def unscored(spec_digest: str, reason: str) -> RewardTrace:
-    """Give the verdict on a log that cannot be judged."""
-    return RewardTrace(spec_digest=spec_digest, log_head="", status=TraceStatus.UNSCORED, reason=reason)
-
-
-def describe_difference(stored: bytes, computed: bytes) -> str:
-    """Say in which entries two verdicts differ; empty when they are byte-equal."""
-    if stored == computed:
-        return ""
-    try:
-        old, new = orjson.loads(stored), orjson.loads(computed)
-    except orjson.JSONDecodeError:
-        return "the stored verdict is not JSON"
-    if not isinstance(old, dict):
-        return "the stored verdict is not a JSON object"
-    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if not keys:
-        return "the same verdict, but not in canonical form"
-    return "; ".join(f"{key}: stored {old.get(key)!r}, recomputed {new.get(key)!r}" for key in keys)
+    The share of a component is what its hits paid out of what all its milestones pay together. Milestones fire
+    once, so each part is in [0, 1] and an episode pays at most the sum of the weights. A component without
+    milestones in the spec pays nothing.
+    """
+    whole = {c: sum((m.reward for m in spec.milestones if m.component is c), Fraction(0)) for c in Component}
+    return sum((weights[hit.component] * hit.reward / whole[hit.component] for hit in hits), Fraction(0))

@@ -1,240 +1,145 @@
-"""What a task pays for: milestones, forbidden events, and the goal, checked when they are written."""
+"""The rules of one task, checked when they are made, and their canonical bytes."""
 
+import graphlib
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import orjson
 
-from milepost.milestones.operators import SpecError
-from milepost.milestones.predicates import (
-    Predicate,
-    decode_predicate,
-    encode_predicate,
-    is_grounded,
-    kinds_of,
+from milepost.milestones.milestone import Forbid, Goal, Milestone
+from milepost.milestones.monitor import Plan, make_plan
+from milepost.milestones.notation import (
+    read_forbidden,
+    read_goal,
+    read_milestone,
+    write_forbidden,
+    write_goal,
+    write_milestone,
 )
+from milepost.milestones.operators import SpecError, suggest
 from milepost.sandbox.events import canonical
-
-COMPONENTS = ("nav", "ui", "form", "file", "goal")
-"""The five components of the weighted reward."""
 
 VERSION = 1
 """Version of the JSON form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Milestone:
-    """A rule that pays its reward once, at the event at which its predicate comes to hold."""
-
-    name: str
-    reward: Fraction
-    component: str
-    when: Predicate
-    after: tuple[str, ...] = ()
-    """Milestones that must have fired at an earlier event; until then this one sees nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forbid:
-    """A rule that, once it holds, takes the episode's reward away (`veto`) or limits it (`cap`)."""
-
-    name: str
-    when: Predicate
-    effect: str
-    cap: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """What must be true at the end, and what else may have changed."""
-
-    when: Predicate
-    frame: tuple[Predicate, ...] = ()
-    """Changes of apps and files that are part of the task; any other one means the goal is missed."""
-
-
-def milestone(
-    name: str,
-    *,
-    reward: str | int,
-    when: Predicate,
-    component: str = "goal",
-    after: Sequence[str] = (),
-) -> Milestone:
-    """Write a milestone.
-
-    Args:
-        name: unique inside the spec.
-        reward: a decimal such as `"0.25"`; never a float, so that sums are exact.
-        when: the predicate.
-        component: one of `nav, ui, form, file, goal`.
-        after: names of milestones that must come first.
-
-    Raises:
-        SpecError: no positive exact reward, an unknown component, or a predicate that a page can satisfy
-            on its own.
-    """
-    if component not in COMPONENTS:
-        raise SpecError(
-            f"milestone {name!r}: unknown component {component!r}; expected one of {', '.join(COMPONENTS)}"
-        )
-    if not is_grounded(when):
-        raise SpecError(
-            f"milestone {name!r} could be earned by what a page shows or an agent says alone; add a fact that the "
-            "browser or the harness witnesses, e.g. & when('app_changed', ...) or when('clicked', ...).then(...)"
-        )
-    return Milestone(
-        name=name,
-        reward=_fraction(f"milestone {name!r}", reward),
-        component=component,
-        when=when,
-        after=tuple(after),
-    )
-
-
-def forbid(name: str, *, when: Predicate, effect: str = "veto", cap: str | int = 0) -> Forbid:
-    """Forbid something: `veto` ends all reward, `cap` limits the episode's sum.
-
-    Raises:
-        SpecError: an unknown effect.
-    """
-    if effect not in ("veto", "cap"):
-        raise SpecError(f"forbidden {name!r}: effect is 'veto' or 'cap', got {effect!r}")
-    limit = Fraction(0) if effect == "veto" else _fraction(f"forbidden {name!r}", cap)
-    return Forbid(name=name, when=when, effect=effect, cap=limit)
-
-
-def _fraction(where: str, value: str | int) -> Fraction:
-    if isinstance(value, float) or not isinstance(value, str | int):
-        raise SpecError(
-            f'{where}: write the reward as text, e.g. "0.25", not as {value!r}; floats are not exact'
-        )
-    try:
-        result = Fraction(value)
-    except ValueError:
-        raise SpecError(f'{where}: expected a decimal such as "0.25", got {value!r}') from None
-    if result <= 0:
-        raise SpecError(f"{where}: expected a positive amount, got {value}; use forbid(...) for violations")
-    return result
-
-
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """The rules of a task. Building one checks it."""
+    """Milestones, violations and the goal of a task.
 
-    milestones: tuple[Milestone, ...]
+    Raises:
+        SpecError: a repeated name, an unknown or circular `after`.
+    """
+
+    milestones: tuple[Milestone, ...] = ()
+    forbidden: tuple[Forbid, ...] = ()
     goal: Goal
-    forbidden: tuple[Forbid, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        names = [m.name for m in self.milestones]
-        if len(set(names)) != len(names):
-            raise SpecError(f"milestone names must be unique, got {', '.join(names)}")
-        if not is_grounded(self.goal.when):
-            raise SpecError(
-                "the goal could be met by what a page shows alone; add a fact of the browser or harness"
-            )
-        for m in self.milestones:
-            for name in m.after:
-                if name not in names:
-                    raise SpecError(
-                        f"milestone {m.name!r} comes after {name!r}, which is not there: {', '.join(names)}"
-                    )
-        _check_order({m.name: m.after for m in self.milestones})
-
-    @property
-    def total(self) -> Fraction:
-        """The sum of all rewards."""
-        return sum((m.reward for m in self.milestones), Fraction(0))
+        for name, value in (("milestones", self.milestones), ("forbidden", self.forbidden)):
+            if not isinstance(value, tuple):
+                raise SpecError(
+                    f"{name} expects a tuple, got {type(value).__name__}; end it with a comma: (x,)"
+                )
+        _check_names(self)
+        _check_order(self.milestones)
 
     @cached_property
-    def kinds(self) -> frozenset[str]:
-        """Event kinds that some rule looks at."""
-        rules: list[Predicate] = [m.when for m in self.milestones]
-        rules += [f.when for f in self.forbidden]
-        return frozenset().union(kinds_of(self.goal.when), *(kinds_of(rule) for rule in rules))
+    def total(self) -> Fraction:
+        """What all milestones pay together."""
+        return sum((declared.reward for declared in self.milestones), Fraction(0))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The rules prepared for the fold; derived, not part of the spec's identity."""
+        return make_plan(self.milestones, self.forbidden, self.goal)
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the canonical JSON: the same rules, the same digest."""
+        """The sha256 of the canonical bytes, hexadecimal."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
+    def to_record(self) -> dict[str, Any]:
+        """Give the spec's JSON object."""
+        return {
+            "version": VERSION,
+            "milestones": [write_milestone(declared) for declared in self.milestones],
+            "forbidden": [write_forbidden(declared) for declared in self.forbidden],
+            "goal": write_goal(self.goal),
+        }
+
     def to_bytes(self) -> bytes:
-        """Give the canonical JSON."""
-        return canonical(
-            {
-                "version": VERSION,
-                "milestones": [
-                    {
-                        "name": m.name,
-                        "reward": str(m.reward),
-                        "component": m.component,
-                        "when": encode_predicate(m.when),
-                        "after": list(m.after),
-                    }
-                    for m in self.milestones
-                ],
-                "forbidden": [
-                    {"name": f.name, "when": encode_predicate(f.when), "effect": f.effect, "cap": str(f.cap)}
-                    for f in self.forbidden
-                ],
-                "goal": {
-                    "when": encode_predicate(self.goal.when),
-                    "frame": [encode_predicate(p) for p in self.goal.frame],
-                },
-            }
+        """Give the spec's canonical JSON: the same rules give the same bytes."""
+        return canonical(self.to_record())
+
+    @classmethod
+    def from_record(cls, record: object) -> "Spec":
+        """Read a spec's JSON object (from JSON or YAML) back; the digest stays the same.
+
+        Raises:
+            SpecError: not the documented form, or a rule that cannot be meant.
+        """
+        if not isinstance(record, Mapping) or record.get("version", VERSION) != VERSION:
+            raise SpecError(f"a spec is an object of version {VERSION}, got {_short(record)}")
+        for key in record:
+            if key not in ("version", "milestones", "forbidden", "goal"):
+                raise SpecError(
+                    f"a spec has no entry {key!r}; {suggest(key, ('milestones', 'forbidden', 'goal'))}"
+                )
+        if "goal" not in record:
+            raise SpecError(f"a spec lacks 'goal'; it has {sorted(record)}")
+        return cls(
+            milestones=tuple(map(read_milestone, record.get("milestones", ()))),
+            forbidden=tuple(map(read_forbidden, record.get("forbidden", ()))),
+            goal=read_goal(record["goal"]),
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Spec":
-        """Read the JSON form back.
+    def from_bytes(cls, data: bytes | str) -> "Spec":
+        """Read a spec's JSON text back; the digest stays the same.
 
         Raises:
-            SpecError: not JSON, not of this version, or rules that do not hold together.
+            SpecError: not JSON, not the documented form, or a rule that cannot be meant.
         """
         try:
-            return _decode_spec(orjson.loads(data))
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise SpecError(f"not a spec of version {VERSION}: {error!r}") from None
+            record = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise SpecError(f"a spec is JSON, got something else: {error}") from None
+        return cls.from_record(record)
 
 
-def _decode_spec(content: Mapping[str, Any]) -> Spec:
-    if content.get("version") != VERSION:
-        raise SpecError(f"expected a spec of version {VERSION}, got {content.get('version')!r}")
-    return Spec(
-        milestones=tuple(
-            Milestone(
-                name=m["name"],
-                reward=Fraction(m["reward"]),
-                component=m["component"],
-                when=decode_predicate(m["when"]),
-                after=tuple(m["after"]),
-            )
-            for m in content["milestones"]
-        ),
-        forbidden=tuple(
-            Forbid(
-                name=f["name"], when=decode_predicate(f["when"]), effect=f["effect"], cap=Fraction(f["cap"])
-            )
-            for f in content["forbidden"]
-        ),
-        goal=Goal(
-            when=decode_predicate(content["goal"]["when"]),
-            frame=tuple(decode_predicate(p) for p in content["goal"]["frame"]),
-        ),
-    )
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def _check_order(after: Mapping[str, tuple[str, ...]]) -> None:
-    """Refuse cycles: milestones that wait for each other never fire."""
-    done: set[str] = set()
-    while len(done) < len(after):
-        ready = {name for name, needs in after.items() if name not in done and set(needs) <= done}
-        if not ready:
-            stuck = ", ".join(sorted(set(after) - done))
-            raise SpecError(f"these milestones wait for each other and can never fire: {stuck}")
-        done |= ready
+def _check_names(spec: Spec) -> None:
+    for what, names in (
+        ("milestone", [declared.name for declared in spec.milestones]),
+        ("forbidden rule", [declared.name for declared in spec.forbidden]),
+    ):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise SpecError(f"two {what}s are named {name!r}; each name pays or forbids once")
+
+
+def _check_order(milestones: tuple[Milestone, ...]) -> None:
+    names = [declared.name for declared in milestones]
+    for declared in milestones:
+        for dependency in declared.after:
+            if dependency not in names:
+                raise SpecError(
+                    f"milestone {declared.name!r}: after names {dependency!r}, which is not a milestone; "
+                    f"{suggest(dependency, names)}"
+                )
+    graph = graphlib.TopologicalSorter({declared.name: declared.after for declared in milestones})
+    try:
+        graph.prepare()
+    except graphlib.CycleError as cycle:
+        raise SpecError(
+            f"milestones wait for each other: {' after '.join(reversed(cycle.args[1]))}"
+        ) from None

@@ -1,6 +1,7 @@
 """One tab: trusted input, settling and reading, over our own DevTools session."""
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +12,17 @@ import orjson
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.events import (
-    Clicked,
-    Copied,
     DialogClosed,
     DialogOpened,
     DomContentLoaded,
-    Fact,
-    Filled,
-    Focused,
     HistoryNavigated,
     NavigationCompleted,
-    Selected,
     Source,
-    Submitted,
-    Toggled,
-    Validated,
 )
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.keyboard import Key
 from milepost.sandbox.observation import Dialog, Element
 from milepost.sandbox.sites import FactSink
+from milepost.sandbox.witness import read_note
 
 WORLD = "milepost"
 BINDING = "milepostNote"
@@ -53,13 +45,23 @@ class Reading:
 class Page:
     """A tab. Facts it witnesses go to the sink; everything that waits is bounded by the caller's deadline."""
 
-    def __init__(self, browser: Browser, tab: int, target: str, session: str, sink: FactSink) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        *,
+        tab: int,
+        target: str,
+        session: str,
+        viewport: tuple[int, int],
+        sink: FactSink,
+    ) -> None:
         self._browser = browser
         self._connection = browser.connection
-        self._tab = tab
+        self.tab = tab
+        self.viewport = viewport
         self.target = target
         self._session = session
-        self._sink = sink
+        self.note = sink
         self._world: int | None = None
         self._loading = False
         self._navigated_to = ""
@@ -79,7 +81,7 @@ class Page:
             "targetId"
         ]
         session = (await send("Target.attachToTarget", {"targetId": target, "flatten": True}))["sessionId"]
-        page = cls(browser, tab, target, session, sink)
+        page = cls(browser, tab=tab, target=target, session=session, viewport=viewport, sink=sink)
         browser.connection.on(session, page._on_event)
         await asyncio.gather(
             send("Page.enable", {}, session),
@@ -104,8 +106,6 @@ class Page:
     def dialog(self) -> Dialog | None:
         """The open alert, confirm, prompt or beforeunload dialog."""
         return self._dialog
-
-    # -- what the browser tells us ------------------------------------------------------------------
 
     def _on_event(self, method: str, params: Mapping[str, Any]) -> None:
         handler = _HANDLERS.get(method)
@@ -140,11 +140,11 @@ class Page:
 
     def _on_parsed(self, _params: Mapping[str, Any]) -> None:
         if self._navigated_to not in ("", "about:blank"):
-            self._sink(Source.BROWSER, DomContentLoaded(tab=self._tab, url=self._navigated_to))
+            self.note(Source.BROWSER, DomContentLoaded(tab=self.tab, url=self._navigated_to))
 
     def _on_load(self, _params: Mapping[str, Any]) -> None:
         if self._navigated_to not in ("", "about:blank"):
-            self._sink(Source.BROWSER, NavigationCompleted(tab=self._tab, url=self._navigated_to))
+            self.note(Source.BROWSER, NavigationCompleted(tab=self.tab, url=self._navigated_to))
         self._navigated_to = ""
         self._loading = False
 
@@ -154,7 +154,7 @@ class Page:
 
     def _on_history(self, params: Mapping[str, Any]) -> None:
         if params["frameId"] == self.target:
-            self._sink(Source.BROWSER, HistoryNavigated(tab=self._tab, url=params["url"]))
+            self.note(Source.BROWSER, HistoryNavigated(tab=self.tab, url=params["url"]))
 
     def _on_request(self, params: Mapping[str, Any]) -> None:
         if params.get("type") in ("Fetch", "XHR"):
@@ -167,19 +167,17 @@ class Page:
 
     def _on_dialog(self, params: Mapping[str, Any]) -> None:
         self._dialog = Dialog(type=params["type"], message=params["message"])
-        self._sink(
-            Source.BROWSER, DialogOpened(tab=self._tab, type=params["type"], message=params["message"])
-        )
+        self.note(Source.BROWSER, DialogOpened(tab=self.tab, type=params["type"], message=params["message"]))
 
     def _on_dialog_closed(self, params: Mapping[str, Any]) -> None:
         if self._dialog is not None:
             closed = DialogClosed(
-                tab=self._tab,
+                tab=self.tab,
                 type=self._dialog.type,
                 message=self._dialog.message,
                 accepted=bool(params["result"]),
             )
-            self._sink(Source.BROWSER, closed)
+            self.note(Source.BROWSER, closed)
         self._dialog = None
 
     def _on_crash(self, _params: Mapping[str, Any]) -> None:
@@ -191,11 +189,9 @@ class Page:
     def _on_binding(self, params: Mapping[str, Any]) -> None:
         # Only our world has the binding; the context id is checked all the same.
         if params["name"] == BINDING and params["executionContextId"] == self._world:
-            fact = _witnessed(self._tab, orjson.loads(params["payload"]))
+            fact = read_note(self.tab, orjson.loads(params["payload"]))
             if fact is not None:
-                self._sink(Source.INPUT, fact)
-
-    # -- waiting ------------------------------------------------------------------------------------
+                self.note(Source.INPUT, fact)
 
     async def _next_change(self) -> None:
         if self._change.done():
@@ -249,8 +245,6 @@ class Page:
             raise CDPError(details.get("exception", {}).get("description", details.get("text", "")))
         return reply["result"].get("value")
 
-    # -- reading ------------------------------------------------------------------------------------
-
     async def read(self, ceiling_s: float = SETTLE_CEILING_S) -> Reading | None:
         """Wait until the page has settled and read it; None while a dialog blocks it."""
         clock = asyncio.get_running_loop().time
@@ -300,8 +294,6 @@ class Page:
             return Reading(url=last.url, title=last.title, elements=last.elements, settled=False)
         raise SandboxError(Failure.TIMEOUT, "the page does not answer")
 
-    # -- acting -------------------------------------------------------------------------------------
-
     async def navigate(self, url: str) -> str:
         """Open a URL; gives the browser's error text, empty when it went well."""
         self._loading = True
@@ -323,76 +315,6 @@ class Page:
         )
         return ""
 
-    async def click(self, element: str) -> str:
-        """Click an element where it is; gives an error text, empty when the click was delivered."""
-        spot = await self._ask("point", element)
-        if "error" in spot:
-            return str(spot["error"])
-        at = {"x": spot["x"], "y": spot["y"]}
-        button = {**at, "button": "left", "clickCount": 1}
-        # The answer to a lone move waits for a frame (16 ms); the press flushes it, so nobody waits for it.
-        self._post_input("Input.dispatchMouseEvent", {"type": "mouseMoved", **at})
-        self._post_input("Input.dispatchMouseEvent", {"type": "mousePressed", **button})
-        await self._input("Input.dispatchMouseEvent", {"type": "mouseReleased", **button})
-        return ""
-
-    async def fill(self, element: str, text: str) -> str:
-        """Replace a field's content by trusted text input."""
-        answer = await self._ask("take", element)
-        if "error" in answer:
-            return str(answer["error"])
-        if text:
-            await self._input("Input.insertText", {"text": text})
-        elif answer["filled"]:
-            await self._press_keys((Key(key="Backspace", code="Backspace", number=8),))
-        return ""
-
-    async def press(self, element: str, keys: tuple[Key, ...]) -> str:
-        """Focus an element and press a key, the keys before the last held as modifiers."""
-        answer = await self._ask("focus", element)
-        if "error" in answer:
-            return str(answer["error"])
-        await self._press_keys(keys)
-        return ""
-
-    async def _press_keys(self, keys: tuple[Key, ...]) -> None:
-        held = 0
-        for key in keys[:-1]:
-            held |= key.modifier
-            self._post_input("Input.dispatchKeyEvent", key.event("rawKeyDown", held))
-        last = keys[-1]
-        down = "keyDown" if last.text and not held & ~8 else "rawKeyDown"
-        self._post_input("Input.dispatchKeyEvent", last.event(down, held))
-        await self._input("Input.dispatchKeyEvent", last.event("keyUp", held))
-        for key in reversed(keys[:-1]):
-            held &= ~key.modifier
-            await self._input("Input.dispatchKeyEvent", key.event("keyUp", held))
-
-    async def select(self, element: str, option: str) -> str:
-        """Choose an option of a select element by its visible text."""
-        answer = await self._ask("choose", element, option)
-        if "error" in answer:
-            return str(answer["error"])
-        # Set from the harness's own world and read back there: a fact, though no input event carries it.
-        fact = Selected(tab=self._tab, role=answer["role"], name=answer["name"], value=answer["value"])
-        self._sink(Source.INPUT, fact)
-        return ""
-
-    async def scroll(self, dx: int, dy: int) -> str:
-        """Scroll the page with the wheel, from the middle of the viewport."""
-        metrics = await self._connection.send("Page.getLayoutMetrics", {}, self._session)
-        view = metrics["cssVisualViewport"]
-        at = {"x": view["clientWidth"] / 2, "y": view["clientHeight"] / 2}
-        await self._input(
-            "Input.dispatchMouseEvent", {"type": "mouseWheel", **at, "deltaX": dx, "deltaY": dy}
-        )
-        return ""
-
-    async def extract(self, element: str) -> tuple[str, Mapping[str, Any]]:
-        """Read an element's text: an error, or the mapping with role, name and text."""
-        answer = await self._ask("read", element)
-        return str(answer.get("error", "")), answer
-
     async def answer_dialog(self, accept: bool, text: str) -> str:
         """Close the open dialog."""
         if self._dialog is None:
@@ -402,7 +324,7 @@ class Page:
         )
         return ""
 
-    async def _ask(self, function: str, *arguments: str) -> Mapping[str, Any]:
+    async def ask(self, function: str, *arguments: str) -> Mapping[str, Any]:
         """Call a function of the walker; a page that just navigated away answers with an error."""
         if self._dialog is not None:
             return {
@@ -418,10 +340,12 @@ class Page:
             return {"error": f"the page went away during the action ({error})"}
         return {"error": "a dialog opened during the action"} if answer is None else answer
 
-    def _post_input(self, method: str, params: Mapping[str, Any]) -> None:
+    def post_input(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send an input event whose answer nobody waits for."""
         self._connection.post(method, params, self._session)
 
-    async def _input(self, method: str, params: Mapping[str, Any]) -> None:
+    async def dispatch(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send an input event and wait until the page has handled it, or a dialog opened."""
         try:
             await self._unless_dialog(self._connection.send(method, params, self._session))
         except ConnectionLostError as error:
@@ -433,8 +357,6 @@ class Page:
 
     async def screenshot(self, encoding: str = "png") -> bytes:
         """Capture the viewport as an encoded image (`png` or `jpeg`)."""
-        import base64  # noqa: PLC0415 - screenshots are opt-in
-
         reply = await self._connection.send(
             "Page.captureScreenshot", {"format": encoding, "optimizeForSpeed": True}, self._session
         )
@@ -473,29 +395,6 @@ def _reading(value: Mapping[str, Any]) -> Reading:
         for i, depth, role, name, content, states in value["rows"]
     )
     return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])
-
-
-def _witnessed(tab: int, note: Mapping[str, Any]) -> Fact | None:  # noqa: PLR0911 - one case per kind
-    role, name = note["role"], note["name"]
-    match note["kind"]:
-        case "clicked":
-            return Clicked(tab=tab, role=role, name=name)
-        case "focused":
-            return Focused(tab=tab, role=role, name=name)
-        case "filled":
-            return Filled(tab=tab, role=role, name=name, value=note["value"])
-        case "validated":
-            return Validated(tab=tab, role=role, name=name, valid=note["valid"])
-        case "toggled":
-            return Toggled(tab=tab, role=role, name=name, checked=note["checked"])
-        case "selected":
-            return Selected(tab=tab, role=role, name=name, value=note["value"])
-        case "submitted":
-            return Submitted(tab=tab, name=name)
-        case "copied":
-            return Copied(tab=tab, text=note["text"])
-        case _:
-            return None
 
 
 def _forget(future: "asyncio.Future[dict[str, Any]]") -> None:

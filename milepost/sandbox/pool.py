@@ -8,7 +8,8 @@ from milepost.sandbox.browser import Browser, BrowserLaunchError, BrowserOptions
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher
 from milepost.sandbox.observation import Observation
-from milepost.sandbox.session import Deadlines, Session, World
+from milepost.sandbox.session import Session
+from milepost.sandbox.world import Deadlines, World
 
 RECYCLE_AFTER = 4_000
 """Sessions after which a browser is replaced, before its memory grows."""

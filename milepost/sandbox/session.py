@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from milepost.sandbox.actions import (
@@ -34,19 +32,17 @@ from milepost.sandbox.actions import (
 )
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.downloads import Downloads
 from milepost.sandbox.events import (
     ActionTaken,
     AnswerGiven,
     DialogClosed,
     DialogOpened,
-    DownloadFinished,
-    DownloadStarted,
     ElementAppeared,
     ElementDisappeared,
     EpisodeEnded,
     EpisodeStarted,
     Event,
-    Fact,
     Failed,
     HistoryNavigated,
     InfeasibleReported,
@@ -57,43 +53,16 @@ from milepost.sandbox.events import (
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace, WorkspaceError
+from milepost.sandbox.hand import Hand
 from milepost.sandbox.keyboard import KeyNameError, parse_keys
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.page import Page, Reading
-from milepost.sandbox.sites import Site, SiteProxy
+from milepost.sandbox.sites import SiteProxy
+from milepost.sandbox.world import Deadlines, World
 
 MAX_NOOP_MS = 10_000
-DOWNLOAD_CEILING_S = 10.0
 TAB = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a session starts from."""
-
-    task: str
-    """Task id, for the log."""
-    seed: int
-    split: str
-    goal: str
-    """The goal text, as the agent sees it."""
-    start_url: str
-    """Where the first tab opens."""
-    sites: Mapping[str, Site]
-    """Host to site; every other host is closed."""
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    """Files in the workspace at the start."""
-    viewport: tuple[int, int] = (1024, 768)
-    """Width and height in CSS pixels."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """Hard limits in seconds; passing one is a typed failure, never a hang."""
-
-    reset_s: float = 30.0
-    step_s: float = 20.0
 
 
 class Session:
@@ -109,9 +78,8 @@ class Session:
         self._page: Page | None = None
         self._proxy = SiteProxy(world.sites, self.log.note)
         self._workspace: Workspace | None = None
-        self._downloads: dict[str, tuple[str, str]] = {}
-        self._downloads_idle = asyncio.Event()
-        self._downloads_idle.set()
+        self._hand: Hand | None = None
+        self._downloads: Downloads | None = None
         self._reading = Reading(url="", title="", elements=(), settled=True)
         self._read_text = ""
         self.on_closed: Callable[[], None] = _nothing
@@ -180,7 +148,9 @@ class Session:
             self._browser, context=self._context, tab=TAB, viewport=world.viewport, sink=self.log.note
         )
         await behaviour
-        self._browser.watch_downloads(self._page.target, self._on_download)
+        self._hand = Hand(self._page)
+        self._downloads = Downloads(self._workspace, self.log.note)
+        self._browser.watch_downloads(self._page.target, self._downloads.on_event)
         error = await self._page.navigate(world.start_url)
         if error:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
@@ -236,20 +206,21 @@ class Session:
         self.log.note(Source.SESSION, ActionTaken(action=action, error=error))
 
     async def _perform(self, action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per action
-        page, workspace = self._page, self._workspace
+        page, hand, workspace = self._page, self._hand, self._workspace
         assert page is not None
+        assert hand is not None
         assert workspace is not None
         match action:
             case Click():
-                return await page.click(action.element)
+                return await hand.click(action.element)
             case Fill():
-                return await page.fill(action.element, action.text)
+                return await hand.fill(action.element, action.text)
             case Press():
-                return await page.press(action.element, parse_keys(action.keys))
+                return await hand.press(action.element, parse_keys(action.keys))
             case SelectOption():
-                return await page.select(action.element, action.option)
+                return await hand.select(action.element, action.option)
             case Scroll():
-                return await page.scroll(action.dx, action.dy)
+                return await hand.scroll(action.dx, action.dy)
             case Goto():
                 return await self._goto(action.url)
             case Back():
@@ -259,7 +230,7 @@ class Session:
             case DismissDialog():
                 return await page.answer_dialog(False, "")
             case Extract():
-                return await self._extract(action.element)
+                return await self._extract(hand, action.element)
             case ListFiles():
                 self._read_text = "\n".join(f"{p} {size} B" for p, size in workspace.manifest.items())
             case ReadFile():
@@ -294,9 +265,8 @@ class Session:
             return f"{url[:100]!r} is not open to this episode; its sites: {known}"
         return await self._page.navigate(url)
 
-    async def _extract(self, element: str) -> str:
-        assert self._page is not None
-        error, answer = await self._page.extract(element)
+    async def _extract(self, hand: Hand, element: str) -> str:
+        error, answer = await hand.extract(element)
         if not error:
             fact = TextExtracted(tab=TAB, role=answer["role"], name=answer["name"], text=answer["text"])
             self.log.note(Source.SESSION, fact)
@@ -306,14 +276,12 @@ class Session:
     # -- settling and observing ---------------------------------------------------------------------
 
     async def _settle(self, action: str, error: str) -> Observation:
-        page, workspace = self._page, self._workspace
+        page, workspace, downloads = self._page, self._workspace, self._downloads
         assert page is not None
         assert workspace is not None
+        assert downloads is not None
         reading = await page.read()
-        if not self._downloads_idle.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DOWNLOAD_CEILING_S):
-                    await self._downloads_idle.wait()
+        await downloads.wait()
         before = self._reading
         if reading is not None:
             self._note_changes(before, reading)
@@ -376,27 +344,6 @@ class Session:
             last_error=error,
             last_text=self._read_text,
         )
-
-    # -- downloads ----------------------------------------------------------------------------------
-
-    def _on_download(self, method: str, params: Mapping[str, Any]) -> None:
-        guid = params["guid"]
-        if method == "Browser.downloadWillBegin":
-            self._downloads[guid] = (params["url"], params["suggestedFilename"])
-            self._downloads_idle.clear()
-            fact = DownloadStarted(url=params["url"], filename=params["suggestedFilename"])
-            self.log.note(Source.BROWSER, fact)
-        elif params["state"] != "inProgress" and guid in self._downloads:
-            url, filename = self._downloads.pop(guid)
-            self.log.note(Source.BROWSER, self._finish_download(guid, url, filename, params["state"]))
-            if not self._downloads:
-                self._downloads_idle.set()
-
-    def _finish_download(self, guid: str, url: str, filename: str, state: str) -> Fact:
-        path = ""
-        if state == "completed" and self._workspace is not None:
-            path = self._workspace.adopt_download(self._workspace.incoming / guid, filename)
-        return DownloadFinished(url=url, path=path, state=state)
 
     # -- the end ------------------------------------------------------------------------------------
 

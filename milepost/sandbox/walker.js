@@ -171,12 +171,18 @@
 
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
-    let box = e.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) {
+    const box = e.getBoundingClientRect();
+    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth)
       e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
-      box = e.getBoundingClientRect();
+  };
+  const hitAt = (x, y) => {
+    let hit = document.elementFromPoint(x, y);
+    while (hit && hit.shadowRoot) {
+      const deeper = hit.shadowRoot.elementFromPoint(x, y);
+      if (!deeper || deeper === hit) break;
+      hit = deeper;
     }
-    return box;
+    return hit;
   };
   const ready = id => {
     const e = elementOf(id);
@@ -195,18 +201,20 @@
     point(id) {
       const {e, error} = ready(id);
       if (error) return {error};
-      const box = locate(e);
-      if (!box.width || !box.height) return {error: `element ${id} has no size`};
-      const x = Math.max(0, box.left) + Math.min(box.width, innerWidth - Math.max(0, box.left)) / 2;
-      const y = Math.max(0, box.top) + Math.min(box.height, innerHeight - Math.max(0, box.top)) / 2;
-      let hit = document.elementFromPoint(x, y);
-      while (hit && hit.shadowRoot && hit !== e) { const deeper = hit.shadowRoot.elementFromPoint(x, y); if (!deeper || deeper === hit) break; hit = deeper; }
-      const labelled = hit && hit.closest && hit.closest('label');
-      if (!hit || !(hit === e || e.contains(hit) || hit.contains(e) || (labelled && labelled.control === e))) {
-        const [role, name] = hit ? describe(hit) : ['nothing', ''];
-        return {error: `element ${id} is covered by ${role} "${name}"`};
+      locate(e);
+      // A link over two lines has a box whose middle is not the link: try each of its pieces.
+      const pieces = [...e.getClientRects()].filter(box => box.width && box.height);
+      if (!pieces.length) return {error: `element ${id} has no size`};
+      let cover = null;
+      for (const box of pieces) {
+        const left = Math.max(0, box.left), top = Math.max(0, box.top);
+        const x = (left + Math.min(innerWidth, box.right)) / 2, y = (top + Math.min(innerHeight, box.bottom)) / 2;
+        const hit = hitAt(x, y), label = hit && hit.closest('label');
+        if (hit && (e.contains(hit) || e === hit || (label && label.control === e))) return {x, y};
+        cover = cover || hit;
       }
-      return {x, y};
+      const [role, name] = cover ? describe(cover) : ['nothing', ''];
+      return {error: `element ${id} is covered by ${role} "${name}"`};
     },
     // Focus a field and select its content, so that typed text replaces it.
     take(id) {

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from milepost.sandbox.pool import Pool
-from milepost.sandbox.session import World
 from milepost.sandbox.sites import ASGIApp, Recorder, Site
+from milepost.sandbox.world import World
 
 PAGE = """<!doctype html><title>Home</title><h1>Hello</h1>
 <form aria-label="Order" onsubmit="event.preventDefault();document.querySelector('dialog').showModal()">

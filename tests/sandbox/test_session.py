@@ -24,7 +24,8 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import read_log, write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
-from milepost.sandbox.session import Deadlines, Session
+from milepost.sandbox.session import Session
+from milepost.sandbox.world import Deadlines
 from tests.sandbox.conftest import build_world
 
 pytestmark = pytest.mark.browser
@@ -220,6 +221,12 @@ async def test_a_covered_element_is_named_with_what_covers_it(pool: Pool) -> Non
     async with pool.session(build_world()) as (session, view):
         view = await click(session, view, "button", "Under")
         assert view.last_error.endswith('is covered by generic ""')
+
+
+async def test_a_link_over_two_lines_is_hit_where_it_is(pool: Pool) -> None:
+    page = "<title>x</title><p style='width:90px'>some words <a href='/two'>here</a> <a id='l' href='/two'>a link that wraps</a></p>"
+    async with pool.session(build_world({"/x": page}, "/x")) as (session, view):
+        assert (await click(session, view, "link", "a link that wraps")).title == "Two"
 
 
 async def test_files_are_written_read_moved_and_deleted(pool: Pool) -> None:

@@ -71,9 +71,7 @@ async def test_every_other_target_is_refused_and_recorded(port: int, facts: Fact
 
 
 async def test_a_tunnel_is_refused(port: int) -> None:
-    answer = await ask(
-        port, "CONNECT shop.test:443 HTTP/1.1\nHost: shop.test:443\nConnection: close\n\n"
-    )
+    answer = await ask(port, "CONNECT shop.test:443 HTTP/1.1\nHost: shop.test:443\nConnection: close\n\n")
     assert answer.startswith(b"HTTP/1.1 403")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from milepost.envs.task import Task
 from milepost.milestones import fold
-from milepost.milestones.predicates import TRUST_OF_KIND
+from milepost.milestones.trust import TRUST_OF_KIND
 from milepost.sandbox.events import GENESIS, Event, Fact, Source, chain, kind_of
 from milepost.sandbox.sites import ASGIApp
 

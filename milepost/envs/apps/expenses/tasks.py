@@ -212,6 +212,6 @@ TEMPLATE = Template(
     id="ExpenseForm-v0",
     family="form",
     summary="Fill in an expense form, submit it and confirm.",
-    max_steps=12,
+    max_steps=10,
     build=_build_task,
 )

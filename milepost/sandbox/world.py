@@ -1,0 +1,34 @@
+"""What an episode's world is made of, and how long anything in it may take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milepost.sandbox.sites import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a session starts from."""
+
+    task: str
+    """Task id, for the log."""
+    seed: int
+    split: str
+    goal: str
+    """The goal text, as the agent sees it."""
+    start_url: str
+    """Where the first tab opens."""
+    sites: Mapping[str, Site]
+    """Host to site; every other host is closed."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files in the workspace at the start."""
+    viewport: tuple[int, int] = (1024, 768)
+    """Width and height in CSS pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Hard limits in seconds; passing one is a typed failure, never a hang."""
+
+    reset_s: float = 30.0
+    step_s: float = 20.0

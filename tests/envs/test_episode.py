@@ -1,0 +1,83 @@
+"""Episodes of every task: determinism, replay, and what cheap policies get."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from milepost.agents.agent import Agent
+from milepost.agents.scripted import OracleAgent, RandomAgent
+from milepost.envs.episode import Episode
+from milepost.envs.registry import get_template, templates
+from milepost.envs.task import Split
+from milepost.milestones.audit import audit_episode
+from milepost.sandbox.pool import Pool
+
+pytestmark = pytest.mark.browser
+IDS = [template.id for template in templates()]
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool(contexts=4)
+    yield pool
+    await pool.close()
+
+
+async def play(
+    pool: Pool, task: str, seed: int, split: Split, agent: Agent | None = None, folder: Path | None = None
+) -> Episode:
+    template = get_template(task)
+    episode, view = await Episode.open(pool, template, seed, split)
+    player = agent or OracleAgent(episode.task.oracle)
+    while not episode.over:
+        view = (await episode.step((await player.act(view)).text)).observation
+    if folder is not None:
+        episode.save(folder)
+    await episode.close()
+    return episode
+
+
+@pytest.mark.parametrize("task", IDS)
+async def test_the_oracle_solves_every_split(pool: Pool, task: str) -> None:
+    for split in Split:
+        for seed in range(4):
+            episode = await play(pool, task, seed, split)
+            assert episode.success, (split, seed, episode.task.goal)
+
+
+@pytest.mark.parametrize("task", IDS)
+async def test_the_same_seed_and_actions_give_the_same_log(pool: Pool, task: str) -> None:
+    first, second = [await play(pool, task, 11, Split.TRAIN) for _ in range(2)]
+    assert first.events[-1].hash == second.events[-1].hash
+
+
+@pytest.mark.parametrize("task", IDS)
+async def test_a_random_policy_reaches_no_goal(pool: Pool, task: str) -> None:
+    for seed in range(8):
+        agent = RandomAgent(np.random.default_rng(seed))
+        episode = await play(pool, task, seed, Split.TRAIN, agent)
+        assert not episode.success
+
+
+@pytest.mark.parametrize("task", IDS)
+async def test_a_recorded_episode_replays_to_the_same_bytes(pool: Pool, task: str, tmp_path: Path) -> None:
+    await play(pool, task, 2, Split.TEST, folder=tmp_path)
+    assert audit_episode(tmp_path).verdict == "equal"
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
+    record = orjson.loads(lines[-2])
+    record["step"] += 1
+    lines[-2] = orjson.dumps(record)
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    assert audit_episode(tmp_path).verdict == "broken"
+
+
+async def test_a_reward_that_was_edited_on_disk_is_found(pool: Pool, tmp_path: Path) -> None:
+    await play(pool, IDS[0], 2, Split.TEST, folder=tmp_path)
+    path = tmp_path / "rewards.json"
+    path.write_bytes(path.read_bytes().replace(b'"total":"1"', b'"total":"2"'))
+    finding = audit_episode(tmp_path)
+    assert finding.verdict == "different"
+    assert finding.detail == "total: stored '2', recomputed '1'"
