@@ -65,7 +65,9 @@ def play(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the task.")] = 0,
     split: Split = "train",
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser window.")] = False,
-    temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature of a model; 0 is greedy.")] = 0.0,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="Sampling temperature of a model; 0 is greedy.")
+    ] = 0.0,
     json_: Json = False,
 ) -> None:
     """Play one episode and print every step: observation, action, reward and what fired."""
@@ -79,7 +81,13 @@ def play(
         template = get_template(task)
         agent = _make_agent(policy, template, seed, split, temperature)
         success = asyncio.run(_play(template, agent, seed, split, headed, json_))
-    except (UnknownTaskError, ModelLoadError, BrowserNotFoundError, BrowserLaunchError, SandboxError) as error:
+    except (
+        UnknownTaskError,
+        ModelLoadError,
+        BrowserNotFoundError,
+        BrowserLaunchError,
+        SandboxError,
+    ) as error:
         _fail(str(error))
     except ValueError as error:
         _fail(str(error))
@@ -99,8 +107,9 @@ def _make_agent(policy: str, template: "Template", seed: int, split: str, temper
     from milepost.agents.agent import Sampling
     from milepost.agents.engines.transformers import TransformersEngine
     from milepost.agents.llm import LLMAgent, load_policy
+    from milepost.training.contest import find_model
 
-    model, tokenizer = load_policy(policy)
+    model, tokenizer = load_policy(find_model(policy))
     engine = TransformersEngine(model, tokenizer)
     return LLMAgent(engine, tokenizer, Sampling(temperature=temperature, seed=seed))
 
@@ -114,7 +123,9 @@ async def _play(
     from milepost.sandbox.pool import Pool
 
     pool = Pool(contexts=1, options=BrowserOptions(headed=headed))
-    say: Callable[[str], None] = (lambda text: None) if json_ else (lambda text: console.print(text, markup=False))
+    say: Callable[[str], None] = (
+        (lambda text: None) if json_ else (lambda text: console.print(text, markup=False))
+    )
     steps: list[dict[str, Any]] = []
     try:
         await pool.warm_up()
@@ -125,8 +136,13 @@ async def _play(
             outcome = await episode.step(decision.text)
             view = outcome.observation
             fired = {name: str(value) for name, value in outcome.rewards.items()}
-            steps.append({"action": view.last_action, "error": view.last_error, "rewards": fired, "tree": view.tree})
-            say(f"\nstep {episode.steps}: {view.last_action}" + (f"   error: {view.last_error}" if view.last_error else ""))
+            steps.append(
+                {"action": view.last_action, "error": view.last_error, "rewards": fired, "tree": view.tree}
+            )
+            say(
+                f"\nstep {episode.steps}: {view.last_action}"
+                + (f"   error: {view.last_error}" if view.last_error else "")
+            )
             for name, value in fired.items():
                 say(f"  + {value} {name}")
             say(f"\n{view.url}  {view.title}\n{view.tree}")
@@ -138,6 +154,142 @@ async def _play(
     if json_:
         _print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
     return success
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file, such as configs/first-light.toml.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a setting, e.g. `--set train.iterations=5`."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/<name>.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")
+    ] = False,
+) -> None:
+    """Train a policy by milestone rewards and write its run folder, checkpoints and report."""
+    from milepost.agents.engines.engine import EngineError
+    from milepost.agents.llm import ModelLoadError
+    from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.browser import BrowserLaunchError
+    from milepost.sandbox.chromium import BrowserNotFoundError
+    from milepost.training.checkpoint import CheckpointError
+    from milepost.training.config import load_config
+    from milepost.training.display import make_display
+    from milepost.training.failures import FailureBudgetError
+    from milepost.training.overrides import ConfigError
+    from milepost.training.run import RunExistsError
+    from milepost.training.trainer import DivergedError, TrainingInterruptedError
+    from milepost.training.trainer import train as run_training
+
+    try:
+        settings = load_config(config, set_ or ())
+        folder = out or Path("runs") / settings.run.name
+        summary = run_training(settings, folder, resume=resume, progress=make_display(console))
+    except TrainingInterruptedError as stopped:
+        errors.print(str(stopped), markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    except (
+        BrowserLaunchError,
+        BrowserNotFoundError,
+        CheckpointError,
+        ConfigError,
+        DivergedError,
+        EngineError,
+        FailureBudgetError,
+        ModelLoadError,
+        OSError,
+        RunExistsError,
+        UnknownTaskError,
+    ) as error:
+        _fail(str(error))
+    console.print(summary.describe(), markup=False)
+
+
+@app.command(name="eval")
+def evaluate(
+    policy: Annotated[
+        str, typer.Argument(help="`oracle`, `random`, `tiny`, or the path of a model, checkpoint or run.")
+    ],
+    task: Annotated[list[str] | None, typer.Option(help="Task id; repeat for several; default all.")] = None,
+    split: Split = "test",
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of each task, seeds 0, 1, 2, ...")] = 32,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")] = 0.0,
+    contexts: Annotated[int, typer.Option(min=1, help="Browser contexts at once.")] = 8,
+    out: Annotated[Path | None, typer.Option(help="Folder in which the episodes are recorded.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure a policy's success on held-out tasks, with 95 % intervals."""
+    from milepost.agents.engines.engine import EngineError
+    from milepost.agents.llm import ModelLoadError
+    from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.browser import BrowserLaunchError
+    from milepost.sandbox.chromium import BrowserNotFoundError
+    from milepost.training.checkpoint import CheckpointError
+    from milepost.training.contest import measure_policy
+    from milepost.training.failures import FailureBudgetError
+
+    try:
+        score = asyncio.run(
+            measure_policy(
+                policy,
+                task or [row.id for row in templates()],
+                split=split,
+                episodes=episodes,
+                temperature=temperature,
+                contexts=contexts,
+                folder=out,
+            )
+        )
+    except (
+        BrowserLaunchError,
+        BrowserNotFoundError,
+        CheckpointError,
+        EngineError,
+        FailureBudgetError,
+        ModelLoadError,
+        UnknownTaskError,
+        ValueError,
+    ) as error:
+        _fail(str(error))
+    record = score.to_record()
+    if json_:
+        _print_json(record)
+        return
+    table = Table("task", "success", "95% interval", "n", "return", "steps")
+    for name, one in record["tasks"].items():
+        own = one["proportion"]
+        interval = f"{own['low']:.2f} to {own['high']:.2f}"
+        table.add_row(
+            name,
+            f"{one['success']:.2f}",
+            interval,
+            str(own["n"]),
+            f"{one['return']:.2f}",
+            f"{one['turns']:.1f}",
+        )
+    console.print(table)
+    console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")] = Path("runs/tiny"),
+    seed: Annotated[int, typer.Option(min=0, help="Draws the weights and the lessons.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Make the built-in tiny policy anew, from random weights (about half an hour on two cores)."""
+    import torch
+
+    from milepost.training.curriculum import pretrain as run_course
+
+    torch.set_num_threads(threads)
+    accuracy = run_course(out, seed=seed, report=lambda line: console.print(line, markup=False))
+    for lesson, share in accuracy.items():
+        console.print(f"{lesson}: {share:.2f} solved", markup=False)
 
 
 @app.command()
@@ -167,7 +319,7 @@ def doctor(json_: Json = False) -> None:
     if json_:
         _print_json([check.as_dict() for check in checks])
     else:
-        console.print(describe_checks(checks))
+        console.print(describe_checks(checks), markup=False, soft_wrap=True)
     raise typer.Exit(1 if any(check.status == "fail" for check in checks) else 0)
 
 

@@ -2,8 +2,8 @@
 # Makes everything `make train` and `make test` need: a virtual environment in .venv, the package with its
 # extras, and a browser. Safe to repeat: what is complete is left alone, what was interrupted is made anew.
 #
-# Read from the environment: PYTHON (the interpreter to use), MILEPOST_CHROMIUM (the browser to use) and pip's
-# own settings, above all PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS and PIP_NO_INDEX.
+# Read from the environment: PYTHON (the interpreter to use), MILEPOST_CHROMIUM (the browser to use),
+# MILEPOST_TORCH (`cuda` for the GPU build of torch) and pip's own settings, above all PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS and PIP_NO_INDEX.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -152,7 +152,7 @@ names_an_index() {
 
 # PyPI's torch for Linux is the CUDA build, which also runs on a CPU but takes many times the room.
 torch_index() {
-    if [ "$(uname -s)" != Linux ]; then return; fi
+    if [ "$(uname -s)" != Linux ] || [ "${MILEPOST_TORCH:-cpu}" = cuda ]; then return; fi
     if names_an_index; then
         say "pip has an index of its own set, so torch comes from there"
     elif can_reach "$CPU_INDEX/torch/"; then
@@ -177,7 +177,7 @@ pip_install() {
     "$VENV/bin/python" -m pip --disable-pip-version-check install "$@" >&2 && return
     local index
     index=$(pip_setting index-url)
-    index=${index:-https://pypi.org/simple}
+    index=${index:-$("$VENV/bin/python" -c 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)')}
     if can_reach "${index%/}/pip/"; then
         fail "pip could not install the packages; its own words are above." \
             "A full disk or a broken download are the usual causes. Running this again is safe."

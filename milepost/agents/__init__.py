@@ -1,1 +1,1 @@
-
+"""Who acts: language models behind engines, scripts, and the built-in tiny policy."""

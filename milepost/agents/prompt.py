@@ -22,6 +22,10 @@ MAX_NAME_CHARS = 80
 """A longer element name is cut in a decision: it only points at the element."""
 
 
+MAX_READ_CHARS = 4000
+"""Longer text of an element or a file is cut in the prompt."""
+
+
 class Message(TypedDict):
     """One chat message, as chat templates want it."""
 
@@ -67,6 +71,8 @@ def render_observation(observation: Observation, *, max_elements: int = MAX_ELEM
         lines.append(f"dialog: {observation.dialog.type} {quote(observation.dialog.message)}")
     if observation.last_action:
         lines.append(f"last: {_describe_last(observation)}")
+    if observation.last_text:
+        lines.append(f"read: {quote(observation.last_text[:MAX_READ_CHARS])}")
     if observation.last_error:
         lines.append(f"error: {' '.join(observation.last_error.split())}")
     return "\n".join(lines)
@@ -81,9 +87,9 @@ _FIRST_ARGUMENT = re.compile(r'^\w+\("(\w+)"')
 
 
 def _describe_last(observation: Observation) -> str:
-    """Name the element of the last action too, while the page still has it."""
+    """Name the element of the last action too, unless a navigation gave the ids to other elements."""
     text = " ".join(observation.last_action.split())
-    match = _FIRST_ARGUMENT.match(text)
+    match = _FIRST_ARGUMENT.match(text) if observation.last_effect != "navigation" else None
     element = _element(observation, match[1]) if match else None
     return f"{_describe(element)} {text}" if element else text
 
@@ -122,7 +128,7 @@ def encode_prompt(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBas
     Text of a page cannot produce a control token: what looks like one is broken by a space. A template
     that refuses a system message gets it at the head of the user message.
     """
-    safe: list[Message] = [{"role": m["role"], "content": _defuse(m["content"], tokenizer)} for m in messages]
+    safe = [{"role": m["role"], "content": _defuse(m["content"], tokenizer)} for m in messages]
     try:
         ids = tokenizer.apply_chat_template(safe, add_generation_prompt=True, return_dict=False)
     except TemplateError:

@@ -43,8 +43,8 @@ _ROWS = (
     Row(
         id="ReportExport-v0",
         family="file",
-        summary="Open the right report and export it to a file in the right format.",
-        max_steps=6,
+        summary="Open the right report and export a region of it to a file in the right format.",
+        max_steps=8,
         template="milepost.envs.apps.reports.tasks:TEMPLATE",
     ),
     Row(

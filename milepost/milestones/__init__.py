@@ -16,8 +16,6 @@ from milepost.milestones.operators import (
 from milepost.milestones.predicates import Predicate, When, all_of, when
 from milepost.milestones.progress import Hit, Progress, Violation, advance, fold, start_progress
 from milepost.milestones.reward import (
-    DEFAULT_WEIGHTS,
-    SEED_EXAMPLE,
     RewardMode,
     check_weights,
     component_reward,
@@ -27,8 +25,6 @@ from milepost.milestones.spec import Spec
 from milepost.milestones.trace import Detection, GoalStatus, RewardTrace, TraceStatus, score
 
 __all__ = [
-    "DEFAULT_WEIGHTS",
-    "SEED_EXAMPLE",
     "Component",
     "Detection",
     "Effect",

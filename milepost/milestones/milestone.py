@@ -1,5 +1,6 @@
 """What an author declares: milestones that pay, violations that must not happen, and the goal."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,6 +44,9 @@ class Milestone:
     after: tuple[str, ...]
     """Milestones that must have fired at a strictly earlier event."""
 
+    def __post_init__(self) -> None:
+        _check_grounded(f"milestone {self.name!r}", self.when)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forbid:
@@ -53,6 +57,9 @@ class Forbid:
     effect: Effect
     cap: Fraction
     """With `cap`: the most that the whole episode may pay; 0 for a veto."""
+
+    def __post_init__(self) -> None:
+        _check_predicate(f"forbid {self.name!r}", self.when)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +131,6 @@ def milestone(
         raise SpecError(
             f"milestone {name!r}: after expects a tuple of names, got {after!r}; write ({after!r},)"
         )
-    _check_grounded(f"milestone {name!r}", when)
     return Milestone(name=name, reward=paid, component=Component(component), when=when, after=tuple(after))
 
 
@@ -148,7 +154,6 @@ def forbid(name: str, *, when: Predicate, effect: str = "veto", cap: str | int |
     limit = _read_exact(f"forbid {name!r}: cap", cap)
     if limit < 0 or (effect == Effect.VETO and limit):
         raise SpecError(f"forbid {name!r}: cap expects an amount of at least 0 and effect='cap', got {cap}")
-    _check_predicate(f"forbid {name!r}", when)
     return Forbid(name=name, when=when, effect=Effect(effect), cap=limit)
 
 
@@ -174,12 +179,14 @@ def _check_grounded(owner: str, when: Predicate) -> None:
         )
 
 
+_EXACT = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30}|/0*[1-9][0-9]{0,30})?")
+
+
 def _read_exact(what: str, value: object) -> Fraction:
-    if isinstance(value, str | int | Fraction) and not isinstance(value, bool) and len(str(value)) <= 32:
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            pass
+    if isinstance(value, int | Fraction) and not isinstance(value, bool):
+        return Fraction(value)
+    if isinstance(value, str) and _EXACT.fullmatch(value):
+        return Fraction(value)
     hint = f'; write it as text: "{value}"' if isinstance(value, float) else ""
     raise SpecError(
         f'{what} expects an exact number such as "0.25", got {type(value).__name__} {value!r}{hint}'

@@ -65,6 +65,12 @@ def read_number(value: object) -> Fraction | None:
     return _read_amount(value)
 
 
+def write_number(value: Fraction) -> str:
+    """Write a number as a decimal where that is exact, otherwise as a fraction such as `1/3`."""
+    decimal = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+    return decimal if Fraction(decimal) == value else str(value)
+
+
 _DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -76,16 +82,26 @@ def split_url(value: str) -> tuple[Any, ...] | None:
     """
     try:
         parts = urlsplit(value.strip())
-        port = parts.port
+        scheme, port = parts.scheme.lower(), parts.port
+        return (
+            scheme,
+            (parts.hostname or "").rstrip("."),
+            None if port == _DEFAULT_PORTS.get(scheme) else port,
+            (parts.username, parts.password),
+            _fold_path(parts.path) or "/",
+            tuple(sorted(parse_qsl(parts.query, keep_blank_values=True))),
+            unquote(parts.fragment),
+        )
     except ValueError:
         return None
-    scheme = parts.scheme.lower()
-    return (
-        scheme,
-        (parts.hostname or "").rstrip("."),
-        None if port == _DEFAULT_PORTS.get(scheme) else port,
-        (parts.username, parts.password),
-        quote(unquote(parts.path), safe="/:@!$&'()*+,;=~-._") or "/",
-        tuple(sorted(parse_qsl(parts.query, keep_blank_values=True))),
-        unquote(parts.fragment),
-    )
+
+
+def _fold_path(path: str) -> str:
+    """Write each character of a path in one way; an escaped delimiter such as `%2F` stays escaped."""
+    quoted = quote(path, safe="/%:@!$&'()*+,;=~-._")
+    return re.sub("%[0-9A-Fa-f]{2}", lambda escape: _fold_escape(escape[0]), quoted)
+
+
+def _fold_escape(escape: str) -> str:
+    char = chr(int(escape[1:], 16))
+    return char if re.fullmatch(r"[A-Za-z0-9._~-]", char) else escape.upper()

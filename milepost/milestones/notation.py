@@ -4,11 +4,11 @@ Reading goes through the same constructors as authoring does, so that a stored r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from milepost.milestones.milestone import Forbid, Goal, Milestone, forbid, milestone
+from milepost.milestones.normal_form import write_number
 from milepost.milestones.operators import (
     AtLeast,
     AtMost,
@@ -39,7 +39,7 @@ def write_milestone(declared: Milestone) -> dict[str, Any]:
     """Give a milestone's JSON object."""
     return {
         "name": declared.name,
-        "reward": write_exact(declared.reward),
+        "reward": write_number(declared.reward),
         "component": declared.component.value,
         "when": write_predicate(declared.when),
         "after": list(declared.after),
@@ -52,7 +52,7 @@ def write_forbidden(declared: Forbid) -> dict[str, Any]:
         "name": declared.name,
         "when": write_predicate(declared.when),
         "effect": declared.effect.value,
-        "cap": write_exact(declared.cap),
+        "cap": write_number(declared.cap),
     }
 
 
@@ -90,21 +90,15 @@ def write_test(test: Test) -> dict[str, Any]:  # noqa: PLR0911 - one case per te
         case Text(wanted):
             return {"text": wanted}
         case Number(amount):
-            return {"number": write_exact(amount)}
+            return {"number": write_number(amount)}
         case AtLeast(amount):
-            return {"at_least": write_exact(amount)}
+            return {"at_least": write_number(amount)}
         case AtMost(amount):
-            return {"at_most": write_exact(amount)}
+            return {"at_most": write_number(amount)}
         case Url(address, ignore_query):
             return {"url": address, "ignore_query": ignore_query}
         case Fields(tests):
             return {"fields": {name: write_test(inner) for name, inner in tests}}
-
-
-def write_exact(value: Fraction) -> str:
-    """Write a number as a decimal where that is exact, otherwise as a fraction such as `1/3`."""
-    text = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
-    return text if Fraction(text) == value else str(value)
 
 
 def read_milestone(record: object) -> Milestone:
@@ -119,7 +113,7 @@ def read_milestone(record: object) -> Milestone:
         reward=_fraction(entries["reward"]),
         component=entries.get("component", "goal"),
         when=read_predicate(entries["when"]),
-        after=tuple(_list("after", entries.get("after", []))),
+        after=tuple(read_list("after", entries.get("after", []))),
     )
 
 
@@ -145,7 +139,7 @@ def read_goal(record: object) -> Goal:
         SpecError: not the documented form, or a rule that cannot be meant.
     """
     entries = _entries("a goal", record, ("when",), ("frame",))
-    frame = tuple(read_predicate(allowed) for allowed in _list("frame", entries.get("frame", [])))
+    frame = tuple(read_predicate(allowed) for allowed in read_list("frame", entries.get("frame", [])))
     return Goal(when=read_predicate(entries["when"]), frame=frame)
 
 
@@ -159,6 +153,8 @@ def read_predicate(record: object) -> Predicate:
     match word:
         case "when":
             entries = _entries(word, record, ("when",), ("tests",))
+            if not isinstance(entries["when"], str):
+                raise SpecError(f"'when' names a kind of event such as 'clicked', got {entries['when']!r}")
             tests = _entries("tests", entries.get("tests", {}))
             return when(entries["when"], **{name: read_test(test) for name, test in tests.items()})
         case "count":
@@ -168,7 +164,8 @@ def read_predicate(record: object) -> Predicate:
             return Not(of=read_predicate(_entries(word, record, ("not",))["not"]))
         case _:
             return _combine(
-                word, [read_predicate(part) for part in _list(word, _entries(word, record, (word,))[word])]
+                word,
+                [read_predicate(part) for part in read_list(word, _entries(word, record, (word,))[word])],
             )
 
 
@@ -188,7 +185,7 @@ _TESTS: Mapping[str, Callable[[Any], Test]] = {
     "number": lambda value: number(_fraction(value)),
     "at_least": lambda value: at_least(_fraction(value)),
     "at_most": lambda value: at_most(_fraction(value)),
-    "one_of": lambda values: one_of(*_list("one_of", values)),
+    "one_of": lambda values: one_of(*read_list("one_of", values)),
     "fields": lambda tests: fields(**{n: read_test(t) for n, t in _entries("fields", tests).items()}),
 }
 
@@ -245,7 +242,12 @@ def _entries(
     return record
 
 
-def _list(what: str, value: object) -> Sequence[Any]:
+def read_list(what: str, value: object) -> Sequence[Any]:
+    """Check that a value is a list.
+
+    Raises:
+        SpecError: it is not.
+    """
     if not isinstance(value, list | tuple):
         raise SpecError(f"{what} is a list, got {type(value).__name__} {value!r}")
     return value

@@ -15,6 +15,7 @@ from milepost.milestones.monitor import Plan, make_plan
 from milepost.milestones.notation import (
     read_forbidden,
     read_goal,
+    read_list,
     read_milestone,
     write_forbidden,
     write_goal,
@@ -93,8 +94,8 @@ class Spec:
         if "goal" not in record:
             raise SpecError(f"a spec lacks 'goal'; it has {sorted(record)}")
         return cls(
-            milestones=tuple(map(read_milestone, record.get("milestones", ()))),
-            forbidden=tuple(map(read_forbidden, record.get("forbidden", ()))),
+            milestones=tuple(map(read_milestone, read_list("milestones", record.get("milestones", [])))),
+            forbidden=tuple(map(read_forbidden, read_list("forbidden", record.get("forbidden", [])))),
             goal=read_goal(record["goal"]),
         )
 
@@ -106,10 +107,11 @@ class Spec:
             SpecError: not JSON, not the documented form, or a rule that cannot be meant.
         """
         try:
-            record = orjson.loads(data)
+            return cls.from_record(orjson.loads(data))
         except orjson.JSONDecodeError as error:
             raise SpecError(f"a spec is JSON, got something else: {error}") from None
-        return cls.from_record(record)
+        except RecursionError:
+            raise SpecError("a spec nests its predicates a few levels deep; this one has too many") from None
 
 
 def _short(value: object) -> str:

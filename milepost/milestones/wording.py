@@ -1,5 +1,6 @@
 """Predicates in the words in which authors write them, for messages and explanations."""
 
+from milepost.milestones.normal_form import write_number
 from milepost.milestones.operators import (
     AtLeast,
     AtMost,
@@ -43,11 +44,11 @@ def _say(test: Test) -> str:  # noqa: PLR0911 - one case per test
         case Matches(value) | Text(value):
             return f"{type(test).__name__.lower()}({value!r})"
         case Number(amount):
-            return f"number('{amount}')"
+            return f"number('{write_number(amount)}')"
         case AtLeast(amount):
-            return f"at_least('{amount}')"
+            return f"at_least('{write_number(amount)}')"
         case AtMost(amount):
-            return f"at_most('{amount}')"
+            return f"at_most('{write_number(amount)}')"
         case Url(address, ignore_query):
             return f"url({address!r}{', ignore_query=True' if ignore_query else ''})"
         case Fields(tests):

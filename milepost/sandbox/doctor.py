@@ -172,7 +172,7 @@ def check_torch(version: str, *, has_gpu: bool) -> Check:
         mend = "needed to train: pip install 'milepost[train]'"
         return Check(name="torch", status=Status.WARN, found="not installed", mend=mend)
     if has_gpu and version.endswith("+cpu"):
-        mend = "to train on the GPU: pip install --force-reinstall --index-url https://pypi.org/simple torch==2.13.0"
+        mend = "to train on the GPU: remove .venv, then MILEPOST_TORCH=cuda make setup"
         return Check(
             name="torch", status=Status.WARN, found=f"{version}, a CPU build, beside a GPU", mend=mend
         )

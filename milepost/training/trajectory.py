@@ -21,6 +21,31 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeRequest:
+    """An episode to be played."""
+
+    task_id: str
+    """The template, such as `ReportExport-v0`."""
+    seed: int
+    """Seed of the task."""
+    split: str
+    """`train`, `validation` or `test`."""
+    group: str
+    """Key of the group: requests of the same task and seed that are compared with one another."""
+    member: int
+    """Index inside the group."""
+    sampling_seed: int
+    """Seed of everything the agent draws in this episode."""
+    phase: str = "rollout"
+    """What the episode is for: `imitation`, `train-0007`, `validation-0010`, `test-start`, `test-end`."""
+
+    @property
+    def episode_id(self) -> str:
+        """Name of the episode, unique in a run and fit for a folder's name."""
+        return f"{self.phase}-{self.task_id}-{self.seed}-{self.member}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One LLM call and what its action caused."""
 

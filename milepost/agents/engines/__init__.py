@@ -1,0 +1,1 @@
+"""Backends that serve language models to agents."""

@@ -10,13 +10,14 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
+from milepost.agents.engines.decoding import make_decoder
 from milepost.agents.engines.engine import EngineError
 
 
@@ -27,11 +28,13 @@ class _Request:
     future: asyncio.Future[Completion]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sampled:
-    ids: list[int]
-    logps: list[float]
-    stop: str
+@dataclass(slots=True)
+class Sampled:
+    """A completion while and after it is sampled."""
+
+    ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    stop: str = "length"
 
 
 class TransformersEngine:
@@ -60,7 +63,7 @@ class TransformersEngine:
         """Which weights are being served; the trainer raises it with every update."""
         self.weights = threading.Lock()
         """Held while a batch is served: whoever changes the weights holds it, so no batch mixes two versions."""
-        self._model = model.eval()
+        self._model = model.eval()  # type: ignore[no-untyped-call]
         self._tokenizer = tokenizer
         self._max_batch = max_batch
         self._limit = getattr(model.config, "max_position_embeddings", None) or 2**31
@@ -130,7 +133,7 @@ class TransformersEngine:
                 prompt_ids=request.prompt_ids,
                 completion_ids=tuple(s.ids),
                 logps=tuple(s.logps),
-                text=self._tokenizer.decode(s.ids, skip_special_tokens=True),
+                text=str(self._tokenizer.decode(s.ids, skip_special_tokens=True)),
                 stop=s.stop,
                 policy_version=version,
             )
@@ -153,68 +156,36 @@ def sample_batch(
     samplings: Sequence[Sampling],
     *,
     stops: frozenset[int],
-) -> list[_Sampled]:
-    """Sample one completion for each prompt with a shared KV cache.
+) -> list[Sampled]:
+    """Sample one completion for each prompt.
 
-    Equal prompts share their prefill. Prompts are padded on the left; position ids and the mask make the
-    padding invisible. The draw is the inverse CDF of one uniform number per token from the request's seed.
+    Equal prompts are read once. The draw is the inverse CDF of one uniform number per token from the
+    request's seed.
     """
-    device = model.device
     unique = list(dict.fromkeys(prompts))
     row_of = {prompt: row for row, prompt in enumerate(unique)}
-    logits_UV, cache, mask_UT = _prefill(model, unique)
-    rows_B = torch.tensor([row_of[prompt] for prompt in prompts], device=device)
-    cache.batch_select_indices(rows_B)
-    logits_BV, mask_BT = logits_UV[rows_B], mask_UT[rows_B]
-    position_B = mask_BT.sum(dim=1)
+    rows = [row_of[prompt] for prompt in prompts]
+    decoder = make_decoder(model)
+    logits_RV = decoder.start(unique, max(s.max_tokens for s in samplings))
+    if len(unique) < len(prompts):
+        decoder.select(rows)
+        logits_RV = logits_RV[rows]
     draws = [_draw_uniforms(s) for s in samplings]
-    done = [_Sampled([], [], "length") for _ in prompts]
-    live = list(range(len(prompts)))
-    temperature_B = torch.tensor([s.temperature for s in samplings], device=device)
-    for step in range(max(s.max_tokens for s in samplings)):
-        uniform_B = torch.tensor([draws[i][step] for i in live], dtype=torch.float64, device=device)
-        ids_B, logp_B = _draw_tokens(logits_BV, temperature_B, uniform_B)
-        kept = _record(done, live, ids_B.tolist(), logp_B.tolist(), samplings, stops)
-        if not kept:
-            break
-        if len(kept) < len(live):
-            keep_K = torch.tensor(kept, device=device)
-            cache.batch_select_indices(keep_K)
-            ids_B, mask_BT, position_B = ids_B[keep_K], mask_BT[keep_K], position_B[keep_K]
-            temperature_B = temperature_B[keep_K]
-            live = [live[k] for k in kept]
-        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(live), 1)], dim=1)
-        out = model(
-            input_ids=ids_B[:, None],
-            attention_mask=mask_BT,
-            position_ids=position_B[:, None],
-            past_key_values=cache,
-            use_cache=True,
+    done = [Sampled() for _ in prompts]
+    open_ = list(range(len(prompts)))  # which request each row serves
+    while True:
+        ids, logps = _draw_tokens(
+            logits_RV,
+            [samplings[i].temperature for i in open_],
+            [draws[i][min(len(done[i].ids), len(draws[i]) - 1)] for i in open_],
         )
-        logits_BV, position_B = out.logits[:, -1], position_B + 1
-    return done
-
-
-def _prefill(
-    model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
-) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-    longest = max(map(len, prompts))
-    ids_UT = torch.zeros(len(prompts), longest, dtype=torch.long)
-    mask_UT = torch.zeros(len(prompts), longest, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids_UT[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask_UT[row, longest - len(prompt) :] = 1
-    ids_UT, mask_UT = ids_UT.to(model.device), mask_UT.to(model.device)
-    cache = DynamicCache()
-    out = model(
-        input_ids=ids_UT,
-        attention_mask=mask_UT,
-        position_ids=(mask_UT.cumsum(dim=1) - 1).clamp(min=0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return out.logits[:, -1], cache, mask_UT
+        going = _record(done, open_, ids, logps, samplings, stops)
+        if not going:
+            return done
+        if 2 * len(going) <= len(open_):
+            decoder.select(going)
+            ids, open_ = [ids[row] for row in going], [open_[row] for row in going]
+        logits_RV = decoder.advance(ids)
 
 
 def _draw_uniforms(sampling: Sampling) -> list[float]:
@@ -224,27 +195,39 @@ def _draw_uniforms(sampling: Sampling) -> list[float]:
 
 
 def _draw_tokens(
-    logits_BV: torch.Tensor, temperature_B: torch.Tensor, uniform_B: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+    logits_RV: torch.Tensor, temperatures: Sequence[float], uniforms: Sequence[float]
+) -> tuple[list[int], list[float]]:
     """Draw a token per row; temperature 0 takes the likeliest, with probability one (log-probability 0)."""
-    greedy_B = temperature_B == 0
-    scale_B1 = torch.where(greedy_B, torch.ones_like(temperature_B), temperature_B)[:, None]
-    logps_BV = torch.log_softmax(logits_BV.float() / scale_B1, dim=-1)
-    cdf_BV = logps_BV.double().exp().cumsum(dim=-1)
-    ids_B1 = torch.searchsorted(cdf_BV, uniform_B[:, None] * cdf_BV[:, -1:], right=True)
-    ids_B1 = ids_B1.clamp(max=cdf_BV.shape[-1] - 1)
-    ids_B1 = torch.where(greedy_B[:, None], logps_BV.argmax(dim=-1, keepdim=True), ids_B1)
-    logp_B = torch.where(greedy_B, torch.zeros_like(temperature_B), logps_BV.gather(1, ids_B1)[:, 0])
-    return ids_B1[:, 0], logp_B
+    greedy_R1 = torch.tensor([t == 0 for t in temperatures], device=logits_RV.device)[:, None]
+    scale_R1 = torch.tensor([t or 1.0 for t in temperatures], device=logits_RV.device)[:, None]
+    uniform_R1 = torch.tensor(uniforms, dtype=torch.float64, device=logits_RV.device)[:, None]
+    logps_RV = torch.log_softmax(logits_RV.float() / scale_R1, dim=-1)
+    cdf_RV = logps_RV.exp().cumsum(dim=-1, dtype=torch.float64)
+    ids_R1 = torch.searchsorted(cdf_RV, uniform_R1 * cdf_RV[:, -1:], right=True)
+    ids_R1 = ids_R1.clamp(max=cdf_RV.shape[-1] - 1)
+    ids_R1 = torch.where(greedy_R1, logits_RV.argmax(dim=-1, keepdim=True), ids_R1)
+    logp_R1 = logps_RV.gather(1, ids_R1).masked_fill(greedy_R1, 0.0)
+    return ids_R1[:, 0].tolist(), logp_R1[:, 0].tolist()
 
 
 def _record(
-    done: Sequence[_Sampled],
-    live: Sequence[int],
+    done: Sequence[Sampled],
+    open_: Sequence[int],
     ids: Sequence[int],
     logps: Sequence[float],
     samplings: Sequence[Sampling],
     stops: frozenset[int],
 ) -> list[int]:
-    """Add a token to each live completion; give the places in `live` of those that go on."""
-    raise NotImplementedError
+    """Add a token to each completion that is not over; give the rows of those that go on."""
+    going = []
+    for row, (index, token, logp) in enumerate(zip(open_, ids, logps, strict=True)):
+        sampled = done[index]
+        if sampled.stop == "stop" or len(sampled.ids) == samplings[index].max_tokens:
+            continue
+        sampled.ids.append(token)
+        sampled.logps.append(logp)
+        if token in stops:
+            sampled.stop = "stop"
+        elif len(sampled.ids) < samplings[index].max_tokens:
+            going.append(row)
+    return going

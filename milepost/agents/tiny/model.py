@@ -32,5 +32,4 @@ def build_model(config: Qwen3Config, *, seed: int) -> Qwen3ForCausalLM:
     """Build the model with random weights drawn from a seed, leaving torch's own generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen3ForCausalLM(config)
-    return model
+        return Qwen3ForCausalLM(config)

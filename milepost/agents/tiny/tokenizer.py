@@ -34,7 +34,25 @@ _PUNCTUATION = (
     *('"' + _NEWLINE + _SPACE * depth + "[" for depth in range(_DEPTHS, -1, -1)),
     *(_NEWLINE + _SPACE * depth + "[" for depth in range(_DEPTHS, -1, -1)),
     *(_NEWLINE + _SPACE * depth + '"' for depth in range(_DEPTHS, -1, -1)),
-    *('",Ġ"', '("', '")', '="', "]Ġ", 'Ġ"', '"Ġ', ",Ġ", ".Ġ", ":Ġ", ";Ġ", ":Ġ/", "Ġ/", "Ġ(", ")Ġ", "Ġ-Ġ", "Ġ=Ġ"),
+    *(
+        '",Ġ"',
+        '("',
+        '")',
+        '="',
+        "]Ġ",
+        'Ġ"',
+        '"Ġ',
+        ",Ġ",
+        ".Ġ",
+        ":Ġ",
+        ";Ġ",
+        ":Ġ/",
+        "Ġ/",
+        "Ġ(",
+        ")Ġ",
+        "Ġ-Ġ",
+        "Ġ=Ġ",
+    ),
     *('":Ġ"', '"Ġ=Ġ"', '",Ġ', '".', ':Ġ"', "Ġ#"),
 )
 
@@ -49,7 +67,9 @@ def build_tokenizer(words: Iterable[str], pieces: Iterable[str] = ()) -> PreTrai
     Raises:
         ValueError: a word or piece holds something else than ASCII letters and digits.
     """
-    tokenizer = Tokenizer(models.WordPiece(_vocabulary(words, pieces), unk_token=PAD, max_input_chars_per_word=LONGEST))
+    tokenizer = Tokenizer(
+        models.WordPiece(_vocabulary(words, pieces), unk_token=PAD, max_input_chars_per_word=LONGEST)
+    )
     punctuation = "|".join(_escape(p) for p in sorted(_PUNCTUATION, key=len, reverse=True))
     implied = Regex(f"(?<={_WORD})(?<!{_WORD}{{{LONGEST}}}){_SPACE}(?={_WORD})")
     tokenizer.normalizer = normalizers.ByteLevel()
@@ -70,7 +90,7 @@ def build_tokenizer(words: Iterable[str], pieces: Iterable[str] = ()) -> PreTrai
             decoders.ByteLevel(),
         ]
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token=PAD,
         eos_token=END,
@@ -86,7 +106,15 @@ def _escape(text: str) -> str:
 
 def _vocabulary(words: Iterable[str], pieces: Iterable[str]) -> dict[str, int]:
     letters = [chr(c) for c in range(128) if chr(c).isalnum()]
-    tokens = [PAD, END, USER, ACT, *sorted(pre_tokenizers.ByteLevel.alphabet()), *_PUNCTUATION, *number_words()]
+    tokens = [
+        PAD,
+        END,
+        USER,
+        ACT,
+        *sorted(pre_tokenizers.ByteLevel.alphabet()),
+        *_PUNCTUATION,
+        *number_words(),
+    ]
     tokens += _checked(words)
     tokens += ["##" + piece for piece in (*letters, *(f"{n:02d}" for n in range(100)), *_checked(pieces))]
     return {token: index for index, token in enumerate(dict.fromkeys(tokens))}
@@ -102,4 +130,6 @@ def _checked(words: Iterable[str]) -> Sequence[str]:
 
 def number_words() -> list[str]:
     """List the numbers with a token of their own: 0 to 399, two digits with a leading zero, 1990 to 2039."""
-    return [str(n) for n in range(400)] + [f"{n:02d}" for n in range(10)] + [str(n) for n in range(1990, 2040)]
+    return (
+        [str(n) for n in range(400)] + [f"{n:02d}" for n in range(10)] + [str(n) for n in range(1990, 2040)]
+    )

@@ -53,3 +53,6 @@ PRODUCTS = (
 
 SIZES = ("Mini", "Small", "Large", "Tall")
 """Optional third words of product names."""
+
+REGIONS = ("North", "South", "East", "West")
+"""Parts of a report."""

@@ -18,45 +18,64 @@ REPORT = Report(
     title="Annual Sales",
     owner="Finance",
     columns=("Month", "Plan", "Actual"),
-    rows=(("Jan", 10, 20), ("Feb", 30, 40), ("Mar", 50, 60), ("Apr", 70, 80)),
+    rows={
+        "All": (("Jan", 11, 22), ("Feb", 33, 44), ("Mar", 55, 66)),
+        "North": (("Jan", 10, 20), ("Feb", 30, 40), ("Mar", 50, 60)),
+        "West": (("Jan", 1, 2), ("Feb", 3, 4), ("Mar", 5, 6)),
+    },
 )
 
 
 def open_site(control: str, formats: tuple[str, ...] = ("CSV", "TSV")) -> Visit:
     look = Look(brand="Metrics", hue=205, nav="top")
     layout = Layout(
-        look=look, list_title="Reports", list_as="list", control=control, verb="Export", formats=formats
+        look=look,
+        list_title="Reports",
+        list_as="list",
+        control=control,
+        verb="Export",
+        formats=formats,
+        region_label="Area",
+        regions=("West", "North"),
     )
     records: list[tuple[str, Mapping[str, object]]] = []
     app = build(layout, (REPORT,), lambda change, data: records.append((change, data)))
     return Visit(app=app, records=records)
 
 
-def test_the_formats_write_every_row() -> None:
-    assert FORMATS["CSV"].write(REPORT) == b"Month,Plan,Actual\nJan,10,20\nFeb,30,40\nMar,50,60\nApr,70,80\n"
-    assert FORMATS["TSV"].write(REPORT).splitlines()[1] == b"Jan\t10\t20"
-    assert json.loads(FORMATS["JSON"].write(REPORT)) == {
+def test_the_formats_write_every_row_of_a_region() -> None:
+    assert FORMATS["CSV"].write(REPORT, "North") == b"Month,Plan,Actual\nJan,10,20\nFeb,30,40\nMar,50,60\n"
+    assert FORMATS["TSV"].write(REPORT, "West").splitlines()[1] == b"Jan\t1\t2"
+    assert json.loads(FORMATS["JSON"].write(REPORT, "All")) == {
         "report": "Annual Sales",
+        "region": "All",
         "rows": [
-            {"Month": "Jan", "Plan": 10, "Actual": 20},
-            {"Month": "Feb", "Plan": 30, "Actual": 40},
-            {"Month": "Mar", "Plan": 50, "Actual": 60},
-            {"Month": "Apr", "Plan": 70, "Actual": 80},
+            {"Month": "Jan", "Plan": 11, "Actual": 22},
+            {"Month": "Feb", "Plan": 33, "Actual": 44},
+            {"Month": "Mar", "Plan": 55, "Actual": 66},
         ],
     }
 
 
 def test_an_export_is_an_attachment_with_a_name_and_a_record() -> None:
     site = open_site("buttons")
-    answer = site.get("/reports/annual-sales/export?format=CSV")
-    assert (answer.status, answer.body) == (200, FORMATS["CSV"].write(REPORT))
-    assert answer.headers["content-disposition"] == 'attachment; filename="annual-sales.csv"'
+    answer = site.get("/reports/annual-sales/export?region=North&format=CSV")
+    assert (answer.status, answer.body) == (200, FORMATS["CSV"].write(REPORT, "North"))
+    assert answer.headers["content-disposition"] == 'attachment; filename="annual-sales-north.csv"'
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert site.records == [("report.exported", {"report": "Annual Sales", "format": "CSV"})]
+    recorded = {"report": "Annual Sales", "region": "North", "format": "CSV"}
+    assert site.records == [("report.exported", recorded)]
 
 
 @pytest.mark.parametrize(
-    "target", ["/reports/none/export?format=CSV", "/reports/annual-sales/export?format=JSON", "/reports/none"]
+    "target",
+    [
+        "/reports/none/export?region=North&format=CSV",
+        "/reports/annual-sales/export?region=North&format=JSON",
+        "/reports/annual-sales/export?region=South&format=CSV",
+        "/reports/annual-sales/export",
+        "/reports/none",
+    ],
 )
 def test_what_is_not_on_offer_is_not_found(target: str) -> None:
     site = open_site("buttons")
@@ -64,10 +83,10 @@ def test_what_is_not_on_offer_is_not_found(target: str) -> None:
     assert site.records == []
 
 
-def test_a_page_shows_the_first_rows_only() -> None:
+def test_a_page_shows_the_first_rows_of_all_regions() -> None:
     html = open_site("buttons").get("/reports/annual-sales").text
-    assert "<td>Mar</td>" in html
-    assert "<td>Apr</td>" not in html
+    assert '<td>Feb</td><td class="number">33</td><td class="number">44</td>' in html
+    assert "<td>Mar</td>" not in html
 
 
 @pytest.mark.parametrize(
@@ -75,29 +94,38 @@ def test_a_page_shows_the_first_rows_only() -> None:
     [
         ("buttons", '<button name="format" value="CSV">Export CSV</button>'),
         ("select", "<option>CSV</option>\n<option>TSV</option>"),
-        ("menu", '<a class="button" href="/reports/annual-sales/export?format=CSV">CSV</a>'),
+        ("menu", '<dialog id="menu" aria-label="Export Annual Sales">'),
     ],
 )
 def test_a_format_is_chosen_from_buttons_a_list_or_a_menu(control: str, expected: str) -> None:
-    assert expected in open_site(control).get("/reports/annual-sales").text
+    html = open_site(control).get("/reports/annual-sales").text
+    assert expected in html
+    assert "<option>All</option>\n<option>West</option>\n<option>North</option>" in html
+
+
+def address_of(task: Task) -> str:
+    slug = task.params["report"].lower().replace(" ", "-")
+    return f"/reports/{slug}/export?region={task.params['region']}&format={task.params['format']}"
 
 
 def test_a_task_expects_exactly_what_its_site_sends() -> None:
     for seed in range(20):
         task = TEMPLATE.task(seed)
-        slug = task.params["report"].lower().replace(" ", "-")
-        answer = visit(task).get(f"/reports/{slug}/export?format={task.params['format']}")
-        assert hashlib.sha256(answer.body).hexdigest() == task.params["sha256"]
+        body = visit(task).get(address_of(task)).body
+        assert hashlib.sha256(body).hexdigest() == task.params["sha256"]
 
 
-def test_other_reports_of_a_task_have_other_content() -> None:
+def test_other_reports_and_regions_of_a_task_have_other_content() -> None:
     task = TEMPLATE.task(0)
     site = visit(task)
     titles = [line.split(">")[1].split("<")[0] for line in site.get("/").text.split("/reports/")[1:]]
     slugs = [title.lower().replace(" ", "-") for title in titles]
-    target = f"/export?format={task.params['format']}"
-    bodies = {site.get(f"/reports/{slug}{target}").body for slug in slugs}
-    assert len(bodies) == len(titles) >= 5
+    bodies = {
+        site.get(f"/reports/{slug}/export?region={region}&format={task.params['format']}").body
+        for slug in slugs
+        for region in ("All", "North", "South", "East", "West")
+    }
+    assert len(bodies) == 5 * len(titles) >= 30
 
 
 def find_task(control: str) -> Task:
@@ -126,33 +154,65 @@ def test_the_oracle_leaves_a_wrong_report_by_the_navigation() -> None:
     )
 
 
-def test_the_oracle_selects_the_format_before_it_exports() -> None:
+VERBS = ("Export", "Download", "Save as")
+LABELS = ("Region", "Area", "Office")
+
+
+def control_lines(region: str, format_name: str) -> list[str]:
+    """Every control that a layout may have; the oracle takes those of its own."""
+    boxes = [f'[{i}] combobox "{label}" value="{region}"' for i, label in enumerate(LABELS, 20)]
+    formats = [f'[23] combobox "Format" value="{format_name}"'] if format_name else []
+    return [*boxes, *formats, *(f'[{i}] button "{verb}"' for i, verb in enumerate(VERBS, 30))]
+
+
+def test_the_oracle_selects_region_and_format_before_it_exports() -> None:
     task = find_task("select")
-    page = [f'[1] heading "{task.params["report"]}"', '[3] button "Export"', '[4] button "Download"']
-    page.append('[5] button "Save as"')
-    name = task.params["format"]
-    assert task.oracle(see(task, *page, '[2] combobox "Format" value="none"')) == SelectOption("2", name)
-    chosen = task.oracle(see(task, *page, f'[2] combobox "Format" value="{name}"'))
-    assert chosen in (Click("3"), Click("4"), Click("5"))
+    region, name = task.params["region"], task.params["format"]
+    heading = f'[1] heading "{task.params["report"]}"'
+    first = task.oracle(see(task, heading, *control_lines("All", "none")))
+    assert first in [SelectOption(str(i), region) for i in (20, 21, 22)]
+    assert task.oracle(see(task, heading, *control_lines(region, "none"))) == SelectOption("23", name)
+    last = task.oracle(see(task, heading, *control_lines(region, name)))
+    assert last in [Click(str(i)) for i in (30, 31, 32)]
 
 
-def test_the_oracle_picks_the_format_from_a_menu() -> None:
+def test_the_oracle_opens_a_menu_and_picks_in_it() -> None:
     task = find_task("menu")
-    dialog = ['[1] dialog "Export"', f' [2] link "{task.params["format"]}"', ' [3] button "Cancel"']
-    assert task.oracle(see(task, *dialog)) == Click("2")
-    assert task.oracle(see(task, dialog[0])) == Noop()
+    title, region, name = task.params["report"], task.params["region"], task.params["format"]
+    opening = task.oracle(see(task, f'[1] heading "{title}"', *control_lines("", "")[3:]))
+    assert opening in [Click(str(i)) for i in (30, 31, 32)]
+    for verb in VERBS:
+        dialog = [f'[1] dialog "{verb} {title}"', f'[40] button "{name}"', '[41] button "Cancel"']
+        boxes = control_lines(region, "")[:3]
+        expected = Click("40") if verb == find_verb(task) else Click("41")
+        assert task.oracle(see(task, *dialog, *boxes)) == expected
+
+
+def find_verb(task: Task) -> str:
+    slug = task.params["report"].lower().replace(" ", "-")
+    html = visit(task).get(f"/reports/{slug}").text
+    return next(verb for verb in VERBS if f'id="open">{verb}<' in html)
+
+
+def test_the_oracle_cancels_the_menu_of_another_report() -> None:
+    task = find_task("menu")
+    seen = see(task, '[1] dialog "Export Other"', '[2] button "CSV"', '[3] button "Cancel"')
+    assert task.oracle(seen) == Click("3")
+    assert task.oracle(see(task, '[1] dialog "Export Other"')) == Noop()
 
 
 CREATED, CONTENT, TIDY = Fraction(1), Fraction(1, 2), Fraction(1, 4)
 
 
-def export(task: Task, report: str, format_name: str, sha256: str = "", number: str = "") -> list[Fact]:
-    """What happens when a report is exported."""
-    slug, suffix = report.lower().replace(" ", "-"), format_name.lower()
-    path = f"Downloads/{slug}{number}.{suffix}"
-    url = f"http://reports.acme.test/reports/{slug}/export?format={format_name}"
+def export(task: Task, sha256: str = "", number: str = "", **changes: str) -> list[Fact]:
+    """What happens when something is exported: what the task wants, but for the changes."""
+    chosen = {key: changes.get(key, task.params[key]) for key in ("report", "region", "format")}
+    slug = chosen["report"].lower().replace(" ", "-")
+    path = f"Downloads/{slug}-{chosen['region'].lower()}{number}.{chosen['format'].lower()}"
+    query = f"region={chosen['region']}&format={chosen['format']}"
+    url = f"http://reports.acme.test/reports/{slug}/export?{query}"
     return [
-        AppChanged(app="reports", change="report.exported", data={"report": report, "format": format_name}),
+        AppChanged(app="reports", change="report.exported", data=chosen),
         DownloadFinished(url=url, path=path, state="completed"),
         FileCreated(path=path, size=99, sha256=sha256 or task.params["sha256"]),
     ]
@@ -160,37 +220,37 @@ def export(task: Task, report: str, format_name: str, sha256: str = "", number: 
 
 def test_the_right_file_earns_everything() -> None:
     task = find_task("menu")
-    facts = export(task, task.params["report"], task.params["format"])
-    assert judge(task, *facts) == ({"created": CREATED, "content": CONTENT, "tidy": TIDY}, True)
+    assert judge(task, *export(task)) == ({"created": CREATED, "content": CONTENT, "tidy": TIDY}, True)
 
 
-def test_a_wrong_file_earns_nothing_and_leaves_a_mess() -> None:
+@pytest.mark.parametrize("change", [{"report": "Other Report"}, {"region": "All"}, {"format": "XML"}])
+def test_a_wrong_file_earns_nothing(change: dict[str, str]) -> None:
     task = find_task("menu")
-    wrong = export(task, "Other Report", task.params["format"], sha256="0" * 64)
-    right = export(task, task.params["report"], task.params["format"])
-    assert judge(task, *wrong) == ({}, False)
-    assert judge(task, *wrong, *right) == ({"created": CREATED, "content": CONTENT}, False)
+    assert judge(task, *export(task, sha256="0" * 64, **change)) == ({}, False)
 
 
-def test_another_format_of_the_right_report_earns_nothing() -> None:
+def test_a_wrong_export_can_be_made_good_but_is_not_tidy() -> None:
     task = find_task("menu")
-    other = next(name for name in FORMATS if name != task.params["format"])
-    assert judge(task, *export(task, task.params["report"], other, sha256="0" * 64)) == ({}, False)
+    wrong = export(task, sha256="0" * 64, region="All")
+    assert judge(task, *wrong, *export(task)) == ({"created": CREATED, "content": CONTENT}, True)
+
+
+def test_a_file_that_no_export_explains_misses_the_goal() -> None:
+    task = find_task("menu")
+    written = FileCreated(path="Downloads/notes.txt", size=4, sha256="0" * 64)
+    assert judge(task, written, *export(task)) == ({"created": CREATED, "content": CONTENT}, False)
 
 
 def test_a_file_that_the_agent_wrote_itself_earns_nothing() -> None:
     task = find_task("menu")
-    (_, _, created) = export(task, task.params["report"], task.params["format"])
-    assert judge(task, created) == ({}, False)
+    assert judge(task, export(task)[-1]) == ({}, False)
 
 
 def test_a_second_download_may_be_numbered() -> None:
     task = find_task("menu")
-    facts = export(task, task.params["report"], task.params["format"], number=" (1)")
-    assert judge(task, *facts)[1] is True
+    assert judge(task, *export(task, number=" (1)"))[1] is True
 
 
 def test_content_that_differs_is_no_goal() -> None:
     task = find_task("menu")
-    facts = export(task, task.params["report"], task.params["format"], sha256="0" * 64)
-    assert judge(task, *facts) == ({"created": CREATED, "tidy": TIDY}, False)
+    assert judge(task, *export(task, sha256="0" * 64)) == ({"created": CREATED, "tidy": TIDY}, False)

@@ -1,4 +1,4 @@
-"""The reports site: a list of reports, a page for each, and exports to a file."""
+"""The reports site: a list of reports, a page for each, and exports of a region to a file."""
 
 import csv
 import io
@@ -14,25 +14,31 @@ from starlette.routing import Route
 from milepost.envs.apps.pages import Link, Look, render
 from milepost.sandbox.sites import ASGIApp, Recorder
 
+EVERYWHERE = "All"
+"""The region that is chosen at first: the sum of the others."""
+
+Row = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A report: a titled table."""
+    """A report: a titled table for each region."""
 
     title: str
     owner: str
     """The team it belongs to, shown in the list."""
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | int, ...], ...]
+    rows: Mapping[str, tuple[Row, ...]]
+    """Rows by region, `EVERYWHERE` among them."""
 
     @property
     def slug(self) -> str:
-        """The title as it stands in addresses and file names: `quarterly-revenue`."""
+        """The title as it stands in addresses: `quarterly-revenue`."""
         return self.title.lower().replace(" ", "-")
 
-    def file_name(self, format_name: str) -> str:
-        """Name the file of an export: `quarterly-revenue.csv`."""
-        return f"{self.slug}.{format_name.lower()}"
+    def file_name(self, region: str, format_name: str) -> str:
+        """Name the file of an export: `quarterly-revenue-north.csv`."""
+        return f"{self.slug}-{region}.{format_name}".lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,27 +56,31 @@ class Layout:
     """Caption of what exports: `Export`."""
     formats: tuple[str, ...]
     """The formats on offer, in order."""
+    region_label: str
+    """Label of the list of regions."""
+    regions: tuple[str, ...]
+    """The regions on offer after `EVERYWHERE`, in order."""
 
 
-def _separated(report: Report, delimiter: str) -> bytes:
+def _separated(report: Report, region: str, delimiter: str) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(report.columns)
-    writer.writerows(report.rows)
+    writer.writerows(report.rows[region])
     return text.getvalue().encode()
 
 
-def _csv(report: Report) -> bytes:
-    return _separated(report, ",")
+def _csv(report: Report, region: str) -> bytes:
+    return _separated(report, region, ",")
 
 
-def _tsv(report: Report) -> bytes:
-    return _separated(report, "\t")
+def _tsv(report: Report, region: str) -> bytes:
+    return _separated(report, region, "\t")
 
 
-def _json(report: Report) -> bytes:
-    records = [dict(zip(report.columns, row, strict=True)) for row in report.rows]
-    return json.dumps({"report": report.title, "rows": records}, indent=2).encode() + b"\n"
+def _json(report: Report, region: str) -> bytes:
+    records = [dict(zip(report.columns, row, strict=True)) for row in report.rows[region]]
+    return json.dumps({"report": report.title, "region": region, "rows": records}, indent=2).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +88,8 @@ class Format:
     """A file format."""
 
     media_type: str
-    write: Callable[[Report], bytes]
+    write: Callable[[Report, str], bytes]
+    """Gives the file of a report and region."""
 
 
 FORMATS: Mapping[str, Format] = {
@@ -89,11 +100,11 @@ FORMATS: Mapping[str, Format] = {
 """Every export format by the name that pages show."""
 
 
-_SHOWN_ROWS = 3
+_SHOWN_ROWS = 2
 
 _NOTICES = {
     "/team": ("Team", "Every report belongs to a team. Ask the team if a number looks wrong."),
-    "/help": ("Help", "Open a report to see its first rows. A file holds all of them."),
+    "/help": ("Help", "Open a report to see its first rows. A file holds the rows of a region."),
 }
 
 
@@ -135,19 +146,20 @@ class _Site:
         report = self._reports.get(request.path_params["slug"])
         if report is None:
             return PlainTextResponse("There is no such report.", status_code=404)
-        return self._page("reports/report.html", "", report=report, shown=report.rows[:_SHOWN_ROWS])
+        shown = report.rows[EVERYWHERE][:_SHOWN_ROWS]
+        return self._page("reports/report.html", "", report=report, everywhere=EVERYWHERE, shown=shown)
 
     async def export(self, request: Request) -> Response:
         report = self._reports.get(request.path_params["slug"])
-        name = request.query_params.get("format", "")
-        if report is None or name not in self._layout.formats:
+        region, name = request.query_params.get("region", ""), request.query_params.get("format", "")
+        if report is None or region not in report.rows or name not in self._layout.formats:
             return PlainTextResponse("There is no such export.", status_code=404)
-        self._record("report.exported", {"report": report.title, "format": name})
+        self._record("report.exported", {"report": report.title, "region": region, "format": name})
         return Response(
-            FORMATS[name].write(report),
+            FORMATS[name].write(report, region),
             media_type=FORMATS[name].media_type,
             headers={
-                "content-disposition": f'attachment; filename="{report.file_name(name)}"',
+                "content-disposition": f'attachment; filename="{report.file_name(region, name)}"',
                 "cache-control": "no-store",
             },
         )

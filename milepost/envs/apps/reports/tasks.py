@@ -1,20 +1,22 @@
-"""ReportExport: open the right report and export it to a file in the right format.
+"""ReportExport: open the right report and export one region of it to a file in the right format.
 
-The agent picks one of several reports with similar titles, and then a format from buttons, a list or a menu.
-The browser saves the file to Downloads, where its name and content are checked.
+The agent picks one of several reports with similar titles, then the region, and a format from buttons, a list
+or a menu. The browser saves the file to Downloads, where its name and content are checked.
 """
 
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from milepost.envs.apps import words
 from milepost.envs.apps.pages import draw_look
-from milepost.envs.apps.reports.server import FORMATS, Layout, Report, build
+from milepost.envs.apps.reports.server import EVERYWHERE, FORMATS, Layout, Report, Row, build
 from milepost.envs.task import Split, Task, Template, choose
-from milepost.milestones import Goal, Spec, at_least, eq, fields, matches, milestone, when
+from milepost.milestones import Goal, Spec, at_least, eq, matches, milestone, when
 from milepost.sandbox.actions import Action, Click, Noop, SelectOption
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
@@ -23,22 +25,22 @@ HOST = "reports.acme.test"
 
 WORDINGS: Mapping[Split, tuple[str, ...]] = {
     Split.TRAIN: (
-        "Export the {report} report as {format}.",
-        "Open the {report} report and download it as {format}.",
-        "Save the report {report} as a {format} file.",
-        "Get the {report} report in {format} format.",
-        "Please download {report} as {format}.",
-        "I need the report {report} as a {format} file.",
-        "Find the {report} report and save it as {format}.",
-        "We want {report} exported in {format} format.",
+        "Export the {report} report for {region} as {format}.",
+        "Open the {report} report and download {region} as {format}.",
+        "Save the report {report} for {region} as a {format} file.",
+        "Get the {report} report for {region} in {format} format.",
+        "Please download {report} for {region} as {format}.",
+        "I need the report {report} as a {format} file for {region}.",
+        "Find the {report} report and save {region} as {format}.",
+        "We want {report} exported for {region} in {format} format.",
     ),
     Split.VALIDATION: (
-        "Get {report} and download it as {format}.",
-        "Please open {report} and save it as a {format} file.",
+        "Get {report} for {region} and download it as {format}.",
+        "Please open {report} and save {region} as a {format} file.",
     ),
     Split.TEST: (
-        "Find {report} and download it in {format} format.",
-        "We want the {report} report as a {format} file.",
+        "Find {report} and download it for {region} in {format} format.",
+        "We want the {report} report for {region} as a {format} file.",
     ),
 }
 """How the goal is put, by split."""
@@ -61,11 +63,15 @@ def _draw_titles(rng: np.random.Generator) -> list[str]:
 
 
 def _draw_report(rng: np.random.Generator, title: str) -> Report:
-    numbers = rng.integers(10, 1000, size=(len(_MONTHS), 2))
-    rows = tuple(
-        (month, int(first), int(second)) for month, (first, second) in zip(_MONTHS, numbers, strict=True)
-    )
+    numbers = rng.integers(10, 500, size=(len(words.REGIONS), len(_MONTHS), 2))
+    rows = {region: _tabulate(numbers[index]) for index, region in enumerate(words.REGIONS)}
+    rows[EVERYWHERE] = _tabulate(numbers.sum(axis=0))
     return Report(title=title, owner=choose(rng, _OWNERS), columns=choose(rng, _COLUMNS), rows=rows)
+
+
+def _tabulate(numbers: NDArray[np.int64]) -> tuple[Row, ...]:
+    """Put months before their two numbers."""
+    return tuple((month, int(pair[0]), int(pair[1])) for month, pair in zip(_MONTHS, numbers, strict=True))
 
 
 def _draw_layout(rng: np.random.Generator) -> Layout:
@@ -76,45 +82,79 @@ def _draw_layout(rng: np.random.Generator) -> Layout:
         control=choose(rng, ("buttons", "select", "menu")),
         verb=choose(rng, ("Export", "Download", "Save as")),
         formats=tuple(str(name) for name in rng.permutation(list(FORMATS))),
+        region_label=choose(rng, ("Region", "Area", "Office")),
+        regions=tuple(str(name) for name in rng.permutation(words.REGIONS)[:3]),
     )
 
 
-def _make_spec(report: Report, format_name: str, content: bytes) -> Spec:
-    stem, suffix = report.file_name(format_name).rsplit(".", 1)
-    # A second download of the same name is numbered: `quarterly-revenue (1).csv`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Export:
+    """What is to be exported."""
+
+    report: Report
+    region: str
+    format_name: str
+
+    @property
+    def content(self) -> bytes:
+        """The file, byte for byte."""
+        return FORMATS[self.format_name].write(self.report, self.region)
+
+
+def _make_spec(wanted: _Export) -> Spec:
+    report, region, format_name = wanted.report, wanted.region, wanted.format_name
+    stem, suffix = report.file_name(region, format_name).rsplit(".", 1)
+    # A second download of the same name is numbered: `quarterly-revenue-north (1).csv`.
     name = rf"{stem}( \(\d+\))?\.{suffix}"
     path = matches(f"Downloads/{name}")
-    address = f"http://{HOST}/reports/{report.slug}/export?format={format_name}"
-    digest = eq(hashlib.sha256(content).hexdigest())
+    address = f"http://{HOST}/reports/{report.slug}/export?region={region}&format={format_name}"
+    digest = eq(hashlib.sha256(wanted.content).hexdigest())
     # The download must stand behind the file: an agent can write a file of any name and content itself.
     finished = when("download_finished", url=address, path=path, state="completed")
     created = finished & when("file_created", path=path, size=at_least(1))
     correct = finished & when("file_created", path=path, sha256=digest)
     stray = when("file_created", path=matches(f"(?!Downloads/{name}$).*"))
-    exported = when("app_changed", app="reports", data=fields(report=report.title, format=format_name))
+    # A wrong export costs tidiness and can be made good; a file that no export explains cannot.
+    any_file = matches(rf"Downloads/[a-z-]+( \(\d+\))?\.({'|'.join(FORMATS).lower()})")
     return Spec(
         milestones=(
             milestone("created", reward="1.0", component="file", when=created),
             milestone("content", reward="0.5", component="goal", when=correct),
             milestone("tidy", reward="0.25", component="file", when=created & ~stray),
         ),
-        goal=Goal(when=correct, frame=(exported, when("file_created", path=path, sha256=digest))),
+        goal=Goal(
+            when=correct,
+            frame=(
+                when("app_changed", app="reports", change="report.exported"),
+                when("file_created", path=any_file),
+            ),
+        ),
     )
 
 
-def _make_oracle(layout: Layout, report: Report, format_name: str) -> Callable[[Observation], Action]:
+def _make_oracle(layout: Layout, wanted: _Export) -> Callable[[Observation], Action]:
+    title, format_name = wanted.report.title, wanted.format_name
+
+    def export(observation: Observation) -> Action:
+        for label, option in ((layout.region_label, wanted.region), ("Format", format_name)):
+            box = observation.element("combobox", label)
+            if box is not None and box.value != option:
+                return SelectOption(box.id, option)
+        captions = (f"{layout.verb} {format_name}", format_name, layout.verb)
+        buttons = (observation.find("button", caption) for caption in captions)
+        button = next((button for button in buttons if button), None)
+        return Click(button) if button else Noop()
+
     def act(observation: Observation) -> Action:
-        if observation.find("dialog"):
-            target = observation.find("link", format_name)
-        elif observation.find("heading", report.title):
-            format_list = observation.element("combobox", "Format")
-            if format_list is not None and format_list.value != format_name:
-                return SelectOption(format_list.id, format_name)
-            target = observation.find("button", f"{layout.verb} {format_name}") or observation.find(
-                "button", layout.verb
-            )
+        dialog = observation.element("dialog")
+        if observation.find("heading", title) or (
+            dialog is not None and dialog.name == f"{layout.verb} {title}"
+        ):
+            return export(observation)
+        if dialog is not None:
+            target = observation.find("button", "Cancel")
         else:
-            target = observation.find("link", report.title) or observation.find("link", layout.list_title)
+            target = observation.find("link", title) or observation.find("link", layout.list_title)
         return Click(target) if target else Noop()
 
     return act
@@ -122,31 +162,33 @@ def _make_oracle(layout: Layout, report: Report, format_name: str) -> Callable[[
 
 def _build_task(rng: np.random.Generator, split: Split) -> Task:
     drawn = [_draw_report(rng, title) for title in _draw_titles(rng)]
-    target = drawn[0]
     reports = tuple(drawn[int(index)] for index in rng.permutation(len(drawn)))
     layout = _draw_layout(rng)
-    format_name = choose(rng, layout.formats)
-    content = FORMATS[format_name].write(target)
-    goal = choose(rng, WORDINGS[split]).format(report=f'"{target.title}"', format=f'"{format_name}"')
+    wanted = _Export(
+        report=drawn[0], region=choose(rng, layout.regions), format_name=choose(rng, layout.formats)
+    )
+    title, region, format_name = wanted.report.title, wanted.region, wanted.format_name
+    wording = choose(rng, WORDINGS[split])
     return Task(
-        goal=goal,
+        goal=wording.format(report=f'"{title}"', region=f'"{region}"', format=f'"{format_name}"'),
         params={
-            "report": target.title,
+            "report": title,
+            "region": region,
             "format": format_name,
             "control": layout.control,
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": hashlib.sha256(wanted.content).hexdigest(),
         },
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app="reports", build=functools.partial(build, layout, reports))},
-        spec=_make_spec(target, format_name, content),
-        oracle=_make_oracle(layout, target, format_name),
+        spec=_make_spec(wanted),
+        oracle=_make_oracle(layout, wanted),
     )
 
 
 TEMPLATE = Template(
     id="ReportExport-v0",
     family="file",
-    summary="Open the right report and export it to a file in the right format.",
-    max_steps=6,
+    summary="Open the right report and export a region of it to a file in the right format.",
+    max_steps=8,
     build=_build_task,
 )

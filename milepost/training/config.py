@@ -1,0 +1,246 @@
+"""The configuration of a run: one TOML file, nine sections, every field with its reason."""
+
+import hashlib
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from milepost.milestones import RewardMode
+from milepost.training.advantages import Estimator, Scale
+from milepost.training.batch import Aggregation
+from milepost.training.losses import KlKind
+from milepost.training.overrides import ConfigError, describe_error, read_override
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A section: frozen, and no key that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class RunSection(Section):
+    """`[run]`: what holds for the whole run."""
+
+    name: str = "run"
+    """Shown in the report."""
+    seed: Count = 0
+    """Seed of everything that is drawn: tasks, sampling, batches."""
+    threads: Positive = 2
+    """CPU threads of the learner and the engine."""
+
+
+class TasksSection(Section):
+    """`[tasks]`: what is learnt."""
+
+    ids: Annotated[list[str], Field(min_length=1)] = ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+    """Ids of the templates."""
+
+
+class PolicySection(Section):
+    """`[policy]`: what learns."""
+
+    model: str = "tiny"
+    """`tiny`, or a path or Hugging Face id of a causal LM."""
+    max_tokens: Positive = 40
+    """Longest completion, and the constant of `rollout_sum`."""
+    temperature: Rate = 1.0
+    """Sampling temperature of training rollouts."""
+
+
+class RolloutSection(Section):
+    """`[rollout]`: how episodes are played."""
+
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """Members of a group: trajectories of the same task and seed."""
+    contexts: Positive = 8
+    """Browser contexts at once."""
+    max_inflight: Positive = 12
+    """Episodes under way at once, waiting for a context included."""
+    reward: RewardMode = RewardMode.NORMALIZED
+    """How milestones pay; `normalized` makes every task worth 1."""
+    max_failures: Fraction = 0.2
+    """Largest fraction of episodes an iteration may lose to failures of the harness before the run stops."""
+    record_every: Count = 0
+    """Training episodes of every so many iterations are kept on disk; 0 keeps none (tests are always kept)."""
+
+
+class ImitationSection(Section):
+    """`[imitation]`: the supervised stage before learning from rewards."""
+
+    episodes: Count = 60
+    """Oracle episodes of each task; 0 leaves the stage out."""
+    epochs: Positive = 2
+    batch_rows: Positive = 64
+    """Turns of one optimiser step."""
+    learning_rate: Rate = 1e-3
+    target: Fraction = 1.0
+    """Validation success at which the stage ends before its last epoch; 1 runs them all."""
+
+
+class AlgorithmSection(Section):
+    """`[algorithm]`: credit and loss."""
+
+    advantage: Estimator = Estimator.MILESTONE_LOO
+    scale: Scale = Scale.NONE
+    """What advantages are divided by."""
+    gamma: Fraction = 1.0
+    """Discount per turn."""
+    clip_low: Fraction = 0.2
+    clip_high: Amount = 0.28
+    dual_clip: Amount = 0.0
+    """Bound of the ratio for negative advantages; 0 is off, otherwise above 1."""
+    aggregation: Aggregation = Aggregation.ROLLOUT_SUM
+    """How tokens weigh."""
+    kl: KlKind = KlKind.K3
+    kl_coef: Amount = 0.0
+    """Weight of the divergence from the policy at the start of this stage; 0 is off."""
+    entropy_coef: Amount = 0.0
+    importance_cap: Amount = 2.0
+    """Cap of the correction for a sampler that is not the learner; 0 is off."""
+    epochs: Positive = 1
+    """Passes over a batch."""
+    minibatches: Positive = 1
+    """Optimiser steps per pass."""
+    control: Literal["none", "shuffled_rewards"] = "none"
+    """`shuffled_rewards` deals the rewards of a batch out to other trajectories: a diagnostic that must not learn."""
+
+
+class OptimSection(Section):
+    """`[optim]`: AdamW."""
+
+    learning_rate: Rate = 1e-3
+    weight_decay: Amount = 0.0
+    grad_clip: Rate = 1.0
+    """Largest gradient norm."""
+    token_budget: Positive = 16_384
+    """Most tokens of a micro-batch, padding included; lower it when memory runs out."""
+
+
+class TrainSection(Section):
+    """`[train]`: how long, on what."""
+
+    iterations: Count = 200
+    max_minutes: Rate = 12.0
+    """Wall time of the whole run after which it stops, evaluation at its end excluded."""
+    tasks_per_iteration: Positive = 24
+    """Groups of one iteration."""
+    selection: Literal["uniform", "frontier"] = "uniform"
+    """`frontier` prefers templates whose success is near one half."""
+    stop_success: Annotated[float, Field(gt=0)] = 1.01
+    """Validation success at which the run stops early; above 1 never."""
+
+
+class EvalSection(Section):
+    """`[eval]`: held-out success."""
+
+    every: Count = 10
+    """Iterations between validations; 0 is never."""
+    validation_episodes: Positive = 16
+    """Validation seeds of each task."""
+    test_episodes: Positive = 34
+    """Test seeds of each task, at the start and at the end."""
+    temperature: Amount = 1.0
+    """Sampling temperature; 0 is greedy."""
+
+
+class CheckpointSection(Section):
+    """`[checkpoint]`: what a run keeps."""
+
+    every: Positive = 10
+    """Iterations between checkpoints."""
+    keep: Positive = 2
+    """Newest checkpoints kept."""
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    run: RunSection = RunSection()
+    tasks: TasksSection = TasksSection()
+    policy: PolicySection = PolicySection()
+    rollout: RolloutSection = RolloutSection()
+    imitation: ImitationSection = ImitationSection()
+    algorithm: AlgorithmSection = AlgorithmSection()
+    optim: OptimSection = OptimSection()
+    train: TrainSection = TrainSection()
+    eval: EvalSection = EvalSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+
+    def digest(self) -> str:
+        """Give a hash of every field (hex sha256)."""
+        return hashlib.sha256(
+            orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        ).hexdigest()
+
+    def to_toml(self) -> str:
+        """Write every field as TOML, so that the text gives this configuration again."""
+        parts = []
+        for name, section in self.model_dump(mode="json").items():
+            # JSON's numbers, strings, booleans and lists of these are TOML too.
+            lines = [f"{key} = {orjson.dumps(value).decode()}" for key, value in section.items()]
+            parts.append("\n".join([f"[{name}]", *lines]))
+        return "\n\n".join(parts) + "\n"
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML file and apply overrides such as `optim.learning_rate=3e-4`.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or a value is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as broken:
+        raise ConfigError(f"cannot read the configuration {path}: {broken}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as broken:
+        raise ConfigError(f"{path} is not TOML: {broken}") from None
+    return build_config(data, overrides, origin=str(path))
+
+
+def build_config(data: Mapping[str, Any], overrides: Sequence[str] = (), *, origin: str = "") -> Config:
+    """Validate a configuration's data after applying overrides.
+
+    Args:
+        data: sections and their keys, as TOML gives them.
+        overrides: `section.key=value`, or `key=value` where only one section has the key.
+        origin: where the data came from, for messages.
+
+    Raises:
+        ConfigError: a key or a value is wrong.
+    """
+    merged: dict[str, Any] = {
+        name: dict(section) if isinstance(section, Mapping) else section for name, section in data.items()
+    }
+    origins: dict[tuple[str, str], str] = {}
+    keys = _keys()
+    for override in overrides:
+        section, key, value = read_override(override, keys)
+        merged.setdefault(section, {})[key] = value
+        origins[section, key] = f"--set {override}"
+    try:
+        return Config.model_validate_json(orjson.dumps(merged))
+    except ValidationError as wrong:
+        error = wrong.errors()[0]
+        place = tuple(str(part) for part in error["loc"])
+        source = origins.get((place[0], place[1]), origin) if len(place) > 1 else origin
+        raise ConfigError(describe_error(error, place, keys, source)) from None
+    except TypeError as wrong:
+        raise ConfigError(f"{origin}: {wrong}; a configuration holds numbers, strings and lists") from None
+
+
+def _keys() -> dict[str, list[str]]:
+    hints = typing.get_type_hints(Config)
+    return {name: list(hints[name].model_fields) for name in Config.model_fields}

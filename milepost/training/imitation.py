@@ -1,0 +1,141 @@
+"""Imitation: a short supervised stage on episodes that the tasks' own oracles played."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from milepost.agents.agent import Agent, Completion, Decision
+from milepost.agents.prompt import encode_decision, encode_observation, render_decision
+from milepost.envs.registry import get_template
+from milepost.envs.task import Oracle, Split
+from milepost.sandbox.observation import Observation
+from milepost.training.batch import Row, cut_batch
+from milepost.training.policy import score_tokens, takes_dense_mask
+from milepost.training.rollout import MakeAgent
+from milepost.training.trajectory import EpisodeRequest, Trajectory
+
+
+class Demonstrator:
+    """Plays a task's own solution, and says it in the policy's words: prompt and target as token ids."""
+
+    def __init__(self, oracle: Oracle, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Take the solution and the policy's tokenizer."""
+        self._oracle = oracle
+        self._tokenizer = tokenizer
+
+    async def act(self, observation: Observation) -> Decision:
+        """Ask the solution, and record the LLM call that would have given its action.
+
+        The recorded log-probabilities are 0: the oracle is certain.
+        """
+        text = render_decision(self._oracle(observation), observation)
+        completion_ids = encode_decision(text, self._tokenizer)
+        completion = Completion(
+            prompt_ids=encode_observation(observation, self._tokenizer),
+            completion_ids=completion_ids,
+            logps=(0.0,) * len(completion_ids),
+            text=text,
+            stop="stop",
+        )
+        return Decision(text=text, completion=completion)
+
+
+def demonstrators(tokenizer: PreTrainedTokenizerBase) -> MakeAgent:
+    """Give the maker of agents that play every task's own solution."""
+
+    def make_agent(request: EpisodeRequest) -> Agent:
+        task = get_template(request.task_id).task(request.seed, Split(request.split))
+        return Demonstrator(task.oracle, tokenizer)
+
+    return make_agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """How demonstrations are learnt."""
+
+    epochs: int = 2
+    batch_rows: int = 64
+    """Turns of one optimiser step."""
+    learning_rate: float = 1e-3
+    grad_clip: float = 1.0
+    token_budget: int = 16_384
+
+    def steps(self, examples: int) -> int:
+        """Count the optimiser steps for a number of turns."""
+        return -(-examples // self.batch_rows) * self.epochs
+
+
+def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096) -> list[Row]:
+    """Take the turns of the demonstrations that reached their goal; a failed one teaches nothing.
+
+    Args:
+        trajectories: what the oracles played.
+        longest: turns with more tokens than this are left out.
+    """
+    return [
+        Row(
+            prompt_ids=turn.completion.prompt_ids,
+            completion_ids=turn.completion.completion_ids,
+            sampler_logps=turn.completion.logps,
+        )
+        for trajectory in trajectories
+        if trajectory.scored and trajectory.success
+        for turn in trajectory.turns
+        if turn.completion.completion_ids
+        and len(turn.completion.prompt_ids) + len(turn.completion.completion_ids) <= longest
+    ]
+
+
+def imitate(
+    model: PreTrainedModel,
+    examples: Sequence[Row],
+    *,
+    drill: Drill,
+    rng: np.random.Generator,
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[list[float]]:
+    """Raise the likelihood of the demonstrations' completions, in place; yields each epoch's losses.
+
+    A loss is the mean negative log-likelihood of a batch's completion tokens (nats per token). AdamW; the
+    learning rate falls linearly to a tenth. Who has seen enough stops iterating.
+
+    Args:
+        model: the policy.
+        examples: turns to imitate.
+        drill: how.
+        rng: draws the order.
+        on_step: is called after every optimiser step.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=drill.learning_rate, weight_decay=0.0)
+    steps, done = drill.steps(len(examples)), 0
+    for _ in range(drill.epochs):
+        losses: list[float] = []
+        order = rng.permutation(len(examples)).tolist()
+        for start in range(0, len(order), drill.batch_rows):
+            for group in optimizer.param_groups:
+                group["lr"] = drill.learning_rate * (1.0 - 0.9 * done / steps)
+            batch = [examples[i] for i in order[start : start + drill.batch_rows]]
+            losses.append(_accumulate(model, batch, drill.token_budget))
+            torch.nn.utils.clip_grad_norm_(model.parameters(), drill.grad_clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            done += 1
+            on_step()
+        yield losses
+
+
+def _accumulate(model: PreTrainedModel, batch: Sequence[Row], token_budget: int) -> float:
+    weight = 1.0 / sum(len(row.completion_ids) for row in batch)
+    rows = [replace(row, weight=weight) for row in batch]
+    total = 0.0
+    for micro in cut_batch(rows, token_budget=token_budget, share_prompts=takes_dense_mask(model)):
+        on_device = micro.to(model.device)
+        logp_N = score_tokens(model, on_device).logp_U[on_device.token_N]
+        loss = -(logp_N * on_device.weight_N).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total

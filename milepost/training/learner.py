@@ -1,0 +1,190 @@
+"""One batch of rows becomes optimiser steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from milepost.training.batch import MicroBatch, Row, cut_batch
+from milepost.training.losses import importance_weights, kl_divergence, policy_loss
+from milepost.training.objective import Objective
+from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A micro-batch with what stays fixed over all optimiser steps."""
+
+    batch: MicroBatch
+    old_logp_N: Tensor | None = None
+    """None: the policy has not changed since, take its own."""
+    reference_logp_N: Tensor | None = None
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Sums over tokens, for the means that are reported."""
+
+    tokens: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+
+    def add(self, tokens: int, **sums_N: Tensor) -> None:
+        self.tokens += tokens
+        for name, values_N in sums_N.items():
+            self.values[name] = self.values.get(name, 0.0) + float(values_N.detach().sum())
+
+    def means(self) -> dict[str, float]:
+        return {name: value / max(1, self.tokens) for name, value in self.values.items()}
+
+
+class Learner:
+    """Updates a policy's module in place with AdamW."""
+
+    def __init__(
+        self, model: PreTrainedModel, objective: Objective, *, reference: PreTrainedModel | None = None
+    ) -> None:
+        """Prepare a learner.
+
+        Args:
+            model: the policy; stays in evaluation mode, so that dropout cannot part it from its sampler.
+            objective: what to minimise.
+            reference: the frozen policy of the KL term; required when `kl_coef` is not 0.
+
+        Raises:
+            ValueError: a KL term without a reference.
+            UnsupportedModelError: the model's head cannot be applied to chosen positions.
+        """
+        if objective.kl_coef and reference is None:
+            raise ValueError(
+                f"kl_coef is {objective.kl_coef}: a reference policy is expected, none was given"
+            )
+        check_head(model)
+        self.model: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
+        self.objective = objective
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=objective.learning_rate,
+            weight_decay=objective.weight_decay,
+            betas=(0.9, 0.95),
+        )
+        self._reference = reference
+        self._share_prompts = takes_dense_mask(model)
+
+    def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
+        """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.
+
+        Rows without a loss are left out; what the others weigh was fixed before and stays. With none left the
+        policy does not change.
+
+        Args:
+            rows: the whole batch.
+            rng: draws which rows share an optimiser step.
+        """
+        kept = [r for r in rows if self.objective.needs_all_rows or r.advantage != 0.0]
+        facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
+        if not kept:
+            return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
+        minibatches = [self._prepare(part) for part in self._split(kept, rng)]
+        sums, norms, loss = _Sums(), [], 0.0
+        for _ in range(self.objective.epochs):
+            for minibatch in minibatches:
+                loss += self._step(minibatch, len(minibatches), sums)
+                norms.append(self._apply())
+        steps = len(norms)
+        computed = sum(p.batch.tokens for minibatch in minibatches for p in minibatch)
+        return (
+            facts
+            | sums.means()
+            | {
+                "loss": loss / steps,
+                "grad_norm": float(np.mean(norms)),
+                "optimizer_steps": float(steps),
+                "tokens_computed": float(computed * self.objective.epochs),
+            }
+        )
+
+    def _split(self, rows: Sequence[Row], rng: np.random.Generator) -> list[list[Row]]:
+        """Deal rows to the optimiser steps of a pass; rows of one prompt stay together."""
+        if self.objective.minibatches == 1:
+            return [list(rows)]
+        prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
+        parts = np.array_split(rng.permutation(len(prompts)), min(self.objective.minibatches, len(prompts)))
+        home = {prompts[i]: part for part, indices in enumerate(parts) for i in indices.tolist()}
+        dealt: list[list[Row]] = [[] for _ in parts]
+        for row in rows:
+            dealt[home[row.prompt_ids]].append(row)
+        return dealt
+
+    def _prepare(self, rows: Sequence[Row]) -> list[_Prepared]:
+        cut = cut_batch(rows, token_budget=self.objective.token_budget, share_prompts=self._share_prompts)
+        prepared = [_Prepared(micro.to(self.model.device)) for micro in cut]
+        several = self.objective.epochs * self.objective.minibatches > 1
+        for one in prepared:
+            if several:
+                one.old_logp_N = self._score_fixed(self.model, one.batch)
+            if self._reference is not None and self.objective.kl_coef:
+                one.reference_logp_N = self._score_fixed(self._reference, one.batch)
+        return prepared
+
+    @torch.no_grad()
+    def _score_fixed(self, model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+        scores = score_tokens(model, batch, temperature=self.objective.temperature)
+        return scores.logp_U[batch.token_N]
+
+    def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: _Sums) -> float:
+        """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""
+        total = 0.0
+        for prepared in minibatch:
+            loss = self._loss(prepared, sums) * parts
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
+
+    def _loss(self, prepared: _Prepared, sums: _Sums) -> Tensor:
+        batch, objective = prepared.batch, self.objective
+        scores = score_tokens(
+            self.model,
+            batch,
+            temperature=objective.temperature,
+            entropy_gradient=objective.entropy_coef != 0.0,
+        )
+        logp_N, entropy_N = scores.logp_U[batch.token_N], scores.entropy_U[batch.token_N]
+        old_logp_N = logp_N.detach() if prepared.old_logp_N is None else prepared.old_logp_N
+        policy = policy_loss(
+            logp_N,
+            old_logp_N,
+            batch.advantage_N,
+            clip_low=objective.clip_low,
+            clip_high=objective.clip_high,
+            dual_clip=objective.dual_clip,
+        )
+        loss_N = policy.loss_N
+        if objective.importance_cap:
+            loss_N = loss_N * importance_weights(
+                old_logp_N, batch.sampler_logp_N, cap=objective.importance_cap
+            )
+        if prepared.reference_logp_N is not None:
+            kl_N = kl_divergence(logp_N, prepared.reference_logp_N, objective.kl)
+            loss_N = loss_N + objective.kl_coef * kl_N
+            sums.add(0, kl_reference=kl_N)
+        if objective.entropy_coef:
+            loss_N = loss_N - objective.entropy_coef * entropy_N
+        sums.add(
+            len(logp_N),
+            ratio=policy.ratio_N,
+            clip_low=policy.clipped_low_N,
+            clip_high=policy.clipped_high_N,
+            kl_step=kl_divergence(old_logp_N, logp_N.detach()),
+            kl_sampler=kl_divergence(batch.sampler_logp_N, old_logp_N),
+            entropy=entropy_N,
+        )
+        return (loss_N * batch.weight_N).sum()
+
+    def _apply(self) -> float:
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(norm)

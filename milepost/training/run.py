@@ -1,0 +1,151 @@
+"""A run's folder: what is in it, whether it may be used, and what it came to."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from milepost.training.checkpoint import TrainState, find_latest, read_state
+from milepost.training.config import Config
+from milepost.training.metrics import METRICS_FILE
+from milepost.training.overrides import ConfigError
+
+CONFIG_FILE = "config.toml"
+SUMMARY_FILE = "summary.json"
+REPORT_FILE = "report.html"
+
+_MAY_CHANGE = {
+    "run.name",
+    "run.threads",
+    "rollout.contexts",
+    "rollout.max_inflight",
+    "rollout.max_failures",
+    "rollout.record_every",
+    "optim.token_budget",
+    "train.iterations",
+    "train.max_minutes",
+    "train.stop_success",
+    "checkpoint.every",
+    "checkpoint.keep",
+}
+"""What a resumed run may set otherwise than before, because earlier numbers stay comparable."""
+
+
+class RunExistsError(ValueError):
+    """The folder of a new run is already in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run came to."""
+
+    run: Path
+    iterations: int
+    stopped: str
+    """`iterations`, `time` or `success`."""
+    before: Mapping[str, Any]
+    """The score on the test split before learning from rewards, as in `metrics.jsonl`."""
+    after: Mapping[str, Any]
+    """The same at the end."""
+    elapsed_s: float
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.run / REPORT_FILE
+
+    def describe(self) -> str:
+        """Put it into a few lines."""
+        return "\n".join(
+            [
+                f"{self.iterations} iterations in {self.elapsed_s / 60:.1f} minutes, stopped by {self.stopped}",
+                f"held-out test success before: {_describe_score(self.before)}",
+                f"held-out test success after:  {_describe_score(self.after)}",
+                f"report: {self.report}",
+            ]
+        )
+
+
+def _describe_score(score: Mapping[str, Any]) -> str:
+    own = score["proportion"]
+    return f"{score['success']:.2f} (n={own['n']}, 95% interval {own['low']:.2f} to {own['high']:.2f})"
+
+
+def write_summary(summary: Summary) -> None:
+    """Write `summary.json`."""
+    data = {
+        name: getattr(summary, name) for name in ("iterations", "stopped", "before", "after", "elapsed_s")
+    }
+    (summary.run / SUMMARY_FILE).write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
+def read_summary(run: Path) -> Summary | None:
+    """Read a finished run's summary; None when it is not finished."""
+    path = run / SUMMARY_FILE
+    return Summary(run=run, **orjson.loads(path.read_bytes())) if path.is_file() else None
+
+
+def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainState] | None:
+    """Make a run's folder ready: new, or at the checkpoint to continue from.
+
+    Args:
+        run: the folder.
+        config: the configuration, written into it as `config.toml`.
+        resume: continue what is there; a run that has no checkpoint yet begins again.
+
+    Returns:
+        The checkpoint and its state, or None for a new run.
+
+    Raises:
+        RunExistsError: the folder holds a run or other files and `resume` is not set.
+        ConfigError: the configuration differs from the interrupted run's in what it may not.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    if run.exists() and not run.is_dir():
+        raise RunExistsError(f"{run} is a file; expected a folder for the run, existing or not")
+    used = run.is_dir() and any(run.iterdir())
+    if used and not resume:
+        what = "already holds a run" if (run / METRICS_FILE).exists() else "is not empty"
+        raise RunExistsError(f"{run} {what}; continue it with --resume, or choose another folder with --out")
+    if used and not (run / CONFIG_FILE).is_file():
+        raise RunExistsError(f"{run} holds files but no run to resume; choose another folder with --out")
+    checkpoint = find_latest(run / "checkpoints") if used else None
+    if checkpoint is None:
+        if used:
+            _clear(run)
+        run.mkdir(parents=True, exist_ok=True)
+        found = None
+    else:
+        state = read_state(checkpoint)
+        _compare(config, state, run)
+        found = checkpoint, state
+    (run / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
+    return found
+
+
+def _clear(run: Path) -> None:
+    """Remove what a run without a checkpoint left behind, and nothing that is not a run's."""
+    for name in ("episodes", "tensorboard", "checkpoints", "reference"):
+        shutil.rmtree(run / name, ignore_errors=True)
+    for name in (METRICS_FILE, SUMMARY_FILE, REPORT_FILE):
+        (run / name).unlink(missing_ok=True)
+
+
+def _compare(config: Config, state: TrainState, run: Path) -> None:
+    if config.digest() == state.digest:
+        return
+    now = config.model_dump(mode="json")
+    changed = [
+        f"{section}.{key} was {state.config.get(section, {}).get(key)!r}, now {value!r}"
+        for section, keys in now.items()
+        for key, value in keys.items()
+        if f"{section}.{key}" not in _MAY_CHANGE and state.config.get(section, {}).get(key) != value
+    ]
+    if changed:
+        raise ConfigError(
+            f"{run} was started with another configuration: {'; '.join(changed)}. "
+            "Set these back to resume, or choose another folder with --out"
+        )

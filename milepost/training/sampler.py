@@ -1,0 +1,95 @@
+"""Chooses what to practise: templates by turn or by need, and a seed that was never used before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from milepost.training.trajectory import EpisodeRequest
+
+SEEDS_PER_RUN = 1_000_000
+"""Training seeds set aside for each run seed, so that runs of different seeds practise different tasks."""
+
+_MEMORY = 0.8
+"""How much of the old estimate of a template's success survives an iteration."""
+_FLOOR = 0.15
+"""Least weight of a template, so that none is forgotten."""
+
+
+class TaskSampler:
+    """Draws training tasks."""
+
+    def __init__(self, ids: Sequence[str], *, run_seed: int, selection: str = "uniform") -> None:
+        """Prepare a sampler.
+
+        Args:
+            ids: the templates.
+            run_seed: seed of the run.
+            selection: `uniform` takes templates in turn; `frontier` weighs them by p (1 - p), with p the running
+                success of each.
+        """
+        self._ids = tuple(ids)
+        self._selection = selection
+        self._next = dict.fromkeys(self._ids, run_seed * SEEDS_PER_RUN)
+        self._success: dict[str, float] = {}
+        self._turn = 0
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, int]]:
+        """Draw `count` tasks as template and seed; no seed comes twice."""
+        if self._selection == "frontier" and self._success:
+            weights = np.array([self._weigh(task_id) for task_id in self._ids])
+            drawn = rng.choice(len(self._ids), size=count, p=weights / weights.sum()).tolist()
+        else:
+            drawn = [(self._turn + i) % len(self._ids) for i in range(count)]
+            self._turn = (self._turn + count) % len(self._ids)
+        return [(self._ids[i], self._take_seed(self._ids[i])) for i in drawn]
+
+    def _weigh(self, task_id: str) -> float:
+        success = self._success.get(task_id, 0.5)
+        return max(_FLOOR, 4.0 * success * (1.0 - success))
+
+    def _take_seed(self, task_id: str) -> int:
+        seed = self._next[task_id]
+        self._next[task_id] = seed + 1
+        return seed
+
+    def note(self, success: Mapping[str, float]) -> None:
+        """Take in each template's success in the iteration that ended."""
+        for task_id, value in success.items():
+            old = self._success.get(task_id, value)
+            self._success[task_id] = _MEMORY * old + (1.0 - _MEMORY) * value
+
+    def state(self) -> dict[str, Any]:
+        """Give the position, as JSON values."""
+        return {"next": dict(self._next), "success": dict(self._success), "turn": self._turn}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved position; templates that are new since begin at the start."""
+        self._next |= {key: value for key, value in state["next"].items() if key in self._next}
+        self._success = {key: value for key, value in state["success"].items() if key in self._next}
+        self._turn = state["turn"] % len(self._ids)
+
+
+def draw_seed(*parts: int | str) -> int:
+    """Derive a sampling seed (63 bits) from what it is for; the same parts give the same seed."""
+    words = [part if isinstance(part, int) else int.from_bytes(part.encode(), "big") for part in parts]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def plan_groups(
+    tasks: Sequence[tuple[str, int]], *, size: int, run_seed: int, phase: str
+) -> list[EpisodeRequest]:
+    """Plan the episodes of training tasks: `size` members for each, which draw differently."""
+    return [
+        EpisodeRequest(
+            task_id=task_id,
+            seed=seed,
+            split="train",
+            group=f"{task_id}/train/{seed}",
+            member=member,
+            sampling_seed=draw_seed(run_seed, "train", task_id, seed, member),
+            phase=phase,
+        )
+        for task_id, seed in tasks
+        for member in range(size)
+    ]

@@ -1,0 +1,272 @@
+"""The in-process engine: exact log-probabilities, reproducible tokens, batching, failures."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from milepost.agents.agent import Completion, Sampling
+from milepost.agents.engines.decoding import CachedDecoder, Decoder, LeanDecoder, make_decoder
+from milepost.agents.engines.engine import EngineError
+from milepost.agents.engines.transformers import TransformersEngine
+from milepost.agents.tiny.model import MAX_TOKENS
+
+PROMPTS = [
+    tuple(int(i) for i in np.random.default_rng(n).integers(4, 300, size=n)) for n in (5, 40, 17, 40, 3)
+]
+
+
+async def serve(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[tuple[tuple[int, ...], Sampling]],
+    max_batch: int = 32,
+) -> list[Completion]:
+    engine = TransformersEngine(model, tokenizer, max_batch=max_batch)
+    completions = await asyncio.gather(*(engine.generate(ids, sampling) for ids, sampling in requests))
+    await engine.close()
+    return list(completions)
+
+
+def score(model: PreTrainedModel, completion: Completion, temperature: float) -> list[float]:
+    """Log-probabilities by one plain forward pass over prompt and completion."""
+    ids = torch.tensor([[*completion.prompt_ids, *completion.completion_ids]])
+    with torch.inference_mode():
+        logits = model(input_ids=ids).logits[0, len(completion.prompt_ids) - 1 : -1]
+    logps = torch.log_softmax(logits.float() / temperature, dim=-1)
+    return [float(row[i]) for row, i in zip(logps, completion.completion_ids, strict=True)]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+async def test_log_probabilities_are_those_of_a_plain_forward_pass(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, temperature: float
+) -> None:
+    requests = [(p, Sampling(temperature=temperature, max_tokens=12, seed=i)) for i, p in enumerate(PROMPTS)]
+    for completion in await serve(model, tokenizer, requests):
+        assert completion.logps == pytest.approx(score(model, completion, temperature), abs=1e-5)
+
+
+async def test_a_request_gets_the_same_tokens_alone_and_in_any_batch(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    requests = [(p, Sampling(max_tokens=10, seed=7 + i)) for i, p in enumerate(PROMPTS)]
+    together = await serve(model, tokenizer, requests)
+    alone = [(await serve(model, tokenizer, [request]))[0] for request in requests]
+    pairs = await serve(model, tokenizer, requests[::-1], max_batch=2)
+    ids = [c.completion_ids for c in together]
+    assert [c.completion_ids for c in alone] == ids
+    assert [c.completion_ids for c in pairs][::-1] == ids
+
+
+async def test_equal_prompts_with_different_seeds_get_different_tokens(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    requests = [(PROMPTS[1], Sampling(max_tokens=8, seed=seed)) for seed in range(4)]
+    completions = await serve(model, tokenizer, requests)
+    assert len({c.completion_ids for c in completions}) == 4
+
+
+async def test_temperature_zero_takes_the_likeliest_token_with_certainty(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    requests = [(PROMPTS[2], Sampling(temperature=0, max_tokens=6, seed=seed)) for seed in (1, 2)]
+    first, second = await serve(model, tokenizer, requests)
+    assert first.completion_ids == second.completion_ids
+    ids = torch.tensor([[*first.prompt_ids, *first.completion_ids]])
+    with torch.inference_mode():
+        likeliest = model(input_ids=ids).logits[0].argmax(dim=-1)
+    assert first.completion_ids == tuple(likeliest[len(first.prompt_ids) - 1 : -1].tolist())
+    assert first.logps == (0.0,) * len(first.completion_ids)
+
+
+async def test_a_completion_stops_at_the_end_of_turn_or_at_its_length(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    lengths = [1, 3, 200]
+    requests = [(PROMPTS[0], Sampling(max_tokens=n, seed=n)) for n in lengths] * 8
+    for completion in await serve(model, tokenizer, requests):
+        ended = completion.completion_ids[-1] == tokenizer.eos_token_id
+        assert completion.stop == ("stop" if ended else "length")
+        assert tokenizer.eos_token_id not in completion.completion_ids[:-1]
+        assert completion.text == tokenizer.decode(list(completion.completion_ids), skip_special_tokens=True)
+
+
+async def test_sampling_follows_the_models_distribution(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    requests = [(PROMPTS[4], Sampling(max_tokens=1, temperature=0.2, seed=seed)) for seed in range(2000)]
+    counts: dict[int, int] = {}
+    probabilities: dict[int, float] = {}
+    for completion in await serve(model, tokenizer, requests, max_batch=500):
+        (token,), (logp,) = completion.completion_ids, completion.logps
+        counts[token], probabilities[token] = counts.get(token, 0) + 1, math.exp(logp)
+    token = max(counts, key=lambda t: counts[t])
+    spread = math.sqrt(probabilities[token] * (1 - probabilities[token]) / 2000)
+    assert abs(counts[token] / 2000 - probabilities[token]) < 4 * spread
+
+
+async def test_late_requests_are_served_after_the_batch_under_way(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    early = asyncio.create_task(engine.generate(PROMPTS[0], Sampling(max_tokens=5)))
+    await asyncio.sleep(0.005)
+    engine.policy_version = 4
+    late = await engine.generate(PROMPTS[1], Sampling(max_tokens=5))
+    assert early.done()
+    assert late.policy_version == 4
+    await engine.close()
+
+
+async def test_no_batch_is_served_while_somebody_holds_the_weights(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    with engine.weights:
+        request = asyncio.create_task(engine.generate(PROMPTS[0], Sampling(max_tokens=2)))
+        done, _ = await asyncio.wait({request}, timeout=0.1)
+        assert not done
+        engine.policy_version = 9
+    assert (await request).policy_version == 9
+    await engine.close()
+
+
+async def test_a_cancelled_request_does_not_disturb_the_others(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    tasks = [asyncio.create_task(engine.generate(p, Sampling(max_tokens=4))) for p in PROMPTS]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(r) for r in results] == [
+        Completion,
+        asyncio.CancelledError,
+        Completion,
+        Completion,
+        Completion,
+    ]
+    await engine.close()
+
+
+async def test_a_prompt_that_does_not_fit_is_refused_with_the_limits(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    with pytest.raises(
+        EngineError, match=f"has {MAX_TOKENS} tokens; with 48 to sample, this model takes 1 to"
+    ):
+        await engine.generate((5,) * MAX_TOKENS, Sampling())
+    with pytest.raises(EngineError, match="has 0 tokens"):
+        await engine.generate((), Sampling())
+    await engine.close()
+
+
+async def test_a_prompt_the_model_cannot_read_fails_alone_and_the_engine_goes_on(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    with pytest.raises(EngineError, match="the model failed"):
+        await engine.generate((10**6,), Sampling())
+    assert (await engine.generate(PROMPTS[0], Sampling(max_tokens=1))).stop in ("stop", "length")
+    await engine.close()
+
+
+async def test_a_closed_engine_refuses_requests(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    await engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        await engine.generate(PROMPTS[0], Sampling())
+
+
+def test_an_engine_serves_several_event_loops_one_after_the_other(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    engine = TransformersEngine(model, tokenizer)
+    first, second = (asyncio.run(engine.generate(PROMPTS[0], Sampling(max_tokens=3))) for _ in range(2))
+    assert first == second
+
+
+def test_a_batch_of_no_requests_is_refused(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        TransformersEngine(model, tokenizer, max_batch=0)
+
+
+SMALL: dict[str, Any] = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+
+
+def make_other_models() -> list[PreTrainedModel]:
+    torch.manual_seed(0)
+    return [
+        LlamaForCausalLM(LlamaConfig(**SMALL, intermediate_size=48, num_key_value_heads=2)),
+        GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=128)),
+    ]
+
+
+@pytest.mark.parametrize("other", make_other_models(), ids=["llama", "gpt2"])
+async def test_models_of_other_kinds_are_served_as_exactly(
+    other: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    assert isinstance(make_decoder(other), CachedDecoder)
+    requests = [(p, Sampling(max_tokens=12, seed=i)) for i, p in enumerate(PROMPTS)]
+    together = await serve(other, tokenizer, requests)
+    for request, completion in zip(requests, together, strict=True):
+        assert completion.logps == pytest.approx(score(other, completion, 1.0), abs=1e-5)
+        assert (await serve(other, tokenizer, [request]))[0].completion_ids == completion.completion_ids
+
+
+def decode(decoder: Decoder) -> torch.Tensor:
+    """Start, take rows twice and in another order, and go on: every logit on the way."""
+    with torch.inference_mode():
+        logits = [decoder.start(PROMPTS, 4)]
+        logits.append(decoder.advance([5, 6, 7, 8, 9]))
+        decoder.select([3, 0, 0])
+        logits += [decoder.advance([9, 10, 11]), decoder.advance([9, 9, 9])]
+    return torch.cat(logits)
+
+
+@pytest.mark.parametrize("key_value_heads", [4, 2, 1])
+def test_the_lean_decoder_computes_what_the_model_computes(key_value_heads: int) -> None:
+    config = Qwen3Config(**SMALL, intermediate_size=48, num_key_value_heads=key_value_heads, head_dim=16)
+    torch.manual_seed(1)
+    small = Qwen3ForCausalLM(config)
+    for name, parameter in small.named_parameters():
+        if "norm" in name:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    lean = make_decoder(small)
+    assert isinstance(lean, LeanDecoder)
+    torch.testing.assert_close(decode(lean), decode(CachedDecoder(small)), atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_that_is_not_plain_is_left_to_its_own_forward(model: Qwen3ForCausalLM) -> None:
+    assert isinstance(make_decoder(model), LeanDecoder)
+    sliding = Qwen3Config(
+        **SMALL, intermediate_size=48, num_key_value_heads=2, use_sliding_window=True, max_window_layers=0
+    )
+    assert isinstance(make_decoder(Qwen3ForCausalLM(sliding)), CachedDecoder)
+    adapted = Qwen3ForCausalLM(Qwen3Config(**SMALL, intermediate_size=48, num_key_value_heads=2))
+    adapted.model.layers[0].self_attn.q_proj = torch.nn.Sequential(torch.nn.Linear(32, 512))
+    assert isinstance(make_decoder(adapted), CachedDecoder)

@@ -1,0 +1,108 @@
+import os
+import subprocess
+import sys
+from fractions import Fraction
+
+import orjson
+import pytest
+
+from milepost.milestones import Detection, GoalStatus, Spec, TraceStatus, score
+from milepost.sandbox.events import GENESIS, EpisodeEnded, Failed
+from tests.milestones.conftest import ORACLE, click, rechain, submit, witness
+
+
+def test_the_oracles_trace_says_everything(expense_spec: Spec) -> None:
+    events = witness(*ORACLE)
+    trace = score(expense_spec, events)
+    assert (trace.spec_digest, trace.log_head, trace.events) == (expense_spec.digest, events[-1].hash, 7)
+    assert (trace.status, trace.reason, trace.success) == (TraceStatus.SCORED, "", True)
+    assert trace.total == 1
+    assert trace.milestones == dict.fromkeys(("filled", "asked", "sent"), Detection.FIRED)
+    assert trace.goal == GoalStatus(detection=Detection.FIRED, evidence=(5,), broken=None)
+    assert orjson.loads(trace.to_bytes())["hits"][0] == {
+        "name": "filled",
+        "reward": "1/5",
+        "component": "form",
+        "seq": 1,
+        "step": 1,
+        "evidence": [0, 1],
+    }
+
+
+def test_a_milestone_that_did_not_fire_is_a_valid_zero(expense_spec: Spec) -> None:
+    trace = score(expense_spec, witness(*ORACLE[:2]))
+    assert trace.milestones == {
+        "filled": Detection.FIRED,
+        "asked": Detection.NOT_FIRED,
+        "sent": Detection.NOT_FIRED,
+    }
+    assert (trace.status, trace.total, trace.success) == (TraceStatus.SCORED, Fraction(1, 5), False)
+    assert score(expense_spec, []).total == 0
+    assert score(expense_spec, []).log_head == GENESIS
+
+
+def test_violations_are_recorded(expense_spec: Spec) -> None:
+    trace = score(expense_spec, witness(submit("1", "A"), submit("1", "A"), click("Help")))
+    assert trace.to_record()["violations"] == [
+        {"name": "sent twice", "effect": "veto", "seq": 1, "step": 1, "evidence": [0, 1]},
+        {"name": "asked for help", "effect": "cap", "seq": 2, "step": 2, "evidence": [2]},
+    ]
+
+
+@pytest.mark.parametrize("damage", ["drop", "swap", "repeat", "behead"])
+def test_a_log_out_of_order_is_unscored_not_zero(expense_spec: Spec, damage: str) -> None:
+    e = witness(*ORACLE)
+    broken = {
+        "drop": [*e[:2], *e[3:]],
+        "swap": [e[1], e[0], *e[2:]],
+        "repeat": [*e[:3], e[2], *e[3:]],
+        "behead": e[1:],
+    }[damage]
+    trace = score(expense_spec, broken)
+    assert (trace.status, trace.total, trace.success, trace.hits) == (TraceStatus.UNSCORED, None, False, ())
+    assert set(trace.milestones.values()) == {trace.goal.detection} == {Detection.ERROR}
+    assert "the log is broken" in trace.reason
+    assert orjson.loads(trace.to_bytes())["total"] is None
+
+
+def test_an_event_of_another_log_breaks_the_chain(expense_spec: Spec) -> None:
+    other = rechain([*witness(click("A")), *witness(*ORACLE)[1:]])
+    spliced = [*witness(*ORACLE)[:3], *other[3:]]
+    assert score(expense_spec, spliced).status is TraceStatus.UNSCORED
+
+
+@pytest.mark.parametrize("failure", ["task", "infrastructure", "timeout"])
+def test_an_episode_in_which_the_sandbox_failed_is_unscored_but_keeps_its_hits(
+    expense_spec: Spec, failure: str
+) -> None:
+    trace = score(
+        expense_spec, witness(*ORACLE, Failed(failure=failure, reason="gone"), EpisodeEnded(reason="failure"))
+    )
+    assert (trace.status, trace.total, trace.success) == (TraceStatus.UNSCORED, None, False)
+    assert trace.reason == f"{failure}: gone"
+    assert [hit.name for hit in trace.hits] == ["filled", "asked", "sent"]
+
+
+def test_a_failure_of_the_policy_is_scored(expense_spec: Spec) -> None:
+    assert score(expense_spec, witness(Failed(failure="policy", reason="x"))).total == 0
+
+
+PROBE = """
+import sys
+from milepost.milestones import Spec, score
+from tests.milestones.conftest import ORACLE, witness
+spec = Spec.from_bytes(sys.stdin.buffer.read())
+sys.stdout.buffer.write(score(spec, witness(*ORACLE)).to_bytes())
+"""
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_another_process_with_other_hashes_gives_the_same_bytes(expense_spec: Spec, hash_seed: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        input=expense_spec.to_bytes(),
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == score(expense_spec, witness(*ORACLE)).to_bytes()

@@ -1,0 +1,70 @@
+"""Places, warm browsers, and what is left behind."""
+
+import asyncio
+
+import pytest
+
+from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.pool import Pool
+from tests.sandbox.conftest import build_world
+
+pytestmark = pytest.mark.browser
+
+
+async def test_no_more_sessions_are_open_than_there_are_places() -> None:
+    pool = Pool(contexts=1)
+    first, _ = await pool.open(build_world())
+    waiting = asyncio.create_task(pool.open(build_world()))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await first.close()
+    second, view = await waiting
+    assert view.title == "Home"
+    await second.close()
+    await pool.close()
+
+
+async def test_closing_removes_every_file_and_context() -> None:
+    pool = Pool(contexts=2)
+    browser = await pool.warm_up()
+    async with pool.session(build_world(files={"a.txt": b"x"})):
+        assert len(list((browser.scratch / "files").iterdir())) == 1
+        contexts = await browser.connection.send("Target.getBrowserContexts")
+        assert len(contexts["browserContextIds"]) == 1
+    assert list((browser.scratch / "files").iterdir()) == []
+    contexts = await browser.connection.send("Target.getBrowserContexts")
+    assert contexts["browserContextIds"] == []
+    await pool.close()
+    assert not browser.scratch.exists()
+
+
+async def test_a_world_that_does_not_open_gives_its_place_back() -> None:
+    pool = Pool(contexts=1)
+    world = build_world(files={"../x": b""})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not a path inside the workspace"):
+            await pool.open(world)
+    async with pool.session(build_world()) as (_, view):
+        assert view.title == "Home"
+    await pool.close()
+
+
+async def test_a_closed_pool_opens_nothing() -> None:
+    pool = Pool(contexts=1)
+    await pool.close()
+    with pytest.raises(SandboxError) as caught:
+        await pool.open(build_world())
+    assert caught.value.failure is Failure.INFRASTRUCTURE
+
+
+def test_a_pool_needs_a_place() -> None:
+    with pytest.raises(ValueError, match="at least one context, got 0"):
+        Pool(contexts=0)
+
+
+async def test_a_browser_that_is_not_there_is_named(tmp_path: object) -> None:
+    pool = Pool(options=BrowserOptions(executable=f"{tmp_path}/chromium"))
+    with pytest.raises(RuntimeError, match="chromium"):
+        await pool.warm_up()
+    await pool.close()

@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from milepost.training.batch import Aggregation, Row, build_rows, cut_batch
+from milepost.training.trajectory import Status
+from tests.training.trajectories import make_trajectory, make_turn
+
+
+def make_row(prompt: list[int], completion: list[int], advantage: float = 1.0) -> Row:
+    return Row(
+        prompt_ids=tuple(prompt),
+        completion_ids=tuple(completion),
+        sampler_logps=(-0.5,) * len(completion),
+        advantage=advantage,
+        weight=0.1,
+    )
+
+
+def test_weights_count_rollouts_tokens_or_rows() -> None:
+    batch = [
+        make_trajectory([make_turn(completion=(4, 5)), make_turn(completion=(4, 5, 6))], member=0),
+        make_trajectory([make_turn(completion=(4, 5, 6, 7, 8))], member=1),
+        make_trajectory([make_turn()], member=2, status=Status.TIMEOUT),
+    ]
+    advantages = [[1.0, 2.0], [3.0], [9.0]]
+    weights = {
+        kind: [r.weight for r in build_rows(batch, advantages, aggregation=kind, constant=8)]
+        for kind in Aggregation
+    }
+    assert weights == {
+        Aggregation.ROLLOUT_SUM: [1 / 16, 1 / 16, 1 / 16],
+        Aggregation.ROLLOUT_MEAN: [1 / 10, 1 / 10, 1 / 10],
+        Aggregation.TOKEN: [1 / 10, 1 / 10, 1 / 10],
+        Aggregation.ROW: [1 / 6, 1 / 9, 1 / 15],
+    }
+    assert [r.advantage for r in build_rows(batch, advantages)] == [1.0, 2.0, 3.0]
+
+
+def test_a_turn_without_an_llm_call_gives_no_row() -> None:
+    batch = [make_trajectory([make_turn(completion=()), make_turn()])]
+    assert len(build_rows(batch, [[1.0, 1.0]])) == 1
+
+
+def test_a_plain_micro_batch_is_padded_on_the_right_and_predicts_completions_only() -> None:
+    rows = [make_row([11, 12, 13], [21, 22]), make_row([14], [23])]
+    (micro,) = cut_batch(rows, token_budget=100)
+    assert micro.ids_ST.tolist() == [[11, 12, 13, 21], [14, 0, 0, 0]]
+    assert micro.allowed_STT is None
+    assert micro.position_ST is None
+    assert micro.source_U.tolist() == [2, 3, 4]
+    assert micro.target_U.tolist() == [21, 22, 23]
+    assert micro.token_N.tolist() == [0, 1, 2]
+
+
+def test_rows_of_one_prompt_share_its_sequence() -> None:
+    rows = [make_row([11, 12], [21, 22], 1.0), make_row([11, 12], [31, 32], -1.0)]
+    (micro,) = cut_batch(rows, token_budget=100)
+    assert micro.ids_ST.tolist() == [[11, 12, 21, 31]]
+    assert micro.position_ST is not None
+    assert micro.position_ST.tolist() == [[0, 1, 2, 2]]
+    assert micro.allowed_STT is not None
+    assert micro.allowed_STT[0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+    assert micro.source_U.tolist() == [1, 2, 1, 3]
+    assert micro.target_U.tolist() == [21, 22, 31, 32]
+    assert micro.advantage_N.tolist() == [1.0, 1.0, -1.0, -1.0]
+
+
+def test_equal_completions_of_a_prompt_are_computed_once() -> None:
+    rows = [make_row([11, 12], [21, 22], 1.0), make_row([11, 12], [21, 22], 3.0)]
+    (micro,) = cut_batch(rows, token_budget=100)
+    assert micro.ids_ST.tolist() == [[11, 12, 21]]
+    assert micro.token_N.tolist() == [0, 1, 0, 1]
+    assert micro.advantage_N.tolist() == [1.0, 1.0, 3.0, 3.0]
+
+
+def test_without_sharing_every_different_row_has_its_own_sequence() -> None:
+    rows = [make_row([11, 12], [21, 22]), make_row([11, 12], [31, 32])]
+    (micro,) = cut_batch(rows, token_budget=100, share_prompts=False)
+    assert micro.ids_ST.tolist() == [[11, 12, 21], [11, 12, 31]]
+    assert micro.allowed_STT is None
+
+
+def test_micro_batches_keep_to_the_token_budget_and_lose_no_token() -> None:
+    rows = [make_row([100 + i] * (1 + i % 7), list(range(200, 202 + i % 5))) for i in range(40)]
+    cut = list(cut_batch(rows, token_budget=24))
+    assert max(micro.tokens for micro in cut) <= 24
+    assert sum(len(micro.token_N) for micro in cut) == sum(len(r.completion_ids) for r in rows)
+    widths = [micro.ids_ST.shape[1] for micro in cut]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_a_row_longer_than_the_budget_stands_alone() -> None:
+    cut = list(cut_batch([make_row([11] * 30, [21, 22]), make_row([11] * 30, [31, 32])], token_budget=16))
+    assert [micro.ids_ST.shape for micro in cut] == [torch.Size([1, 31])] * 2
+
+
+def test_an_empty_prompt_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a prompt and a completion, got 0 and 1 tokens"):
+        list(cut_batch([make_row([], [21])], token_budget=100))

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from milepost.training.advantages import Estimator
+from milepost.training.config import Config, build_config, load_config
+from milepost.training.overrides import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def test_the_shipped_configurations_are_valid() -> None:
+    found = sorted(CONFIGS.glob("*.toml"))
+    assert found
+    for path in found:
+        assert load_config(path).tasks.ids
+
+
+def test_a_configuration_reads_back_from_its_own_toml(tmp_path: Path) -> None:
+    config = build_config(
+        {}, ['run.name="a \\"quoted\\" name"', "algorithm.advantage=grpo", "optim.learning_rate=3e-4"]
+    )
+    (tmp_path / "c.toml").write_text(config.to_toml())
+    assert load_config(tmp_path / "c.toml") == config
+    assert config.algorithm.advantage is Estimator.GRPO
+
+
+def test_a_configuration_stays_small() -> None:
+    sections = Config().model_dump()
+    assert len(sections) == 10
+    assert sum(len(section) for section in sections.values()) <= 48
+
+
+def test_a_whole_number_is_fine_where_a_fraction_is_expected() -> None:
+    assert build_config({"train": {"max_minutes": 5}}).train.max_minutes == 5.0
+
+
+def test_digests_differ_when_any_field_does() -> None:
+    assert Config().digest() == Config().digest()
+    assert Config().digest() != build_config({"run": {"seed": 1}}).digest()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"rollout": {"group_sise": 4}}, r"c\.toml: \[rollout\] has no key 'group_sise'; did you mean 'group_size' in \[rollout\]\?"),
+        ({"train": {"learning_rate": 1}}, r"\[train\] has no key 'learning_rate'; it belongs to \[imitation\]"),
+        ({"rolout": {"group_size": 4}}, r"there is no section \[rolout\]; did you mean \[rollout\]\?"),
+        ({"seed": 3}, r"there is no section \[seed\]; did you mean \[train\]|there is no section \[seed\]; The sections"),
+        ({"rollout": {"group_size": "four"}}, r"c\.toml: \[rollout\] group_size: the value should be a valid integer, got 'four'"),
+        ({"rollout": {"group_size": 1}}, r"should be greater than or equal to 2, got 1"),
+        ({"rollout": {"group_size": 2.5}}, r"should be a valid integer, got 2\.5"),
+        ({"algorithm": {"advantage": "ppo"}}, r"should be 'milestone_loo', 'grpo' or 'rloo', got 'ppo'"),
+        ({"rollout": 3}, r"\[rollout\]: the value should be"),
+        ({"tasks": {"ids": []}}, r"\[tasks\] ids: list should have at least 1 item"),
+    ],
+)  # fmt: skip
+def test_errors_say_where_what_was_expected_and_what_came(data: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_config(data, origin="c.toml")
+
+
+def test_an_overrides_wrong_value_names_the_override_not_the_file() -> None:
+    with pytest.raises(ConfigError, match=r"^--set optim\.learning_rate=-1: .*greater than 0, got -1"):
+        build_config({}, ["optim.learning_rate=-1"], origin="c.toml")
+
+
+def test_a_missing_file_and_a_file_that_is_not_toml_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*none\.toml"):
+        load_config(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("[run\nname=")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not TOML"):
+        load_config(tmp_path / "bad.toml")

@@ -1,0 +1,57 @@
+from collections import Counter
+
+import numpy as np
+
+from milepost.training.sampler import TaskSampler, draw_seed, plan_groups
+
+IDS = ["A-v0", "B-v0", "C-v0"]
+
+
+def make_rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_uniform_selection_takes_templates_in_turn_and_no_seed_twice() -> None:
+    sampler = TaskSampler(IDS, run_seed=2)
+    drawn = [*sampler.draw(4, make_rng()), *sampler.draw(5, make_rng())]
+    assert [task_id for task_id, _ in drawn] == ["A-v0", "B-v0", "C-v0"] * 3
+    assert [seed for task_id, seed in drawn if task_id == "A-v0"] == [2_000_000, 2_000_001, 2_000_002]
+    assert len(set(drawn)) == 9
+
+
+def test_frontier_selection_prefers_templates_near_one_half_and_forgets_none() -> None:
+    sampler = TaskSampler(IDS, run_seed=0, selection="frontier")
+    sampler.note({"A-v0": 0.5, "B-v0": 1.0, "C-v0": 0.0})
+    counts = Counter(task_id for task_id, _ in sampler.draw(2_000, make_rng()))
+    assert counts["A-v0"] > 1_400
+    assert min(counts.values()) > 150
+
+
+def test_a_restored_sampler_goes_on_where_it_stood() -> None:
+    first = TaskSampler(IDS, run_seed=1, selection="frontier")
+    first.draw(7, make_rng())
+    first.note({"A-v0": 0.3, "B-v0": 0.6, "C-v0": 0.1})
+    second = TaskSampler(IDS, run_seed=1, selection="frontier")
+    second.restore(first.state())
+    assert second.draw(9, make_rng()) == first.draw(9, make_rng())
+
+
+def test_success_is_remembered_and_slowly_replaced() -> None:
+    sampler = TaskSampler(IDS, run_seed=0)
+    sampler.note({"A-v0": 0.5})
+    sampler.note({"A-v0": 1.0})
+    assert sampler.state()["success"]["A-v0"] == 0.8 * 0.5 + 0.2 * 1.0
+
+
+def test_seeds_depend_on_every_part_of_what_they_are_for() -> None:
+    seeds = {draw_seed(0, "train", "A", s, m) for s in range(10) for m in range(10)}
+    assert len(seeds | {draw_seed(1, "train", "A", 0, 0), draw_seed(0, "test", "A", 0, 0)}) == 102
+    assert draw_seed(0, "train") == draw_seed(0, "train")
+
+
+def test_a_group_is_one_task_played_by_members_with_seeds_of_their_own() -> None:
+    requests = plan_groups([("A-v0", 7), ("B-v0", 8)], size=3, run_seed=0, phase="train-0001")
+    assert [r.group for r in requests] == ["A-v0/train/7"] * 3 + ["B-v0/train/8"] * 3
+    assert [r.member for r in requests] == [0, 1, 2, 0, 1, 2]
+    assert len({r.sampling_seed for r in requests}) == 6
+    assert len({r.episode_id for r in requests}) == 6
