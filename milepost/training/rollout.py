@@ -98,11 +98,12 @@ class Rollout:
         self, request: EpisodeRequest, make_agent: MakeAgent, on_done: Callable[[Trajectory], None] | None
     ) -> Trajectory:
         async with self._places:
-            for attempt in range(self._retries + 1):
-                trajectory = await self._attempt(request, make_agent(request))
-                if trajectory.scored or attempt == self._retries:
+            trajectory = await self._attempt(request, make_agent(request))
+            for _ in range(self._retries):
+                if trajectory.scored:
                     break
                 self.counts.retries += 1
+                trajectory = await self._attempt(request, make_agent(request))
         self.counts.episodes += 1
         if on_done is not None:
             on_done(trajectory)

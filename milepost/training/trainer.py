@@ -77,7 +77,8 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
     model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
-    trainer = Trainer(config, out, model, tokenizer, display)
+    kept = state.metrics_bytes if state is not None else 0
+    trainer = Trainer(config, out, model, tokenizer, display, keep_bytes=kept)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
         done = read_summary(out)
@@ -105,10 +106,11 @@ class Trainer:
         tokenizer: PreTrainedTokenizerBase,
         display: Display,
         *,
+        keep_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
-        self.log = MetricsLog(out)
+        self.log = MetricsLog(out, keep_bytes=keep_bytes)
         self._out = out
         self._model = model
         self._tokenizer = tokenizer
@@ -147,7 +149,6 @@ class Trainer:
         self._arena.engine.policy_version = state.policy_version
         self._sampler.restore(state.sampler)
         restore_rng(self._rng, state.rng)
-        self.log = MetricsLog(self._out, keep_bytes=state.metrics_bytes)
         self._validated = find_evaluation(self._out, "validation").get("success", -1.0)
         self._restored, self._snapshot = checkpoint, state
 

@@ -43,6 +43,7 @@ def run(predicate: Predicate, letters: str) -> tuple[str, str, tuple[int, ...]]:
         (A.then(B.then(C)), "cbabc", "....o", "....h", (2, 3, 4)),
         (A.then(B & ~C), "cabc", "..o.", "..h.", (1, 2)),
         (A.then(B & ~C), "acb", "...", "...", (0, 2)),
+        (A.then(B | ~C), "-ab", "..o", ".hh", (1, 2)),
         ((A & B).then(C), "acbc", "...o", "...h", (0, 2, 3)),
         ((A | B).then(C), "bac", "..o", "..h", (0, 2)),
         (A.count(2), "a-aa", "..oo", "..hh", (0, 3)),

@@ -181,6 +181,7 @@ def test_something_forbidden_only_until_something_else_is_harmless_after_it() ->
         ("ABC", ["1/2", "1/2"]),
         ("DAB", ["1/2", "1/10"]),
         ("DCAB", ["1/4", "0"]),
+        ("CDAB", ["1/4", "0"]),
     ],
 )
 def test_a_cap_limits_the_sum_and_takes_nothing_back(letters: str, paid: list[str]) -> None:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import orjson
@@ -49,7 +50,7 @@ def test_violations_are_recorded(expense_spec: Spec) -> None:
     ]
 
 
-@pytest.mark.parametrize("damage", ["drop", "swap", "repeat", "behead"])
+@pytest.mark.parametrize("damage", ["drop", "swap", "repeat", "behead", "renumber"])
 def test_a_log_out_of_order_is_unscored_not_zero(expense_spec: Spec, damage: str) -> None:
     e = witness(*ORACLE)
     broken = {
@@ -57,6 +58,7 @@ def test_a_log_out_of_order_is_unscored_not_zero(expense_spec: Spec, damage: str
         "swap": [e[1], e[0], *e[2:]],
         "repeat": [*e[:3], e[2], *e[3:]],
         "behead": e[1:],
+        "renumber": [*e[:-1], replace(e[-1], seq=9)],
     }[damage]
     trace = score(expense_spec, broken)
     assert (trace.status, trace.total, trace.success, trace.hits) == (TraceStatus.UNSCORED, None, False, ())

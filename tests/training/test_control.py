@@ -23,12 +23,8 @@ def test_shuffling_keeps_the_returns_of_the_batch_but_not_their_owners() -> None
 
 
 def test_rewards_beyond_the_last_turn_are_paid_there() -> None:
-    rng = next(
-        r
-        for r in map(np.random.default_rng, range(100))
-        if shuffle_rewards(BATCH, np.random.default_rng(r.bit_generator.seed_seq.entropy))[1].ret == 1.5  # type: ignore[attr-defined]
-    )
-    dealt = shuffle_rewards(BATCH, rng)
+    deals = (shuffle_rewards(BATCH, np.random.default_rng(seed)) for seed in range(100))
+    dealt = next(deal for deal in deals if deal[1].ret == 1.5)
     assert dealt[1].step_rewards() == [1.5]
     assert dealt[1].reward_parts == {SHUFFLED: 1.5}
 

@@ -19,6 +19,7 @@ ROWS = [
 ]
 
 
+@torch.no_grad()
 def score_alone(row: Row, temperature: float) -> list[float]:
     """The slow way: one row, the whole logits, a plain log-softmax."""
     model = make_model()

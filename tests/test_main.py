@@ -1,0 +1,137 @@
+"""The command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from milepost.__main__ import app
+from milepost.envs.registry import templates
+
+RUNNER = CliRunner()
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = RUNNER.invoke(app, list(arguments))
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("command", ["tasks", "play", "train", "eval", "audit", "pretrain", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    code, output = run(command, "--help")
+    assert code == 0
+    assert "Usage" in output
+
+
+def test_tasks_are_listed_for_programs() -> None:
+    code, output = run("tasks", "--json")
+    assert code == 0
+    assert [row["id"] for row in json.loads(output)] == [template.id for template in templates()]
+
+
+def test_tasks_are_listed_for_people() -> None:
+    code, output = run("tasks")
+    assert code == 0
+    assert all(template.id in output for template in templates())
+
+
+def test_an_unknown_task_names_the_nearest() -> None:
+    code, output = run("play", "ReprtExport")
+    assert code == 2
+    assert "did you mean ReportExport-v0" in " ".join(output.split())
+
+
+def test_an_unknown_split_is_an_error() -> None:
+    code, output = run("play", "ReportExport-v0", "--split", "trian")
+    assert code == 2
+    assert "trian" in output
+
+
+def test_a_folder_that_is_no_model_is_an_error(tmp_path: Path) -> None:
+    code, output = run("eval", str(tmp_path))
+    assert code == 2
+    assert "config.json" in output
+
+
+def test_auditing_what_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    code, output = run("audit", str(tmp_path / "none"))
+    assert code == 2
+    assert "expected a run such as runs/first-light" in " ".join(output.split())
+
+
+def test_auditing_a_folder_without_episodes_is_not_clean(tmp_path: Path) -> None:
+    code, output = run("audit", str(tmp_path))
+    assert code == 1
+    assert "no recorded episodes" in output
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("trian.iterations=1", "train"),
+        ("train.iteratons=1", "iterations"),
+        ("train.iterations=many", "train.iterations"),
+    ],
+)
+def test_a_wrong_setting_names_the_right_one(tmp_path: Path, setting: str, message: str) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('[run]\nname = "x"\n')
+    code, output = run("train", str(config), "--out", str(tmp_path / "run"), "--set", setting)
+    assert code == 2
+    assert message in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_exists_is_not_overwritten(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('[run]\nname = "x"\n')
+    (tmp_path / "kept.txt").write_text("mine")
+    code, output = run("train", str(config), "--out", str(tmp_path))
+    assert code == 2
+    assert "--out" in output
+    assert (tmp_path / "kept.txt").read_text() == "mine"
+
+
+@pytest.mark.browser
+def test_the_oracle_plays_an_episode_step_by_step() -> None:
+    code, output = run("play", "CatalogSearch-v0", "--seed", "1")
+    assert code == 0
+    assert "goal reached" in output
+    assert "+ 1/4 query" in output
+
+
+@pytest.mark.browser
+def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
+    code, output = run("eval", "oracle", "--episodes", "2", "--out", str(tmp_path), "--json")
+    assert code == 0
+    assert json.loads(output)["success"] == 1.0
+    code, output = run("audit", str(tmp_path))
+    assert code == 0
+    assert "equal byte for byte" in output
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\nepochs = 1\n'
+        "[rollout]\ngroup_size = 2\ncontexts = 2\nmax_inflight = 3\n"
+        "[train]\niterations = 1\ntasks_per_iteration = 1\n"
+        "[eval]\nevery = 0\nvalidation_episodes = 1\ntest_episodes = 1\n[checkpoint]\nevery = 1\n"
+    )
+    out = tmp_path / "run"
+    code, output = run("train", str(config), "--out", str(out))
+    assert code == 0, output
+    assert "held-out test success after" in " ".join(output.split())
+    html = (out / "report.html").read_text()
+    assert html.lstrip().lower().startswith("<!doctype html>")
+    assert "http://" not in html.replace("http://www.w3.org", "").split("<body")[0]
+    code, output = run("audit", str(out))
+    assert code == 0, output
+    more = ("--resume", "--set", "train.iterations=2")
+    code, output = run("train", str(config), "--out", str(out), *more)
+    assert code == 0, output
+    kinds = [json.loads(line)["kind"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert kinds.count("train") == 2 or kinds.count("iteration") == 2, kinds
