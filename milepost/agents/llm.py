@@ -43,7 +43,10 @@ def load_policy(
     Raises:
         ModelLoadError: there is no such model, it cannot be read, or its tokenizer has no end-of-turn token.
     """
-    source = str(TINY_FOLDER) if name == TINY else name
+    source = str(TINY_FOLDER) if name == TINY else str(Path(name).expanduser()) if name[:1] == "~" else name
+    if _is_missing_path(source):
+        # Asked first: a mistyped path would be sought on the network for a minute.
+        raise ModelLoadError(_explain(name, FileNotFoundError("no such folder")))
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
@@ -73,6 +76,13 @@ def _explain(name: str, broken: Exception) -> str:
     if path.is_dir() and not _reads_as_json(path / "config.json"):
         return f"{name}/config.json is not JSON; {expected}"
     return f"cannot load the model {name!r}: {_first_line(broken)}; {expected}"
+
+
+def _is_missing_path(name: str) -> bool:
+    """Tell a mistyped path from a Hugging Face id, which is `name` or `owner/name`."""
+    path = Path(name)
+    near = len(path.parts) == 2 and path.parent.is_dir()
+    return not path.exists() and (near or len(path.parts) > 2 or name.startswith((".", "~", "/")))
 
 
 def _reads_as_json(path: Path) -> bool:

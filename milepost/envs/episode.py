@@ -142,7 +142,7 @@ class Episode:
         hits = self._judge(self._session.log.events[seen:])
         reason = self._reason_to_end()
         if reason:
-            self._finish(reason)
+            hits += self._finish(reason)
         return Outcome(
             observation=observation,
             hits=hits,
@@ -158,9 +158,10 @@ class Episode:
             return self._session.finished
         return "step_limit" if self.steps >= self._max_steps else ""
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str) -> tuple[Hit, ...]:
+        """End the log; facts that came after the last step settled are judged too."""
         self.over = True
-        self._judge(self._session.end(reason))
+        return self._judge(self._session.end(reason))
 
     async def screenshot(self, encoding: str = "png") -> bytes:
         """Capture the page as an encoded image."""

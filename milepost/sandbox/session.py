@@ -354,9 +354,10 @@ class Session:
             return await self._page.screenshot(encoding)
 
     def end(self, reason: str) -> Sequence[Event]:
-        """Write the log's last event: why the episode is over."""
+        """Write the log's last event: why the episode is over. Facts that came late stand before it."""
+        late = self.log.commit(self._step)
         self.log.note(Source.SESSION, EpisodeEnded(reason=reason))
-        return self.log.commit(self._step)
+        return [*late, *self.log.commit(self._step)]
 
     def manifest_path(self) -> Path:
         """Give the folder of the workspace."""

@@ -7,6 +7,7 @@ name of the newest.
 """
 
 import os
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,8 +208,10 @@ def restore_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> Non
         data = torch.load(checkpoint / OPTIMIZER_FILE, weights_only=True)
         optimizer.load_state_dict(data["optimizer"])
         torch.set_rng_state(data["torch_rng"])
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as broken:
-        raise CheckpointError(f"{checkpoint}/{OPTIMIZER_FILE} cannot be used: {broken}") from broken
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as broken:
+        raise CheckpointError(
+            f"{checkpoint}/{OPTIMIZER_FILE} cannot be used: {str(broken).splitlines()[0]}"
+        ) from broken
 
 
 def restore_rng(rng: np.random.Generator, state: Mapping[str, Any]) -> None:

@@ -21,20 +21,17 @@ TENSORBOARD_FOLDER = "tensorboard"
 class MetricsLog:
     """Appends records to a run's `metrics.jsonl` and to its TensorBoard folder."""
 
-    def __init__(self, run: Path, *, keep_bytes: int = 0) -> None:
-        """Open a run's metrics.
-
-        Args:
-            run: the run's folder.
-            keep_bytes: how much of an earlier file to keep; what came after a checkpoint is cut off, so a
-                resumed run has every line once.
-        """
+    def __init__(self, run: Path) -> None:
+        """Open a run's metrics, which may be new."""
         run.mkdir(parents=True, exist_ok=True)
         self._path = run / METRICS_FILE
         self._path.touch()
-        os.truncate(self._path, min(keep_bytes, self._path.stat().st_size))
         self._folder = run / TENSORBOARD_FOLDER
         self._writer: SummaryWriter | None = None
+
+    def cut(self, keep_bytes: int) -> None:
+        """Cut off what came after a checkpoint, so that a resumed run has every line once."""
+        os.truncate(self._path, min(keep_bytes, self.size))
 
     @property
     def size(self) -> int:

@@ -149,11 +149,13 @@ class Trainer:
         self._arena.engine.policy_version = state.policy_version
         self._sampler.restore(state.sampler)
         restore_rng(self._rng, state.rng)
-        self._validated = find_evaluation(self._out, "validation").get("success", -1.0)
+        self._validated = self._find_validated()
         self._restored, self._snapshot = checkpoint, state
 
     async def run(self) -> Summary:
         """Do everything from the first rollout to the report."""
+        self.log.cut(self._snapshot.metrics_bytes if self._snapshot is not None else 0)
+        self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
                 await self._imitate()
@@ -174,6 +176,9 @@ class Trainer:
         if self.elapsed_s >= train.max_minutes * 60.0:
             return "time"
         return "success" if self._validated >= train.stop_success else ""
+
+    def _find_validated(self) -> float:
+        return float(find_evaluation(self._out, "validation").get("success", -1.0))
 
     def interrupt(self) -> str:
         """Keep what was learnt up to the last whole iteration, and say how to go on."""

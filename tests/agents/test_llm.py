@@ -105,6 +105,14 @@ def test_a_missing_model_is_reported_with_what_was_expected(tmp_path: Path) -> N
             load_policy(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    "name", ["./nothing", "runs/a/b", "~/nothing", str(Path(__file__).parent / "nothing")]
+)
+def test_a_mistyped_path_is_reported_at_once_and_not_sought_on_the_network(name: str) -> None:
+    with pytest.raises(ModelLoadError, match=f"cannot load the model '{name}': no such folder; expected"):
+        load_policy(name)
+
+
 def test_damaged_weights_are_reported(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:

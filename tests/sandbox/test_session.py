@@ -17,6 +17,7 @@ from milepost.sandbox.events import (
     NavigationCompleted,
     Requested,
     Selected,
+    Source,
     Toggled,
     Trust,
 )
@@ -297,6 +298,17 @@ async def test_many_sessions_run_at_once(pool: Pool) -> None:
             return (await click(session, view, "link", "Two")).title
 
     assert await asyncio.gather(*(episode() for _ in range(8))) == ["Two"] * 8
+
+
+async def test_facts_that_come_after_the_last_step_stand_before_the_end_of_the_log(
+    pool: Pool, tmp_path: Path
+) -> None:
+    async with pool.session(build_world()) as (session, _):
+        session.log.note(Source.SERVER, AppChanged(app="shop", change="late", data={}))
+        session.end("step_limit")
+        assert [event.kind for event in session.log.events[-2:]] == ["app_changed", "episode_ended"]
+        write_log(session.log.events, tmp_path / "events.jsonl")
+        assert len(read_log(tmp_path / "events.jsonl")) == len(session.log.events)
 
 
 async def test_events_say_who_could_have_written_them(pool: Pool, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import pytest
 from milepost.training.metrics import MetricsLog, find_evaluation, flatten, read_metrics
 
 
-def write(run: Path, *records: dict[str, object], keep_bytes: int = 0) -> int:
-    log = MetricsLog(run, keep_bytes=keep_bytes)
+def write(run: Path, *records: dict[str, object], keep_bytes: int | None = None) -> int:
+    log = MetricsLog(run)
+    if keep_bytes is not None:
+        log.cut(keep_bytes)
     for record in records:
         log.append(record)
     size = log.size

@@ -1,0 +1,83 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from milepost.agents.agent import Agent, Decision
+from milepost.agents.engines.engine import EngineError
+from milepost.agents.prompt import encode_observation
+from milepost.agents.tiny.model import build_config, build_model
+from milepost.agents.tiny.tokenizer import build_tokenizer
+from milepost.envs.registry import templates
+from milepost.sandbox.observation import Observation
+from milepost.training.arena import Arena, Limits
+from milepost.training.display import SilentDisplay
+from milepost.training.imitation import demonstrators
+from milepost.training.records import list_episodes, read_episode
+from milepost.training.sampler import plan_groups
+from milepost.training.trajectory import EpisodeRequest
+
+pytestmark = pytest.mark.browser
+
+TOKENIZER = build_tokenizer(["click", "button"])
+MODEL = build_model(build_config(len(TOKENIZER), pad=0, end=TOKENIZER.eos_token_id), seed=0)
+TASKS: Sequence[tuple[str, int]] = [(row.id, 0) for row in templates()]
+
+
+class Counter(SilentDisplay):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def begin(self, label: str, total: int) -> None:
+        self.seen.append(f"{label} {total}")
+
+    def advance(self) -> None:
+        self.seen.append("done")
+
+
+def make_arena(run: Path, display: SilentDisplay) -> Arena:
+    limits = Limits(contexts=2, max_inflight=2, max_tokens=4)
+    return Arena(MODEL, TOKENIZER, limits=limits, run=run, display=display)
+
+
+async def test_oracles_solve_every_task_and_leave_examples_and_records(tmp_path: Path) -> None:
+    display = Counter()
+    requests = plan_groups(TASKS, size=1, run_seed=0, phase="imitation")
+    async with make_arena(tmp_path, display) as arena:
+        played = await arena.play("oracles", requests, demonstrators(TOKENIZER), record=True)
+    assert [t.success for t in played.trajectories] == [True] * len(TASKS)
+    assert [t.ret for t in played.trajectories] == pytest.approx([1.0] * len(TASKS))
+    assert display.seen == [f"oracles {len(TASKS)}", *["done"] * len(TASKS)]
+    assert played.speed["steps"] == sum(len(t.turns) for t in played.trajectories)
+    folders = list(list_episodes(tmp_path / "episodes", "imitation"))
+    assert len(folders) == len(TASKS)
+    stored = {folder.name: read_episode(folder).trajectory.turns for folder in folders}
+    assert stored == {t.episode_id: t.turns for t in played.trajectories}
+
+
+async def test_a_policy_plays_with_its_own_tokens_and_a_seed_for_each_episode(tmp_path: Path) -> None:
+    requests = plan_groups(TASKS[:1], size=2, run_seed=0, phase="train-0001")
+    async with make_arena(tmp_path, SilentDisplay()) as arena:
+        first = await arena.play("a", requests, arena.policy_agents(1.0))
+        again = await arena.play("a", requests, arena.policy_agents(1.0))
+    said = [[turn.completion.completion_ids for turn in t.turns] for t in first.trajectories]
+    assert said == [[turn.completion.completion_ids for turn in t.turns] for t in again.trajectories]
+    assert said[0] != said[1]
+    assert max(len(ids) for turns in said for ids in turns) <= 4
+    assert not (tmp_path / "episodes").exists()
+
+
+class _Broken:
+    async def act(self, observation: Observation) -> Decision:
+        assert encode_observation(observation, TOKENIZER)
+        raise EngineError("the model is gone")
+
+
+async def test_a_broken_engine_stops_the_phase_with_its_own_error(tmp_path: Path) -> None:
+    def make_agent(request: EpisodeRequest) -> Agent:
+        return _Broken()
+
+    requests = plan_groups(TASKS[:1], size=2, run_seed=0, phase="x")
+    async with make_arena(tmp_path, SilentDisplay()) as arena:
+        with pytest.raises(EngineError, match="the model is gone"):
+            await arena.play("broken", requests, make_agent)
