@@ -180,9 +180,10 @@ def train(
     from milepost.training.config import load_config
     from milepost.training.display import make_display
     from milepost.training.failures import FailureBudgetError
+    from milepost.training.learner import DivergedError
     from milepost.training.overrides import ConfigError
     from milepost.training.run import RunExistsError
-    from milepost.training.trainer import DivergedError, TrainingInterruptedError
+    from milepost.training.trainer import TrainingInterruptedError
     from milepost.training.trainer import train as run_training
 
     try:

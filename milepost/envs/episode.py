@@ -154,6 +154,8 @@ class Episode:
     def _reason_to_end(self) -> str:
         if self._progress.goal_reached:
             return "goal"
+        if self._progress.vetoed:
+            return "violation"
         if self._session.finished:
             return self._session.finished
         return "step_limit" if self.steps >= self._max_steps else ""

@@ -75,7 +75,7 @@ class CDPConnection:
 
     def post(self, method: str, params: Mapping[str, Any] | None = None, session: str = "") -> None:
         """Send a command whose result nobody waits for."""
-        self.send(method, params, session).add_done_callback(_forget)
+        self.send(method, params, session).add_done_callback(forget)
 
     async def close(self) -> None:
         """Close the socket; pending commands fail."""
@@ -130,6 +130,7 @@ class CDPConnection:
             handler("Inspector.detached", {"reason": "the browser is gone"})
 
 
-def _forget(future: asyncio.Future[dict[str, Any]]) -> None:
+def forget(future: asyncio.Future[dict[str, Any]]) -> None:
+    """Take note of a command's failure that nobody waits for, so that asyncio does not warn of it."""
     if not future.cancelled():
         future.exception()

@@ -12,6 +12,9 @@ from milepost.sandbox.sites import FactSink
 CEILING_S = 10.0
 """A step waits no longer for downloads under way; a later one sees them arrive."""
 
+BEGIN_CEILING_S = 2.0
+"""How long a step waits for a download to begin after its server has answered."""
+
 
 class Downloads:
     """Follows the browser's download events of one page."""
@@ -20,8 +23,15 @@ class Downloads:
         self._workspace = workspace
         self._sink = sink
         self._running: dict[str, tuple[str, str]] = {}
-        self._idle = asyncio.Event()
+        self._expected = 0
+        self._begun, self._idle = asyncio.Event(), asyncio.Event()
+        self._begun.set()
         self._idle.set()
+
+    def expect(self) -> None:
+        """Take note that a server answers a navigation with a file: the browser will tell of it soon."""
+        self._expected += 1
+        self._begun.clear()
 
     def on_event(self, method: str, params: Mapping[str, Any]) -> None:
         """Take a `Browser.downloadWillBegin` or `Browser.downloadProgress`."""
@@ -30,6 +40,9 @@ class Downloads:
             url, filename = params["url"], params["suggestedFilename"]
             self._running[guid] = (url, filename)
             self._idle.clear()
+            self._expected = max(0, self._expected - 1)
+            if not self._expected:
+                self._begun.set()
             self._sink(Source.BROWSER, DownloadStarted(url=url, filename=filename))
         elif params["state"] != "inProgress" and guid in self._running:
             url, filename = self._running.pop(guid)
@@ -41,8 +54,15 @@ class Downloads:
                 self._idle.set()
 
     async def wait(self) -> None:
-        """Wait until no download is under way, at most `CEILING_S` seconds."""
-        if not self._idle.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CEILING_S):
-                    await self._idle.wait()
+        """Wait until no download is expected or under way, at most for the ceilings."""
+        await _wait(self._begun, BEGIN_CEILING_S)
+        self._expected = 0
+        self._begun.set()
+        await _wait(self._idle, CEILING_S)
+
+
+async def _wait(event: asyncio.Event, ceiling_s: float) -> None:
+    if not event.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ceiling_s):
+                await event.wait()

@@ -60,7 +60,7 @@ class EpisodeStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeEnded:
-    """The episode is over; `reason` is `goal`, `answer`, `infeasible`, `step_limit`, `closed` or `failure`."""
+    """The episode is over; `reason` says why: `goal, violation, answer, infeasible, step_limit, closed, failure`."""
 
     reason: str
 

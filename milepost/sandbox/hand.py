@@ -73,13 +73,9 @@ class Hand:
         return ""
 
     async def scroll(self, dx: int, dy: int) -> str:
-        """Scroll the page with the wheel, from the middle of the viewport."""
-        width, height = self._page.viewport
-        at = {"x": width / 2, "y": height / 2}
-        await self._page.dispatch(
-            "Input.dispatchMouseEvent", {"type": "mouseWheel", **at, "deltaX": dx, "deltaY": dy}
-        )
-        return ""
+        """Scroll what stands in the middle of the viewport, as a wheel there would."""
+        answer = await self._page.ask("scroll", dx, dy)
+        return str(answer.get("error", ""))
 
     async def extract(self, element: str) -> tuple[str, Mapping[str, Any]]:
         """Read an element's text: an error, or the mapping with role, name and text."""

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from milepost.sandbox.browser import Browser
-from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.cdp import CDPError, ConnectionLostError, forget
 from milepost.sandbox.events import (
     DialogClosed,
     DialogOpened,
@@ -213,7 +213,7 @@ class Page:
         """Wait for a command's result, but not behind a dialog, which blocks the page until it is closed."""
         while not future.done():
             if self._dialog is not None:
-                future.add_done_callback(_forget)
+                future.add_done_callback(forget)
                 return None
             self._check()
             if self._change.done():
@@ -324,7 +324,7 @@ class Page:
         )
         return ""
 
-    async def ask(self, function: str, *arguments: str) -> Mapping[str, Any]:
+    async def ask(self, function: str, *arguments: str | int) -> Mapping[str, Any]:
         """Call a function of the walker; a page that just navigated away answers with an error."""
         if self._dialog is not None:
             return {
@@ -395,8 +395,3 @@ def _reading(value: Mapping[str, Any]) -> Reading:
         for i, depth, role, name, content, states in value["rows"]
     )
     return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])
-
-
-def _forget(future: "asyncio.Future[dict[str, Any]]") -> None:
-    if not future.cancelled():
-        future.exception()

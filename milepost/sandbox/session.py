@@ -76,7 +76,7 @@ class Session:
         self._step = 0
         self._context = ""
         self._page: Page | None = None
-        self._proxy = SiteProxy(world.sites, self.log.note)
+        self._proxy = SiteProxy(world.sites, self.log.note, on_attachment=self._expect_download)
         self._workspace: Workspace | None = None
         self._hand: Hand | None = None
         self._downloads: Downloads | None = None
@@ -182,6 +182,10 @@ class Session:
             raise self._fail(Failure.INFRASTRUCTURE, f"the browser refused a command: {refused}") from refused
         except SandboxError as broken:
             raise self._fail(broken.failure, broken.reason) from broken
+
+    def _expect_download(self) -> None:
+        if self._downloads is not None:
+            self._downloads.expect()
 
     def _fail(self, failure: Failure, reason: str) -> SandboxError:
         self.log.note(Source.SESSION, Failed(failure=failure.value, reason=reason))

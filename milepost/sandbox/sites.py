@@ -52,14 +52,22 @@ class Site:
 class SiteProxy:
     """One episode's web. Open it before the browser context, close it after."""
 
-    def __init__(self, sites: Mapping[str, Site], sink: FactSink) -> None:
+    def __init__(
+        self,
+        sites: Mapping[str, Site],
+        sink: FactSink,
+        *,
+        on_attachment: Callable[[], None] = lambda: None,
+    ) -> None:
         """Build the sites' servers.
 
         Args:
             sites: host name to site.
             sink: receives `requested`, `responded` and `app_changed` facts.
+            on_attachment: called when a navigation is about to be answered with a file to download.
         """
         self._sink = sink
+        self._on_attachment = on_attachment
         self._apps: dict[str, ASGIApp] = {}
         for host, site in sites.items():
             self._apps[host] = site.build(self._recorder(site.app))
@@ -148,6 +156,8 @@ class SiteProxy:
             scope = _scope(method, parts.netloc, parts.path, parts.query, request)
             status, headers, content = await _call(app, scope, body)
         self._sink(Source.PROXY, Responded(method=method, url=target, status=status))
+        if _is_navigation(request) and _is_attachment(headers):
+            self._on_attachment()
         return status, headers, content
 
     async def _write(
@@ -166,6 +176,18 @@ class SiteProxy:
         # One write: separate writes of head and body cost a delayed ACK (40 ms) per response.
         writer.write((head or b"") + (data or b"") + (end or b""))
         await writer.drain()
+
+
+def _is_navigation(request: h11.Request) -> bool:
+    """Chromium asks for documents, and for nothing else, with this header."""
+    return any(name == b"upgrade-insecure-requests" for name, _ in request.headers)
+
+
+def _is_attachment(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name.lower() == b"content-disposition" and value.lower().startswith(b"attachment")
+        for name, value in headers
+    )
 
 
 def _scope(method: str, host: str, path: str, query: str, request: h11.Request) -> dict[str, Any]:

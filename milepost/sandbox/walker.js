@@ -231,6 +231,14 @@
       if (e.select) e.select(); else getSelection().selectAllChildren(e);
       return {filled: !!(e.value || e.textContent)};
     },
+    // Scrolls what stands in the middle of the viewport, as a wheel there would.
+    scroll(dx, dy) {
+      let e = hitAt(innerWidth / 2, innerHeight / 2);
+      const scrolls = x => /auto|scroll/.test(getComputedStyle(x).overflow + getComputedStyle(x).overflowY) && x.scrollHeight > x.clientHeight;
+      while (e && e !== document.body && !scrolls(e)) e = e.parentElement;
+      (e && e !== document.body ? e : document.scrollingElement || document.body).scrollBy({left: dx, top: dy, behavior: 'instant'});
+      return {};
+    },
     focus(id) {
       const {e, error} = ready(id);
       if (error) return {error};

@@ -14,12 +14,12 @@ from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
 from milepost.sandbox.pool import Pool
+from milepost.training.config import Config
 from milepost.training.display import Display
 from milepost.training.failures import check_failures
+from milepost.training.records import EPISODES_FOLDER
 from milepost.training.rollout import MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
-
-EPISODES_FOLDER = "episodes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,17 @@ class Limits:
     max_failures: float = 0.2
     """Largest fraction of a phase's episodes that may fail for reasons that are not the policy's."""
     reward: RewardMode = RewardMode.NORMALIZED
+
+
+def build_limits(config: Config) -> Limits:
+    """Take the limits out of a configuration."""
+    return Limits(
+        contexts=config.rollout.contexts,
+        max_inflight=config.rollout.max_inflight,
+        max_tokens=config.policy.max_tokens,
+        max_failures=config.rollout.max_failures,
+        reward=config.rollout.reward,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from milepost.agents.scripted import OracleAgent, RandomAgent
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.sandbox.pool import Pool
-from milepost.training.arena import EPISODES_FOLDER, Arena, Limits
+from milepost.training.arena import Arena, Limits
 from milepost.training.checkpoint import find_latest
 from milepost.training.display import SilentDisplay
 from milepost.training.evaluation import Score, plan_evaluation, summarize
+from milepost.training.records import EPISODES_FOLDER
 from milepost.training.rollout import Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
 

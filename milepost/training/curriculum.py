@@ -27,13 +27,11 @@ from milepost.training.lessons import Difficulty, Lesson, draw_lesson
 from milepost.training.wordbook import Wordbook, build_wordbook
 
 STAGES: tuple[Difficulty, ...] = (
-    Difficulty(elements=3, steps=1, plain=True),
-    Difficulty(elements=6, steps=1, plain=True),
+    *(Difficulty(elements=n, steps=1, plain=True) for n in (3, 6, 10)),
     Difficulty(elements=6, steps=2),
     Difficulty(elements=10, steps=3),
     Difficulty(elements=15, steps=4),
     Difficulty(elements=20, steps=5),
-    Difficulty(elements=25, steps=5),
 )
 """What lessons look like, from the first to the last."""
 
@@ -45,9 +43,9 @@ DRILLS = 4
 class Course:
     """How the policy is pre-trained."""
 
-    steps: int = 4000
+    steps: int = 3600
     """Optimiser steps."""
-    batch: int = 24
+    batch: int = 32
     """Lessons a step."""
     matrix_rate: float = 0.02
     """Learning rate of the layers' matrices (Muon)."""
@@ -57,10 +55,10 @@ class Course:
     """Steps over which the rates rise."""
     decay: float = 0.3
     """Last part of the steps, over which the rates fall to zero."""
-    mastery: float = 0.75
+    mastery: float = 0.8
     """Share of lessons solved, over the last `window` steps, that leads to the next stage."""
     window: int = 25
-    patience: int = 500
+    patience: int = 900
     """Most steps a stage lasts; the harder ones come all the same."""
 
 

@@ -82,10 +82,8 @@ def describe(record: Mapping[str, Any]) -> str:
     """Put a record of the metrics into one line."""
     start = f"[{format_duration(record['elapsed_s'])}]"
     if record["kind"] == "imitation":
-        return (
-            f"{start} imitation: {record['examples']} turns, {record['steps']} steps, "
-            f"loss {record['loss_first']:.3f} -> {record['loss_last']:.3f}"
-        )
+        loss = f", loss {record['loss_first']:.3f} -> {record['loss_last']:.3f}" if record["steps"] else ""
+        return f"{start} imitation: {record['examples']} turns, {record['steps']} steps{loss}"
     success = f"success {record['success']:.2f} return {record['return']:.2f}"
     tasks = " ".join(
         f"{name.partition('-v')[0]} {task['success']:.2f}" for name, task in record["tasks"].items()

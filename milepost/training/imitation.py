@@ -1,7 +1,9 @@
 """Imitation: a short supervised stage on episodes that the tasks' own oracles played."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,11 @@ from milepost.agents.prompt import encode_decision, encode_observation, render_d
 from milepost.envs.registry import get_template
 from milepost.envs.task import Oracle, Split
 from milepost.sandbox.observation import Observation
+from milepost.training.arena import Arena
 from milepost.training.batch import Row, cut_batch
+from milepost.training.config import Config
+from milepost.training.display import Display
+from milepost.training.evaluation import summarize
 from milepost.training.policy import score_tokens, takes_dense_mask
 from milepost.training.rollout import MakeAgent
 from milepost.training.trajectory import EpisodeRequest, Trajectory
@@ -67,6 +73,16 @@ class Drill:
     def steps(self, examples: int) -> int:
         """Count the optimiser steps for a number of turns."""
         return -(-examples // self.batch_rows) * self.epochs
+
+
+def build_drill(config: Config) -> Drill:
+    """Take the drill out of a configuration."""
+    return Drill(
+        epochs=config.imitation.epochs,
+        batch_rows=config.imitation.batch_rows,
+        learning_rate=config.imitation.learning_rate,
+        token_budget=config.optim.token_budget,
+    )
 
 
 def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096) -> list[Row]:
@@ -139,3 +155,49 @@ def _accumulate(model: PreTrainedModel, batch: Sequence[Row], token_budget: int)
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     return total
+
+
+async def follow_oracles(
+    arena: Arena,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[EpisodeRequest],
+    *,
+    drill: Drill,
+    rng: np.random.Generator,
+    display: Display,
+    is_enough: Callable[[int], Awaitable[bool]],
+) -> dict[str, Any]:
+    """Have the oracles play, then imitate them: the whole supervised stage.
+
+    Args:
+        arena: where they play.
+        model: the policy, changed in place.
+        tokenizer: its tokenizer.
+        requests: what they play.
+        drill: how it is learnt.
+        rng: draws the order.
+        display: is told of every episode and step.
+        is_enough: asked after each epoch, with the steps so far, whether to stop.
+
+    Returns:
+        What `metrics.jsonl` says about the stage.
+    """
+    played = await arena.play("watching the oracles", requests, demonstrators(tokenizer))
+    examples = collect_examples(played.trajectories)
+    display.begin("imitating", drill.steps(len(examples)))
+    start, losses = time.monotonic(), list[float]()
+    for epoch in imitate(model, examples, drill=drill, rng=rng, on_step=display.advance):
+        losses += epoch
+        if await is_enough(len(losses)):
+            break
+    return {
+        "episodes": len(played.trajectories),
+        "solved": summarize(played.trajectories).mean_success,
+        "examples": len(examples),
+        "steps": len(losses),
+        "loss_first": losses[0] if losses else None,
+        "loss_last": losses[-1] if losses else None,
+        "learn_s": time.monotonic() - start,
+        "time": played.speed,
+    }

@@ -1,5 +1,6 @@
 """One batch of rows becomes optimiser steps."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,10 @@ from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.losses import importance_weights, kl_divergence, policy_loss
 from milepost.training.objective import Objective
 from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+
+
+class DivergedError(RuntimeError):
+    """The loss or its gradient is no longer a number; the optimiser has not taken the step."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,9 @@ class Learner:
         Args:
             rows: the whole batch.
             rng: draws which rows share an optimiser step.
+
+        Raises:
+            DivergedError: the loss or its gradient is no longer a number.
         """
         kept = [r for r in rows if self.objective.needs_all_rows or r.advantage != 0.0]
         facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
@@ -184,7 +192,12 @@ class Learner:
         return (loss_N * batch.weight_N).sum()
 
     def _apply(self) -> float:
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip))
+        if not math.isfinite(norm):
+            raise DivergedError(
+                f"the gradient's norm is {norm}; lower optim.learning_rate (now "
+                f"{self.objective.learning_rate}) and resume from the last checkpoint"
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return float(norm)
+        return norm

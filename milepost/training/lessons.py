@@ -75,7 +75,7 @@ def _finish(
     lines = page.lines
     if not page.modal:
         lines = _mix_in(rng, lines, _draw_others(rng, book, lines, difficulty))
-    ids = _draw_ids(rng, len(lines))
+    ids = _draw_ids(rng, len(lines), guessable=not difficulty.plain)
     elements = tuple(replace(e, id=i) if e.id else e for (e, _), i in zip(lines, ids, strict=True))
     id_of = {id(step): e.id for e, (_, step) in zip(elements, lines, strict=True) if step is not None}
     last = ""
@@ -124,9 +124,12 @@ def _mix_in(rng: np.random.Generator, lines: Sequence[Line], others: Sequence[El
     return mixed
 
 
-def _draw_ids(rng: np.random.Generator, count: int) -> list[str]:
-    """Draw ids: mostly one after the other, as on a fresh page, sometimes with gaps or in any order."""
-    kind = rng.random()
+def _draw_ids(rng: np.random.Generator, count: int, *, guessable: bool) -> list[str]:
+    """Draw ids: mostly one after the other, as on a fresh page, sometimes with gaps or in any order.
+
+    Ids that can be guessed from the place on the page would teach guessing before the lookup has formed.
+    """
+    kind = rng.random() if guessable else 1.0
     if kind < 0.45:
         start = 1 if rng.random() < 0.6 else int(rng.integers(1, 60))
         return [str(start + i) for i in range(count)]

@@ -22,6 +22,7 @@ from milepost.agents.agent import Completion
 from milepost.sandbox.observation import Observation
 from milepost.training.trajectory import Status, Trajectory, Turn
 
+EPISODES_FOLDER = "episodes"
 EPISODE_FILE = "episode.json"
 TURNS_FILE = "turns.jsonl"
 

@@ -10,10 +10,13 @@ import orjson
 
 from milepost.training.checkpoint import TrainState, find_latest, read_state
 from milepost.training.config import Config
-from milepost.training.metrics import METRICS_FILE
+from milepost.training.metrics import METRICS_FILE, TENSORBOARD_FOLDER
 from milepost.training.overrides import ConfigError
+from milepost.training.records import EPISODES_FOLDER
 
 CONFIG_FILE = "config.toml"
+CHECKPOINTS_FOLDER = "checkpoints"
+REFERENCE_FOLDER = "reference"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 
@@ -112,7 +115,7 @@ def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainSta
         raise RunExistsError(f"{run} {what}; continue it with --resume, or choose another folder with --out")
     if used and not (run / CONFIG_FILE).is_file():
         raise RunExistsError(f"{run} holds files but no run to resume; choose another folder with --out")
-    checkpoint = find_latest(run / "checkpoints") if used else None
+    checkpoint = find_latest(run / CHECKPOINTS_FOLDER) if used else None
     if checkpoint is None:
         if used:
             _clear(run)
@@ -128,7 +131,7 @@ def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainSta
 
 def _clear(run: Path) -> None:
     """Remove what a run without a checkpoint left behind, and nothing that is not a run's."""
-    for name in ("episodes", "tensorboard", "checkpoints", "reference"):
+    for name in (EPISODES_FOLDER, TENSORBOARD_FOLDER, CHECKPOINTS_FOLDER, REFERENCE_FOLDER):
         shutil.rmtree(run / name, ignore_errors=True)
     for name in (METRICS_FILE, SUMMARY_FILE, REPORT_FILE):
         (run / name).unlink(missing_ok=True)

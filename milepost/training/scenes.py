@@ -142,7 +142,7 @@ def _show_field(rng: np.random.Generator, book: Wordbook, step: Step, *, done: b
     wrong = book.value(rng) if rng.random() < 0.1 else blank
     field = draw_line(rng, step.role, step.name, value=step.value if done else wrong)
     lines: list[Line] = [(field, step)]
-    if step.role == "combobox" and rng.random() < 0.6:
+    if step.role == "combobox" and book.longest > 1 and rng.random() < 0.6:
         options = [
             blank or book.value(rng),
             step.value,

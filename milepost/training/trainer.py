@@ -1,10 +1,8 @@
 """The loop: imitate for a short while, then roll out, give credit, learn, and look at held-out tasks."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +13,25 @@ from transformers.utils import logging
 
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
-from milepost.training.arena import Arena, Limits
-from milepost.training.checkpoint import (
-    TrainState,
-    restore_optimizer,
-    restore_rng,
-    save_checkpoint,
-)
+from milepost.training.arena import Arena, build_limits
+from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config
 from milepost.training.credit import credit_batch
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
-from milepost.training.imitation import Drill, collect_examples, demonstrators, imitate
+from milepost.training.imitation import build_drill, follow_oracles
+from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.report.report import write_report
-from milepost.training.run import Summary, open_run, read_summary, write_summary
+from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
 from milepost.training.sampler import TaskSampler, plan_groups
 from milepost.training.trajectory import Trajectory
-
-CHECKPOINTS_FOLDER = "checkpoints"
-REFERENCE_FOLDER = "reference"
 
 
 class TrainingInterruptedError(RuntimeError):
     """The run was stopped from outside; the message says how to go on."""
-
-
-class DivergedError(RuntimeError):
-    """The loss is no longer a number."""
 
 
 def train(config: Config, out: Path, *, resume: bool = False, progress: Display | None = None) -> Summary:
@@ -77,8 +64,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
     model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
-    kept = state.metrics_bytes if state is not None else 0
-    trainer = Trainer(config, out, model, tokenizer, display, keep_bytes=kept)
+    trainer = Trainer(config, out, model, tokenizer, display)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
         done = read_summary(out)
@@ -106,55 +92,49 @@ class Trainer:
         tokenizer: PreTrainedTokenizerBase,
         display: Display,
         *,
-        keep_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
-        self.log = MetricsLog(out, keep_bytes=keep_bytes)
+        self.log = MetricsLog(out)
         self._out = out
         self._model = model
         self._tokenizer = tokenizer
         self._display = display
         self._clock = clock
-        self._started, self._earlier_s = clock(), 0.0
         self._iteration = 0
-        self._saved = -1
         self._validated = -1.0
         self._evaluation_s = 0.0
         self._rng = np.random.default_rng([config.run.seed, 1])
         self._sampler = TaskSampler(
             config.tasks.ids, run_seed=config.run.seed, selection=config.train.selection
         )
-        limits = Limits(
-            contexts=config.rollout.contexts,
-            max_inflight=config.rollout.max_inflight,
-            max_tokens=config.policy.max_tokens,
-            max_failures=config.rollout.max_failures,
-            reward=config.rollout.reward,
+        self._keeper = Keeper(
+            out,
+            config,
+            model=model,
+            tokenizer=tokenizer,
+            sampler=self._sampler,
+            rng=self._rng,
+            log=self.log,
+            clock=clock,
         )
-        self._arena = Arena(model, tokenizer, limits=limits, run=out, display=display, clock=clock)
+        self._arena = Arena(
+            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
+        )
         self._learner: Learner | None = None
         self._restored: Path | None = None
-        self._snapshot: TrainState | None = None
-
-    @property
-    def elapsed_s(self) -> float:
-        """Wall time of the run in seconds, earlier sessions included."""
-        return self._earlier_s + self._clock() - self._started
 
     def restore(self, checkpoint: Path, state: TrainState) -> None:
         """Go back to a checkpoint, whose weights the model already has."""
-        self._iteration = self._saved = state.iteration
-        self._earlier_s, self._started = state.elapsed_s, self._clock()
+        self._iteration = state.iteration
         self._arena.engine.policy_version = state.policy_version
-        self._sampler.restore(state.sampler)
-        restore_rng(self._rng, state.rng)
+        self._keeper.restore(state)
         self._validated = self._find_validated()
-        self._restored, self._snapshot = checkpoint, state
+        self._restored = checkpoint
 
     async def run(self) -> Summary:
         """Do everything from the first rollout to the report."""
-        self.log.cut(self._snapshot.metrics_bytes if self._snapshot is not None else 0)
+        self._keeper.begin()
         self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
@@ -162,76 +142,43 @@ class Trainer:
             self._prepare_learner()
             if self._restored is None:
                 await self._begin()
-            reason = self.reason_to_stop()
-            while not reason:
+            while not (reason := self.reason_to_stop()):
                 await self._iterate()
-                reason = self.reason_to_stop()
             return await self._finish(reason)
 
     def reason_to_stop(self) -> str:
         """Say why to stop now: `iterations`, `time`, `success`, or nothing."""
-        train = self.config.train
-        if self._iteration >= train.iterations:
-            return "iterations"
-        if self.elapsed_s >= train.max_minutes * 60.0:
-            return "time"
-        return "success" if self._validated >= train.stop_success else ""
+        return self._keeper.reason_to_stop(self._iteration, self._validated)
 
     def _find_validated(self) -> float:
         return float(find_evaluation(self._out, "validation").get("success", -1.0))
 
     def interrupt(self) -> str:
         """Keep what was learnt up to the last whole iteration, and say how to go on."""
-        if self._snapshot is None:
-            return f"stopped before the first checkpoint; start again with --resume --out {self._out}"
-        if self._snapshot.iteration > self._saved:
-            self._save()
-        return (
-            f"stopped after iteration {self._snapshot.iteration}; its checkpoint is kept. "
-            f"Continue with --resume --out {self._out}"
-        )
+        return self._keeper.interrupt(self._learner.optimizer if self._learner is not None else None)
 
-    def _take_snapshot(self) -> None:
-        """Note where the run stands; weights and optimiser change only inside an iteration."""
-        self._snapshot = TrainState(
-            iteration=self._iteration,
-            policy_version=self._arena.engine.policy_version,
-            elapsed_s=self.elapsed_s,
-            sampler=self._sampler.state(),
-            rng=deepcopy(dict(self._rng.bit_generator.state)),
-            metrics_bytes=self.log.size,
-            config=self.config.model_dump(mode="json"),
-            digest=self.config.digest(),
-        )
+    def _note(self) -> None:
+        self._keeper.note(self._iteration, self._arena.engine.policy_version)
 
     def _save(self) -> None:
-        assert self._snapshot is not None
         assert self._learner is not None
-        save_checkpoint(
-            self._out / CHECKPOINTS_FOLDER,
-            state=self._snapshot,
-            model=self._model,
-            tokenizer=self._tokenizer,
-            optimizer=self._learner.optimizer,
-            keep=self.config.checkpoint.keep,
-        )
-        self._saved = self._snapshot.iteration
+        self._keeper.save(self._learner.optimizer)
 
     def _log(self, kind: str, **values: Any) -> None:
-        record = {"kind": kind, "iteration": self._iteration, "elapsed_s": self.elapsed_s, **values}
+        record = {"kind": kind, "iteration": self._iteration, "elapsed_s": self._keeper.elapsed_s, **values}
         self.log.append(record)
         self._display.show(record)
 
     async def _evaluate(self, split: str, phase: str, *, record: bool = False) -> dict[str, Any]:
-        section = self.config.eval
+        evaluation = self.config.eval
         requests = plan_evaluation(
             self.config.tasks.ids,
             split=split,
-            episodes=section.test_episodes if split == "test" else section.validation_episodes,
+            episodes=evaluation.test_episodes if split == "test" else evaluation.validation_episodes,
             run_seed=self.config.run.seed,
             phase=phase,
         )
-        agents = self._arena.policy_agents(section.temperature)
+        agents = self._arena.policy_agents(evaluation.temperature)
         played = await self._arena.play(phase, requests, agents, record=record)
         score = summarize(played.trajectories).to_record()
         if split == "validation":
@@ -243,55 +190,38 @@ class Trainer:
         section = self.config.imitation
         if section.episodes == 0:
             return
+
+        async def is_enough(steps: int) -> bool:
+            if section.target == 1.0:
+                return False
+            await self._evaluate("validation", f"imitation-{steps:04d}")
+            return self._validated >= section.target
+
         tasks = self._sampler.draw(section.episodes * len(self.config.tasks.ids), self._rng)
-        requests = plan_groups(tasks, size=1, run_seed=self.config.run.seed, phase="imitation")
-        agents = demonstrators(self._tokenizer)
-        played = await self._arena.play("watching the oracles", requests, agents)
-        examples = collect_examples(played.trajectories)
-        drill = Drill(
-            epochs=section.epochs,
-            batch_rows=section.batch_rows,
-            learning_rate=section.learning_rate,
-            token_budget=self.config.optim.token_budget,
+        facts = await follow_oracles(
+            self._arena,
+            self._model,
+            self._tokenizer,
+            plan_groups(tasks, size=1, run_seed=self.config.run.seed, phase="imitation"),
+            drill=build_drill(self.config),
+            rng=self._rng,
+            display=self._display,
+            is_enough=is_enough,
         )
-        self._display.begin("imitating", drill.steps(len(examples)))
-        start, losses = self._clock(), list[float]()
-        for epoch in imitate(
-            self._model, examples, drill=drill, rng=self._rng, on_step=self._display.advance
-        ):
-            losses += epoch
-            if section.target < 1.0:
-                await self._evaluate("validation", f"imitation-{len(losses):04d}")
-                if self._validated >= section.target:
-                    break
-        self._log(
-            "imitation",
-            episodes=len(played.trajectories),
-            solved=summarize(played.trajectories).mean_success,
-            examples=len(examples),
-            steps=len(losses),
-            loss_first=losses[0] if losses else math.nan,
-            loss_last=losses[-1] if losses else math.nan,
-            learn_s=self._clock() - start,
-            time=played.speed,
-        )
+        self._log("imitation", **facts)
         self._arena.engine.policy_version += 1
 
     def _prepare_learner(self) -> None:
-        self._learner = Learner(self._model, build_objective(self.config), reference=self._find_reference())
+        reference = None
+        if self.config.algorithm.kl_coef:
+            folder = self._out / REFERENCE_FOLDER
+            if self._restored is None:
+                self._model.save_pretrained(folder)
+                self._tokenizer.save_pretrained(folder)
+            reference = load_policy(str(folder))[0].requires_grad_(False)
+        self._learner = Learner(self._model, build_objective(self.config), reference=reference)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner.optimizer)
-
-    def _find_reference(self) -> PreTrainedModel | None:
-        """Give the frozen policy of the KL term: the one from before learning from rewards."""
-        if not self.config.algorithm.kl_coef:
-            return None
-        folder = self._out / REFERENCE_FOLDER
-        if self._restored is not None:
-            return load_policy(str(folder))[0].requires_grad_(False)
-        self._model.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
-        return deepcopy(self._model).requires_grad_(False)
 
     async def _begin(self) -> None:
         """Measure the policy before it learns from rewards."""
@@ -300,7 +230,7 @@ class Trainer:
         self._evaluation_s = self._clock() - start
         if self.config.eval.every:
             await self._evaluate("validation", "validation-0000")
-        self._take_snapshot()
+        self._note()
         self._save()
 
     async def _iterate(self) -> None:
@@ -321,7 +251,6 @@ class Trainer:
         learn_s = self._clock() - start
         score = summarize(played.trajectories)
         self._sampler.note({name: task.success.value for name, task in score.tasks.items()})
-        self._take_snapshot()
         self._log(
             "iteration",
             iterations=config.train.iterations,
@@ -330,11 +259,12 @@ class Trainer:
             learner=facts,
             turns_seen=describe_turns(played.trajectories),
             time=played.speed | {"learn_s": learn_s},
-            eta_s=self._estimate_rest(played.seconds + learn_s),
+            eta_s=self._keeper.estimate_rest(number, played.seconds + learn_s) + self._evaluation_s,
         )
+        self._note()
         if config.eval.every and number % config.eval.every == 0:
             await self._evaluate("validation", f"validation-{number:04d}")
-        self._take_snapshot()
+            self._note()
         if number % config.checkpoint.every == 0:
             self._save()
 
@@ -345,26 +275,15 @@ class Trainer:
             trajectories, self.config.algorithm, constant=self.config.policy.max_tokens, rng=self._rng
         )
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
+        self._keeper.change()
         with self._arena.engine.weights:
             update = learner.update(rows, self._rng)
-        if not math.isfinite(update["loss"]) or not math.isfinite(update["grad_norm"]):
-            raise DivergedError(
-                f"iteration {self._iteration + 1}: the loss is {facts['loss']} and the gradient norm "
-                f"{facts['grad_norm']}; lower optim.learning_rate (now {self.config.optim.learning_rate}) "
-                "and resume from the last checkpoint"
-            )
         return update, facts
-
-    def _estimate_rest(self, iteration_s: float) -> float:
-        """Estimate the seconds left, the last evaluation included."""
-        train = self.config.train
-        by_count = (train.iterations - self._iteration) * iteration_s
-        return max(0.0, min(by_count, train.max_minutes * 60.0 - self.elapsed_s)) + self._evaluation_s
 
     async def _finish(self, reason: str) -> Summary:
         if self.config.eval.every and self._iteration % self.config.eval.every:
             await self._evaluate("validation", f"validation-{self._iteration:04d}")
-        self._take_snapshot()
+        self._note()
         self._save()
         after = await self._evaluate("test", "test-end", record=True)
         summary = Summary(
@@ -373,7 +292,7 @@ class Trainer:
             stopped=reason,
             before=find_evaluation(self._out, "test-start"),
             after=after,
-            elapsed_s=self.elapsed_s,
+            elapsed_s=self._keeper.elapsed_s,
         )
         write_summary(summary)
         write_report(self._out)

@@ -90,7 +90,7 @@ def test_a_tokenizer_without_a_chat_template_gets_a_plain_one(
     bare.save_pretrained(tmp_path)
     _, loaded = load_policy(str(tmp_path))
     assert str(loaded.decode(list(encode_observation(PAGE, loaded)))).endswith(
-        '[3] button "Export CSV"\n\nAnswer: '
+        'button "Export CSV" [3]\n\nAnswer: '
     )
 
 

@@ -32,7 +32,7 @@ def test_a_run_longer_than_a_word_survives_too(length: int, tail: str) -> None:
 
 
 def test_a_word_has_the_same_token_wherever_it_stands() -> None:
-    texts = ["Save", 'goal: Save "Save"', '[12] button "Save changes"', 'click("Save")']
+    texts = ["Save", 'goal: Save "Save"', 'button "Save changes" [12]', 'click("Save")']
     save = encode("Save")
     assert len(save) == 1
     assert [encode(text).count(save[0]) for text in texts] == [1, 2, 1, 1]
@@ -41,13 +41,13 @@ def test_a_word_has_the_same_token_wherever_it_stands() -> None:
 def test_an_element_id_is_one_token_in_the_tree_and_in_the_call() -> None:
     for number in range(400):
         (token,) = encode(str(number))
-        assert encode(f'\n[{number}] button "Save"').count(token) == 1
+        assert encode(f'\nbutton "Save" [{number}]').count(token) == 1
         assert encode(f'click("{number}")').count(token) == 1
 
 
 def test_an_action_is_a_handful_of_tokens() -> None:
-    shown = TOKENIZER.convert_ids_to_tokens(encode('button "Save changes" click("12")'))
-    assert shown == ["button", 'Ġ"', "Save", "changes", '"Ġ', "click", '("', "12", '")']
+    shown = TOKENIZER.convert_ids_to_tokens(encode('button "Save changes" [12] click("12")'))
+    assert shown == ["button", 'Ġ"', "Save", "changes", '"Ġ[', "12", "]Ġ", "click", '("', "12", '")']
 
 
 def test_a_word_that_is_not_letters_and_digits_is_refused() -> None:

@@ -52,3 +52,19 @@ async def test_a_canceled_download_leaves_no_file(workspace: Workspace, facts: l
     await downloads.wait()
     assert facts[-1] == DownloadFinished(url="http://a.test/r", path="", state="canceled")
     assert list((workspace.root / "Downloads").iterdir()) == []
+
+
+async def test_an_expected_download_is_waited_for_until_it_begins_and_ends(
+    workspace: Workspace, facts: list[Fact]
+) -> None:
+    downloads = Downloads(workspace, lambda source, fact: facts.append(fact))
+    downloads.expect()
+    waiting = asyncio.create_task(downloads.wait())
+    await asyncio.sleep(0)
+    downloads.on_event("Browser.downloadWillBegin", BEGIN)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    (workspace.incoming / "g").write_bytes(b"x")
+    downloads.on_event("Browser.downloadProgress", {"guid": "g", "state": "completed"})
+    await waiting
+    assert [type(fact) for fact in facts] == [DownloadStarted, DownloadFinished]

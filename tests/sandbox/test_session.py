@@ -230,6 +230,15 @@ async def test_a_link_over_two_lines_is_hit_where_it_is(pool: Pool) -> None:
         assert (await click(session, view, "link", "a link that wraps")).title == "Two"
 
 
+async def test_scrolling_moves_the_page(pool: Pool) -> None:
+    page = "<title>x</title><div style='height:3000px'></div><button>Low</button>"
+    async with pool.session(build_world({"/x": page}, "/x")) as (session, view):
+        assert view.element("button", "Low").states == ("offscreen",)  # type: ignore[union-attr]
+        view = await session.step("scroll(0, 2900)")
+        assert view.last_error == ""
+        assert view.element("button", "Low").states == ()  # type: ignore[union-attr]
+
+
 async def test_files_are_written_read_moved_and_deleted(pool: Pool) -> None:
     async with pool.session(build_world(files={"notes/in.txt": b"hello"})) as (session, view):
         assert [f.path for f in view.files] == ["notes/in.txt"]

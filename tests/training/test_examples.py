@@ -35,7 +35,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 def test_an_example_is_the_very_prompt_and_decision_of_the_agent(tokenizer: PreTrainedTokenizerBase) -> None:
     example = encode_lesson(LESSON, tokenizer)
     prompt = encode_observation(LESSON.observation, tokenizer)
-    decision = encode_decision('button "Save" click("7")', tokenizer)
+    decision = encode_decision('button "Save" [7] click("7")', tokenizer)
     assert example.ids == (*prompt, *decision)
     assert [example.ids[place] for place in example.scored] == list(decision)
     assert example.completion == len(decision)
@@ -48,7 +48,7 @@ def test_a_drill_asks_for_the_id_of_a_named_element_and_nothing_else(
     drilled = [example.ids[place] for place in example.scored[example.completion :]]
     assert tokenizer.convert_ids_to_tokens(drilled) == ["12", "7"]
     text = str(tokenizer.decode(list(example.ids[: example.scored[example.completion]])))
-    assert text.endswith('<|act|>link "Open the report" click("')
+    assert text.endswith('<|act|>link "Open the report" [12] click("')
 
 
 def test_a_batch_predicts_each_scored_token_from_the_place_before_it() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from milepost.agents.prompt import encode_observation
+from milepost.agents.prompt import encode_observation, render_decision
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.sandbox.actions import Click, parse_action
 from milepost.sandbox.observation import Element, Observation
@@ -20,7 +20,7 @@ PAGE = Observation(
 async def test_a_demonstration_is_the_solutions_action_in_the_policys_tokens() -> None:
     tokenizer = build_tokenizer(["Save", "click", "button"])
     decision = await Demonstrator(lambda observation: Click("12"), tokenizer).act(PAGE)
-    assert decision.text == 'button "Save" click("12")'
+    assert decision.text == render_decision(Click("12"), PAGE)
     completion = decision.completion
     assert completion is not None
     assert completion.prompt_ids == encode_observation(PAGE, tokenizer)

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from milepost.training.batch import Row
+from milepost.training.config import AlgorithmSection
 from milepost.training.learner import Learner
 from milepost.training.objective import Objective
 from tests.training.trajectories import make_model
+from tests.training.world import learn
 
 SGD_LIKE = Objective(learning_rate=1e-2, grad_clip=1e9, importance_cap=0.0)
 
@@ -129,3 +131,15 @@ def test_a_kl_term_needs_a_reference() -> None:
 def test_a_kl_term_is_zero_against_the_policy_itself() -> None:
     learner = Learner(make_model(), replace(SGD_LIKE, kl_coef=0.5), reference=make_model())
     assert learner.update(ROWS, np.random.default_rng(0))["kl_reference"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("advantage", ["milestone_loo", "grpo", "rloo"])
+def test_milestone_rewards_teach(advantage: str) -> None:
+    start, end = learn(AlgorithmSection.model_validate_json(f'{{"advantage": "{advantage}"}}'))
+    assert start < 0.2
+    assert end > 0.9
+
+
+def test_shuffled_rewards_do_not_teach() -> None:
+    start, end = learn(AlgorithmSection(control="shuffled_rewards"))
+    assert end < start + 0.1

@@ -60,6 +60,12 @@ def test_pages_are_about_as_long_as_asked(elements: int) -> None:
     assert max(sizes) >= elements
 
 
+def test_plain_lessons_have_ids_that_cannot_be_guessed_from_the_place() -> None:
+    pages = [x.observation.elements for x in lessons(Difficulty(elements=6, plain=True))]
+    in_order = [[e.id for e in page] == [str(1 + i) for i in range(len(page))] for page in pages]
+    assert np.mean(in_order) < 0.1
+
+
 def test_plain_lessons_are_short() -> None:
     for lesson in lessons(Difficulty(elements=3, plain=True), 100):
         assert len(lesson.observation.goal.split()) <= 10

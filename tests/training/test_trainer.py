@@ -108,15 +108,20 @@ def test_a_run_leaves_metrics_checkpoints_episodes_a_summary_and_a_report(
     assert kinds(run) == WHOLE
 
 
-def test_a_resumed_run_goes_on_and_has_every_line_once(policy: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_with_its_reference_and_has_every_line_once(
+    policy: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    train(make_config(policy, "train.iterations=1"), run)
+    more = ("algorithm.kl_coef=0.01", "imitation.epochs=3", "imitation.target=0.0")
+    train(make_config(policy, "train.iterations=1", *more), run)
     heard = Heard()
-    train(make_config(policy), run, resume=True, progress=heard)
+    train(make_config(policy, *more), run, resume=True, progress=heard)
     assert heard.lines == [f"resuming {run} after iteration 1"]
-    assert kinds(run) == WHOLE
-    seeds = {folder.name for folder in (run / "checkpoints").iterdir()}
-    assert seeds == {"000001", "000002", "latest"}
+    # one epoch was enough for a target of 0
+    assert kinds(run) == ["imitation-0001", *WHOLE]
+    divergence = [r["learner"]["kl_reference"] for r in read_metrics(run) if r["kind"] == "iteration"]
+    assert divergence[0] == pytest.approx(0.0, abs=1e-6)
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"000001", "000002", "latest"}
 
 
 def test_an_unknown_task_leaves_nothing_behind(policy: Path, tmp_path: Path) -> None:

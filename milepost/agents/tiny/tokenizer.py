@@ -34,6 +34,10 @@ _PUNCTUATION = (
     *('"' + _NEWLINE + _SPACE * depth + "[" for depth in range(_DEPTHS, -1, -1)),
     *(_NEWLINE + _SPACE * depth + "[" for depth in range(_DEPTHS, -1, -1)),
     *(_NEWLINE + _SPACE * depth + '"' for depth in range(_DEPTHS, -1, -1)),
+    *("]" + _NEWLINE + _SPACE * depth for depth in range(_DEPTHS, -1, -1)),
+    *('"' + _NEWLINE + _SPACE * depth for depth in range(_DEPTHS, -1, -1)),
+    *(_NEWLINE + _SPACE * depth for depth in range(_DEPTHS, -1, -1)),
+    '"Ġ[',
     *(
         '",Ġ"',
         '("',

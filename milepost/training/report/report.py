@@ -7,9 +7,9 @@ from typing import Any
 
 import jinja2
 
-from milepost.training.arena import EPISODES_FOLDER
 from milepost.training.display import format_duration
 from milepost.training.metrics import read_metrics
+from milepost.training.records import EPISODES_FOLDER
 from milepost.training.report.charts import (
     Change,
     Line,
