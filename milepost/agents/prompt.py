@@ -19,8 +19,7 @@ MAX_ELEMENTS = 200
 """Tree lines shown to a model; the rest is counted in one closing line."""
 
 MAX_NAME_CHARS = 80
-"""A longer element name is cut in a decision: it only points at the element."""
-
+"""A longer element name is cut in a decision, where it only points at the element; never on the page."""
 
 MAX_READ_CHARS = 4000
 """Longer text of an element or a file is cut in the prompt."""
@@ -86,7 +85,7 @@ def render_element(element: Element) -> str:
     """
     if not element.id:
         return element.line
-    parts = [f"{_describe(element)} [{element.id}]"]
+    parts = [f"{_describe(element, cut=False)} [{element.id}]"]
     if element.value:
         parts.append("value=" + quote(element.value))
     return " " * element.depth + " ".join([*parts, *element.states])
@@ -115,9 +114,9 @@ def _element(observation: Observation, element_id: str) -> Element | None:
 _CALL = re.compile(r"\b(" + "|".join(ACTION_TYPES) + r")(\s*)\(")
 
 
-def _describe(element: Element) -> str:
+def _describe(element: Element, *, cut: bool = True) -> str:
     """Give role and name. A name that reads like a call is escaped, so that no parser takes it for one."""
-    name = element.name if len(element.name) <= MAX_NAME_CHARS else element.name[:MAX_NAME_CHARS]
+    name = element.name[:MAX_NAME_CHARS] if cut else element.name
     quoted = _CALL.sub(r"\1\2\\u0028", quote(name))
     return f"{element.role} {quoted}" if name else element.role
 

@@ -152,6 +152,13 @@ def test_after_a_navigation_the_last_action_is_not_given_a_name_of_the_new_page(
     assert render_observation(page).endswith('\nlast: click("13")')
 
 
+def test_a_long_name_is_whole_on_the_page_and_cut_in_a_decision() -> None:
+    element = Element(id="7", depth=0, role="row", name="x" * 300)
+    page = dataclasses.replace(PAGE, elements=(element,))
+    assert 'row "' + "x" * 300 + '" [7]' in render_observation(page).split("\n")
+    assert render_decision(Click("7"), page) == 'row "' + "x" * 80 + '" [7] click("7")'
+
+
 def test_a_long_page_is_cut_and_says_so() -> None:
     lines = render_observation(PAGE, max_elements=1).split("\n")
     assert lines[2:4] == ['heading "New expense" [1]', "more: 3"]
