@@ -56,8 +56,8 @@ def test_most_seeds_give_different_tasks(row: Row) -> None:
 @each_module
 def test_each_split_has_wordings_of_its_own(module: ModuleType) -> None:
     wordings = module.WORDINGS
-    assert [len(wordings[split]) for split in Split] == [8, 2, 2]
-    assert len(set().union(*wordings.values())) == 12
+    assert all(len(wordings[split]) >= least for split, least in zip(Split, (6, 2, 2), strict=True))
+    assert len(set().union(*wordings.values())) == sum(len(texts) for texts in wordings.values())
 
 
 def test_held_out_wordings_use_no_word_that_training_lacks() -> None:

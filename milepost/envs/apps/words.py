@@ -5,6 +5,12 @@ eight letters) and are kept here, so that a task does not change with Faker's ve
 word list covers every task.
 """
 
+import itertools
+import zlib
+from collections.abc import Mapping, Sequence
+
+from milepost.envs.task import Split
+
 FIRST_NAMES = (
     "Rebecca", "Gina", "Katie", "Jordan", "Cynthia", "Monica", "Ashley", "Gary", "Robert", "Victoria",
     "Luis", "Shannon", "Jason", "Regina", "Matthew", "Ronald", "Linda", "Travis", "James", "Hannah",
@@ -56,3 +62,21 @@ SIZES = ("Mini", "Small", "Large", "Tall")
 
 REGIONS = ("North", "South", "East", "West")
 """Parts of a report."""
+
+
+def split_wordings(*slots: Sequence[str]) -> Mapping[Split, tuple[str, ...]]:
+    """Combine the parts of a goal's wording in every way and share the combinations out over the splits.
+
+    One in eight is for validation and one in eight for test, chosen by a checksum of the text. So held-out
+    goals are put in ways nobody was trained on, and a new part does not move the others to another split.
+
+    Args:
+        slots: the ways to begin, to go on, and to end, with `{...}` where values go.
+    """
+    found: dict[Split, list[str]] = {split: [] for split in Split}
+    for parts in itertools.product(*slots):
+        text = "".join(parts)
+        text = text[0].upper() + text[1:]
+        place = zlib.crc32(text.encode()) % 8
+        found[{0: Split.VALIDATION, 1: Split.TEST}.get(place, Split.TRAIN)].append(text)
+    return {split: tuple(texts) for split, texts in found.items()}

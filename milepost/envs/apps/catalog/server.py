@@ -66,7 +66,7 @@ def search(items: Sequence[Item], query: str, sorted_by: str) -> tuple[Item, ...
 
 _NOTICES = {
     "/orders": ("Orders", "You have no orders yet."),
-    "/help": ("Help", "Search for any word of a name."),
+    "/help": ("Help", "Look for an item by any word of its name."),
 }
 
 

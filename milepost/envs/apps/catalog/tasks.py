@@ -20,26 +20,27 @@ from milepost.sandbox.sites import Site
 
 HOST = "catalog.acme.test"
 
-WORDINGS: Mapping[Split, tuple[str, ...]] = {
-    Split.TRAIN: (
-        "Find the {item} in the catalogue and open its page.",
-        "Search for {item} and open its page.",
-        "Open the page of the {item}.",
-        "Look for {item} in the shop and open it.",
-        "Please find {item} and show its page.",
-        "I want to see the page of {item}.",
-        "Show the {item} from the catalogue.",
-        "Go to the item {item}.",
+WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
+    ("", "Please ", "I want to ", "I need to "),
+    (
+        *(
+            "find {item}",
+            "find the {item}",
+            "find the page of {item}",
+            "search for {item}",
+            "look for the {item}",
+        ),
+        *(
+            "open {item}",
+            "open the {item} page",
+            "open the page of the {item}",
+            "see {item}",
+            "see the page of {item}",
+        ),
+        *("show {item}", "show the {item}", "go to the item {item}"),
     ),
-    Split.VALIDATION: (
-        "Please find {item} in the shop and open it.",
-        "Look for the page of {item}.",
-    ),
-    Split.TEST: (
-        "I want to see the {item} from the shop.",
-        "Please open the {item} page.",
-    ),
-}
+    (".", " in the catalogue.", " in the shop.", " from the shop.", " and open it.", " and open its page."),
+)
 """How the goal is put, by split."""
 
 _BRANDS = ("Homely", "Nook", "Goodwares", "Hearth", "Fjord")

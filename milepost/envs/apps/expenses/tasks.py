@@ -22,26 +22,23 @@ from milepost.sandbox.sites import Site
 
 HOST = "expenses.acme.test"
 
-WORDINGS: Mapping[Split, tuple[str, ...]] = {
-    Split.TRAIN: (
-        "File an expense with {values} and press {submit}.",
-        "Fill in the form with {values}, then press {submit}.",
-        "Enter {values} in the expense form and click {submit}.",
-        "Please add a new expense: {values}. Then choose {submit}.",
-        "Record this expense: {values}. Press {submit} when you are done.",
-        "Set {values} and send the form with {submit}.",
-        "I need an expense with {values}. Use {submit} to send it.",
-        "Complete the form: {values}. Click {submit} at the end.",
+WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
+    ("", "Please ", "I need to ", "I want to "),
+    (
+        *("file an expense with {values}", "fill in the form with {values}", "enter {values} in the form"),
+        *("add a new expense: {values}", "record this expense: {values}", "complete the form with {values}"),
+        *("set {values}", "enter {values} in the expense form", "record an expense with {values}"),
     ),
-    Split.VALIDATION: (
-        "Please add an expense with {values} and send it with {submit}.",
-        "Complete the expense form: {values}, then click {submit}.",
+    (
+        *(" and press {submit}.", ", then click {submit}.", " and send the form with {submit}."),
+        *(
+            ". Press {submit} at the end.",
+            ". Click {submit} when you are done.",
+            ". Use {submit} to send it.",
+            ". Then press {submit}.",
+        ),
     ),
-    Split.TEST: (
-        "I need this form: {values}. Press {submit} at the end.",
-        "Fill in a new expense with {values}. Click {submit} when you are done.",
-    ),
-}
+)
 """How the goal is put, by split; `values` is a list of quoted label and value pairs."""
 
 _CENTS = ("00", "20", "25", "40", "50", "75", "80", "95")

@@ -23,26 +23,31 @@ from milepost.sandbox.sites import Site
 
 HOST = "reports.acme.test"
 
-WORDINGS: Mapping[Split, tuple[str, ...]] = {
-    Split.TRAIN: (
-        "Export the {report} report for {region} as {format}.",
-        "Open the {report} report and download {region} as {format}.",
-        "Save the report {report} for {region} as a {format} file.",
-        "Get the {report} report for {region} in {format} format.",
-        "Please download {report} for {region} as {format}.",
-        "I need the report {report} as a {format} file for {region}.",
-        "Find the {report} report and save {region} as {format}.",
-        "We want {report} exported for {region} in {format} format.",
+WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
+    ("", "Please ", "I want to ", "I need to ", "We need to "),
+    (
+        *("export {report}", "export the {report} report", "open the {report} report and download it"),
+        *(
+            "download {report}",
+            "get the report {report}",
+            "find {report} and save it",
+            "save the {report} report",
+        ),
+        *("open {report} and save it", "find the report {report} and download it", "get {report}"),
     ),
-    Split.VALIDATION: (
-        "Get {report} for {region} and download it as {format}.",
-        "Please open {report} and save {region} as a {format} file.",
+    (
+        *(
+            " for {region} as {format}.",
+            " for {region} as a {format} file.",
+            " for {region} in {format} format.",
+        ),
+        *(
+            " as {format} for {region}.",
+            " as a {format} file for {region}.",
+            " in {format} format for {region}.",
+        ),
     ),
-    Split.TEST: (
-        "Find {report} and download it for {region} in {format} format.",
-        "We want the {report} report for {region} as a {format} file.",
-    ),
-}
+)
 """How the goal is put, by split."""
 
 _COLUMNS = (("Month", "Orders", "Total"), ("Month", "Count", "Change"), ("Month", "Plan", "Actual"))
