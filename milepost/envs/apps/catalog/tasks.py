@@ -145,6 +145,6 @@ TEMPLATE = Template(
     id="CatalogSearch-v0",
     family="search",
     summary="Search a catalogue and open the right one of several similar items.",
-    max_steps=8,
+    max_steps=6,
     build=_build_task,
 )

@@ -209,6 +209,6 @@ TEMPLATE = Template(
     id="ExpenseForm-v0",
     family="form",
     summary="Fill in an expense form, submit it and confirm.",
-    max_steps=10,
+    max_steps=8,
     build=_build_task,
 )

@@ -194,6 +194,6 @@ TEMPLATE = Template(
     id="ReportExport-v0",
     family="file",
     summary="Open the right report and export a region of it to a file in the right format.",
-    max_steps=8,
+    max_steps=6,
     build=_build_task,
 )
