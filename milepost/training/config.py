@@ -150,6 +150,8 @@ class EvalSection(Section):
     """Validation seeds of each task."""
     test_episodes: Positive = 34
     """Test seeds of each task, at the start and at the end."""
+    first_seed: Count = 0
+    """First test seed: move it to measure on seeds that no choice has been made on."""
     temperature: Amount = 1.0
     """Sampling temperature; 0 is greedy."""
 

@@ -40,17 +40,19 @@ async def measure_policy(
     *,
     split: str,
     episodes: int,
+    first_seed: int = 0,
     temperature: float = 0.0,
     contexts: int = 8,
     folder: Path | None = None,
 ) -> Score:
-    """Play a policy on seeds 0, 1, ... of a split.
+    """Play a policy on seeds of a split, one after the other.
 
     Args:
         policy: `oracle`, `random`, `tiny`, or the path of a model, a checkpoint or a run.
         task_ids: the templates.
         split: `train`, `validation` or `test`.
         episodes: seeds of each template.
+        first_seed: the first of them.
         temperature: sampling temperature of a model; 0 is greedy.
         contexts: browser contexts at once.
         folder: where the episodes are recorded (`<folder>/episodes/`); None records nothing.
@@ -62,7 +64,7 @@ async def measure_policy(
     """
     ids = [get_template(task_id).id for task_id in task_ids]
     requests = plan_evaluation(
-        ids, split=Split(split).value, episodes=episodes, run_seed=0, phase=f"eval-{split}"
+        ids, split=Split(split).value, episodes=episodes, run_seed=0, phase=f"eval-{split}", first_seed=first_seed
     )
     if policy in SCRIPTED:
         return summarize(await _play_scripted(policy, requests, contexts, folder))

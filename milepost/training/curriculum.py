@@ -35,7 +35,7 @@ STAGES: tuple[Difficulty, ...] = (
 )
 """What lessons look like, from the first to the last."""
 
-DRILLS = 4
+DRILLS = 6
 """Most lookups drilled after a lesson."""
 
 
@@ -43,7 +43,7 @@ DRILLS = 4
 class Course:
     """How the policy is pre-trained."""
 
-    steps: int = 3600
+    steps: int = 7000
     """Optimiser steps."""
     batch: int = 32
     """Lessons a step."""

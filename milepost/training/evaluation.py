@@ -124,9 +124,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def plan_evaluation(
-    ids: Sequence[str], *, split: str, episodes: int, run_seed: int, phase: str
+    ids: Sequence[str], *, split: str, episodes: int, run_seed: int, phase: str, first_seed: int = 0
 ) -> list[EpisodeRequest]:
-    """Plan an evaluation: seeds 0, 1, ... of a split, the same in every evaluation of every run.
+    """Plan an evaluation: seeds of a split one after the other, the same in every evaluation of every run.
 
     Args:
         ids: the templates.
@@ -134,6 +134,8 @@ def plan_evaluation(
         episodes: seeds of each template.
         run_seed: seed of the run, which the agent's draws depend on.
         phase: names the evaluation; draws do not depend on it, so two policies face the same luck.
+        first_seed: where the seeds begin; seeds that were looked at while settings were chosen are not held out
+            any more.
     """
     return [
         EpisodeRequest(
@@ -145,7 +147,7 @@ def plan_evaluation(
             sampling_seed=draw_seed(run_seed, split, task_id, seed),
             phase=phase,
         )
-        for seed in range(episodes)
+        for seed in range(first_seed, first_seed + episodes)
         for task_id in ids
     ]
 

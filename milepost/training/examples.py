@@ -54,8 +54,9 @@ def encode_lesson(lesson: Lesson, tokenizer: PreTrainedTokenizerBase, drilled: S
             prompt[-1],
             *encode_decision(render_decision(Click(element_id), lesson.observation), tokenizer),
         ]
-        # The decision ends with the id, `")` and the end of turn.
-        scored.append(len(ids) - 3)
+        # The decision ends with `12`, `] `, `click`, `("`, `12`, `")` and the end of turn. The first `12` is the
+        # lookup; the second is copied from it.
+        scored.append(len(ids) - 7)
     return Example(ids=tuple(ids), scored=tuple(scored), completion=len(completion))
 
 

@@ -106,7 +106,7 @@ def _draw_others(
     taken = {element.name for element, _ in lines}
     others = []
     for _ in range(spare):
-        name = book.vary(rng, pick(rng, lines)[0].name) if rng.random() < 0.2 else book.name(rng)
+        name = book.vary(rng, pick(rng, lines)[0].name) if rng.random() < 0.4 else book.name(rng)
         role = pick(rng, _OTHERS)
         value = book.value(rng) if role == "textbox" and rng.random() < 0.4 else ""
         if name not in taken:

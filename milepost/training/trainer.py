@@ -177,6 +177,7 @@ class Trainer:
             episodes=evaluation.test_episodes if split == "test" else evaluation.validation_episodes,
             run_seed=self.config.run.seed,
             phase=phase,
+            first_seed=evaluation.first_seed if split == "test" else 0,
         )
         agents = self._arena.policy_agents(evaluation.temperature)
         played = await self._arena.play(phase, requests, agents, record=record)

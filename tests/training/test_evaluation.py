@@ -60,6 +60,11 @@ def test_evaluations_play_the_same_tasks_with_the_same_luck_whatever_their_phase
     assert {r.split for r in first} == {"test"}
 
 
+def test_an_evaluation_may_begin_at_any_seed() -> None:
+    plan = plan_evaluation(["A"], split="test", episodes=2, run_seed=0, phase="test-end", first_seed=500)
+    assert [r.seed for r in plan] == [500, 501]
+
+
 def test_turns_are_described_by_what_went_wrong_and_how_long_they_were() -> None:
     assert describe_turns([from_rewards([0.0, 0.0])]) == {
         "errors": 0.0,

@@ -48,7 +48,7 @@ def test_a_drill_asks_for_the_id_of_a_named_element_and_nothing_else(
     drilled = [example.ids[place] for place in example.scored[example.completion :]]
     assert tokenizer.convert_ids_to_tokens(drilled) == ["12", "7"]
     text = str(tokenizer.decode(list(example.ids[: example.scored[example.completion]])))
-    assert text.endswith('<|act|>link "Open the report" [12] click("')
+    assert text.endswith('<|act|>link "Open the report" [')
 
 
 def test_a_batch_predicts_each_scored_token_from_the_place_before_it() -> None:
