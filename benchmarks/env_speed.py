@@ -13,7 +13,7 @@ import time
 
 from milepost.envs.computer import ComputerEnv
 from milepost.envs.registry import templates
-from milepost.sandbox.actions import render_action
+from milepost.sandbox.dialect import render_action
 
 
 def measure(task: str, seeds: range) -> tuple[list[float], list[float]]:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from milepost.sandbox.actions import ACTION_TYPES, MAX_ACTION_CHARS, Action, render_action, signature
+from milepost.sandbox.actions import ACTION_TYPES, Action
+from milepost.sandbox.dialect import ALIASES, MAX_ACTION_CHARS, render_action, signature
 from milepost.sandbox.observation import Element, Observation, quote
 
 MAX_ELEMENTS = 200
@@ -111,7 +112,7 @@ def _element(observation: Observation, element_id: str) -> Element | None:
     return next((e for e in observation.elements if e.id and e.id == element_id), None)
 
 
-_CALL = re.compile(r"\b(" + "|".join(ACTION_TYPES) + r")(\s*)\(")
+_CALL = re.compile(r"\b(" + "|".join((*ACTION_TYPES, *ALIASES)) + r")(\s*)\(")
 
 
 def _describe(element: Element, *, cut: bool = True) -> str:

@@ -15,8 +15,8 @@ from milepost.sandbox.actions import (
     Press,
     Scroll,
     SelectOption,
-    render_action,
 )
+from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Element, Observation
 
 _TYPED = ("textbox", "searchbox", "spinbutton")

@@ -14,8 +14,8 @@ from milepost.envs.registry import get_template
 from milepost.envs.spaces import Unicode, observation_space
 from milepost.envs.task import Split
 from milepost.milestones import RewardMode
-from milepost.sandbox.actions import MAX_ACTION_CHARS
 from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.dialect import MAX_ACTION_CHARS
 from milepost.sandbox.observation import Observation
 
 _SEED_LIMIT = 2**31
@@ -61,7 +61,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._split = Split(split)
         self._mode = RewardMode(reward_mode)
         self._viewport = viewport
-        self._options = BrowserOptions(headed=render_mode == "human", seen=render_mode is not None)
+        self._options = BrowserOptions(headed=render_mode == "human")
         self._episode: Episode | None = None
         self.render_mode = render_mode
         self.observation_space = observation_space()

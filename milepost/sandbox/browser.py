@@ -52,14 +52,12 @@ FLAGS = (
     "--mute-audio",
     "--enable-automation",
     "--remote-debugging-port=0",
+    "--num-raster-threads=1",
     # What could go around the proxy: WebRTC's UDP and the resolver.
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
-
-UNSEEN_FLAGS = ("--disable-threaded-compositing", "--num-raster-threads=1")
-"""For browsers nobody looks at: a quarter less CPU time per episode, but no screenshots."""
 
 LAUNCH_DEADLINE_S = 30.0
 
@@ -74,8 +72,6 @@ class BrowserOptions:
 
     headed: bool = False
     """Show windows (needs a display and a full Chromium)."""
-    seen: bool = False
-    """Whether screenshots will be taken."""
     executable: str = ""
     """Path of the browser; empty finds one."""
 
@@ -96,6 +92,8 @@ class Browser:
         self.chromium = chromium
         self._downloads: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
         self._download_owner: dict[str, str] = {}
+        self._tab_handlers: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
+        self._context_of: dict[str, str] = {}
         self.scratch = Path(tempfile.mkdtemp(prefix="milepost-"))
         connection.on("", self._on_browser_event)
 
@@ -116,7 +114,7 @@ class Browser:
             browser = await playwright.chromium.launch(
                 executable_path=str(chromium.path),
                 headless=not options.headed,
-                args=[*FLAGS, *(() if options.seen or options.headed else UNSEEN_FLAGS)],
+                args=list(FLAGS),
                 chromium_sandbox=_wants_sandbox(environment),
                 handle_sigint=False,
                 handle_sigterm=False,
@@ -148,7 +146,31 @@ class Browser:
         self._downloads.pop(frame, None)
         self._download_owner = {guid: owner for guid, owner in self._download_owner.items() if owner != frame}
 
+    def watch_tabs(self, context: str, handler: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Deliver a context's `Target.targetCreated` and `Target.targetDestroyed` to `handler`."""
+        self._tab_handlers[context] = handler
+
+    def unwatch_tabs(self, context: str) -> None:
+        """Stop to deliver a context's tab events."""
+        self._tab_handlers.pop(context, None)
+        self._context_of = {target: owner for target, owner in self._context_of.items() if owner != context}
+
+    def _on_tab(self, method: str, params: Mapping[str, Any]) -> None:
+        if method == "Target.targetCreated":
+            info = params["targetInfo"]
+            context = info.get("browserContextId", "")
+            if context in self._tab_handlers:
+                self._context_of[info["targetId"]] = context
+        else:
+            context = self._context_of.pop(params["targetId"], "")
+        handler = self._tab_handlers.get(context)
+        if handler is not None:
+            handler(method, params)
+
     def _on_browser_event(self, method: str, params: Mapping[str, Any]) -> None:
+        if method in ("Target.targetCreated", "Target.targetDestroyed"):
+            self._on_tab(method, params)
+            return
         if method == "Browser.downloadWillBegin":
             self._download_owner[params["guid"]] = params["frameId"]
         elif method != "Browser.downloadProgress":
@@ -177,7 +199,10 @@ async def _connect(browser: PlaywrightBrowser) -> CDPConnection:
     await session.detach()
     profile = next(a.split("=", 1)[1] for a in line if a.startswith("--user-data-dir="))
     port, path = await _read_port(Path(profile) / "DevToolsActivePort")
-    return await CDPConnection.open(f"ws://127.0.0.1:{port}{path}")
+    connection = await CDPConnection.open(f"ws://127.0.0.1:{port}{path}")
+    # Tabs that pages open are nobody's until we hear of them.
+    await connection.send("Target.setDiscoverTargets", {"discover": True, "filter": [{"type": "page"}]})
+    return connection
 
 
 async def _read_port(file: Path) -> tuple[str, str]:

@@ -164,6 +164,10 @@ class Workspace:
         text = target.read_bytes()[: MAX_READ_CHARS * 4].decode("utf-8", "replace")
         return text[:MAX_READ_CHARS]
 
+    def locate(self, path: str) -> Path:
+        """Give the place of a file on disk, for the browser to upload."""
+        return self._existing(path)
+
     def write(self, path: str, text: str) -> None:
         """Write a text file, making folders on the way."""
         target, data = self._resolve(path), text.encode()

@@ -1,6 +1,6 @@
 """Keys and key combinations, as trusted key events need them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _NAMED: Mapping[str, tuple[str, int, str]] = {
@@ -70,6 +70,18 @@ def parse_keys(combination: str) -> tuple[Key, ...]:
     if not names:
         raise KeyNameError(f"no key in {combination!r}; expected such as Enter or Control+a")
     return (*(_modifier(name) for name in names[:-1]), _key(names[-1]))
+
+
+def hold(names: Sequence[str]) -> int:
+    """Give the bits of the modifiers held, as `Input` commands want them.
+
+    Raises:
+        KeyNameError: an unknown modifier; lists the names.
+    """
+    held = 0
+    for name in names:
+        held |= _modifier(name).modifier
+    return held
 
 
 def _modifier(name: str) -> Key:

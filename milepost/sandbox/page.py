@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,15 @@ from typing import Any
 import orjson
 
 from milepost.sandbox.browser import Browser
-from milepost.sandbox.cdp import CDPError, ConnectionLostError, forget
-from milepost.sandbox.events import (
-    DialogClosed,
-    DialogOpened,
-    DomContentLoaded,
-    HistoryNavigated,
-    NavigationCompleted,
-    Source,
-)
+from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.follower import BINDING, WORLD, Follower
 from milepost.sandbox.observation import Dialog, Element
 from milepost.sandbox.sites import FactSink
-from milepost.sandbox.witness import read_note
 
-WORLD = "milepost"
-BINDING = "milepostNote"
+Argument = str | int | bool | Sequence[str]
+"""What a function of the walker takes."""
+
 SCRIPT = (Path(__file__).parent / "walker.js").read_text(encoding="utf-8")
 
 SETTLE_CEILING_S = 5.0
@@ -62,27 +55,28 @@ class Page:
         self.target = target
         self._session = session
         self.note = sink
-        self._world: int | None = None
-        self._loading = False
-        self._navigated_to = ""
-        self._inflight: set[str] = set()
-        self._fetched = False
-        self._dialog: Dialog | None = None
-        self._gone = ""
-        self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._follower = Follower(tab=tab, target=target, sink=sink)
 
     @classmethod
     async def open(
         cls, browser: Browser, *, context: str, tab: int, viewport: tuple[int, int], sink: FactSink
     ) -> "Page":
         """Open a tab in a browser context."""
+        create = browser.connection.send(
+            "Target.createTarget", {"url": "about:blank", "browserContextId": context}
+        )
+        target = (await create)["targetId"]
+        return await cls.attach(browser, target=target, tab=tab, viewport=viewport, sink=sink)
+
+    @classmethod
+    async def attach(
+        cls, browser: Browser, *, target: str, tab: int, viewport: tuple[int, int], sink: FactSink
+    ) -> "Page":
+        """Take over a tab that exists."""
         send = browser.connection.send
-        target = (await send("Target.createTarget", {"url": "about:blank", "browserContextId": context}))[
-            "targetId"
-        ]
         session = (await send("Target.attachToTarget", {"targetId": target, "flatten": True}))["sessionId"]
         page = cls(browser, tab=tab, target=target, session=session, viewport=viewport, sink=sink)
-        browser.connection.on(session, page._on_event)
+        browser.connection.on(session, page._follower.on_event)
         await asyncio.gather(
             send("Page.enable", {}, session),
             send("Runtime.enable", {}, session),
@@ -102,124 +96,46 @@ class Page:
         )
         return page
 
+    def take_opened(self) -> str | None:
+        """Give the URL of the next tab that this page opened, in their order; None when it said nothing."""
+        return self._follower.opened.pop(0) if self._follower.opened else None
+
+    async def catch_up(self, url: str | None) -> None:
+        """Take note of the document of a tab that a page opened: its load may be over before we came.
+
+        Args:
+            url: what the tab was opened at, as far as known; a blank one loads nothing.
+        """
+        follower = self._follower
+        follower.loading = follower.awaited = url not in ("", "about:blank")
+        reply = await follower.unless_dialog(
+            self._connection.send(
+                "Runtime.evaluate",
+                {"expression": "[document.readyState, location.href]", "returnByValue": True},
+                self._session,
+            )
+        )
+        state, there = (reply or {}).get("result", {}).get("value", ("", ""))
+        if follower.loading and state == "complete" and there != "about:blank":
+            follower.finish_load(there)
+        elif follower.loading and not follower.navigated_to:
+            # It may commit while we come; the load event needs to know what was loaded.
+            follower.navigated_to = (url or "") if there == "about:blank" else there
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of this tab's elements begin with, so that an id of another tab is never mistaken."""
+        return name_prefix(self.tab)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the tab was closed or its renderer died."""
+        return bool(self._follower.gone)
+
     @property
     def dialog(self) -> Dialog | None:
         """The open alert, confirm, prompt or beforeunload dialog."""
-        return self._dialog
-
-    def _on_event(self, method: str, params: Mapping[str, Any]) -> None:
-        handler = _HANDLERS.get(method)
-        if handler is not None:
-            handler(self, params)
-            if not self._change.done():
-                self._change.set_result(None)
-
-    def _on_context(self, params: Mapping[str, Any]) -> None:
-        context = params["context"]
-        if context["name"] == WORLD and context["auxData"]["frameId"] == self.target:
-            self._world = context["id"]
-
-    def _on_context_gone(self, params: Mapping[str, Any]) -> None:
-        if params.get("executionContextId", self._world) == self._world:
-            self._world = None
-
-    def _on_navigation_start(self, params: Mapping[str, Any]) -> None:
-        kind = params.get("navigationType", "")
-        if params["frameId"] != self.target or kind in ("sameDocument", "historySameDocument"):
-            return
-        if params.get("disposition", "currentTab") == "currentTab":
-            self._loading = True
-
-    def _on_commit(self, params: Mapping[str, Any]) -> None:
-        frame = params["frame"]
-        if frame["id"] == self.target:
-            self._loading = True
-            self._inflight.clear()
-            self._fetched = False
-            self._navigated_to = frame["url"] + frame.get("urlFragment", "")
-
-    def _on_parsed(self, _params: Mapping[str, Any]) -> None:
-        if self._navigated_to not in ("", "about:blank"):
-            self.note(Source.BROWSER, DomContentLoaded(tab=self.tab, url=self._navigated_to))
-
-    def _on_load(self, _params: Mapping[str, Any]) -> None:
-        if self._navigated_to not in ("", "about:blank"):
-            self.note(Source.BROWSER, NavigationCompleted(tab=self.tab, url=self._navigated_to))
-        self._navigated_to = ""
-        self._loading = False
-
-    def _on_stopped(self, params: Mapping[str, Any]) -> None:
-        if params["frameId"] == self.target:
-            self._loading = False
-
-    def _on_history(self, params: Mapping[str, Any]) -> None:
-        if params["frameId"] == self.target:
-            self.note(Source.BROWSER, HistoryNavigated(tab=self.tab, url=params["url"]))
-
-    def _on_request(self, params: Mapping[str, Any]) -> None:
-        if params.get("type") in ("Fetch", "XHR"):
-            self._inflight.add(params["requestId"])
-
-    def _on_request_done(self, params: Mapping[str, Any]) -> None:
-        if params["requestId"] in self._inflight:
-            self._inflight.discard(params["requestId"])
-            self._fetched = True
-
-    def _on_dialog(self, params: Mapping[str, Any]) -> None:
-        self._dialog = Dialog(type=params["type"], message=params["message"])
-        self.note(Source.BROWSER, DialogOpened(tab=self.tab, type=params["type"], message=params["message"]))
-
-    def _on_dialog_closed(self, params: Mapping[str, Any]) -> None:
-        if self._dialog is not None:
-            closed = DialogClosed(
-                tab=self.tab,
-                type=self._dialog.type,
-                message=self._dialog.message,
-                accepted=bool(params["result"]),
-            )
-            self.note(Source.BROWSER, closed)
-        self._dialog = None
-
-    def _on_crash(self, _params: Mapping[str, Any]) -> None:
-        self._gone = "the page's renderer crashed"
-
-    def _on_detached(self, params: Mapping[str, Any]) -> None:
-        self._gone = self._gone or f"the page is gone ({params.get('reason', 'closed')})"
-
-    def _on_binding(self, params: Mapping[str, Any]) -> None:
-        # Only our world has the binding; the context id is checked all the same.
-        if params["name"] == BINDING and params["executionContextId"] == self._world:
-            fact = read_note(self.tab, orjson.loads(params["payload"]))
-            if fact is not None:
-                self.note(Source.INPUT, fact)
-
-    async def _next_change(self) -> None:
-        if self._change.done():
-            self._change = asyncio.get_running_loop().create_future()
-        await self._change
-
-    def _check(self) -> None:
-        if self._gone:
-            raise SandboxError(Failure.INFRASTRUCTURE, self._gone)
-
-    async def _until_ready(self) -> None:
-        """Wait until the document is loaded, its world exists and no fetch is in flight, or a dialog opens."""
-        while self._dialog is None and (self._loading or self._world is None or self._inflight):
-            self._check()
-            await self._next_change()
-        self._check()
-
-    async def _unless_dialog(self, future: "asyncio.Future[dict[str, Any]]") -> dict[str, Any] | None:
-        """Wait for a command's result, but not behind a dialog, which blocks the page until it is closed."""
-        while not future.done():
-            if self._dialog is not None:
-                future.add_done_callback(forget)
-                return None
-            self._check()
-            if self._change.done():
-                self._change = asyncio.get_running_loop().create_future()
-            await asyncio.wait((future, self._change), return_when=asyncio.FIRST_COMPLETED)
-        return future.result()
+        return self._follower.dialog
 
     async def _evaluate(self, expression: str) -> Any:
         """Evaluate in our isolated world; None when a dialog opened instead.
@@ -231,13 +147,13 @@ class Page:
             "Runtime.evaluate",
             {
                 "expression": expression,
-                "contextId": self._world,
+                "contextId": self._follower.world,
                 "returnByValue": True,
                 "awaitPromise": True,
             },
             self._session,
         )
-        reply = await self._unless_dialog(future)
+        reply = await self._follower.unless_dialog(future)
         if reply is None:
             return None
         if "exceptionDetails" in reply:
@@ -254,10 +170,10 @@ class Page:
             left = end - clock()
             try:
                 async with asyncio.timeout(max(left, 0.05)):
-                    await self._until_ready()
-                    if self._dialog is not None:
+                    await self._follower.until_ready()
+                    if self._follower.dialog is not None:
                         return None
-                    fetched, self._fetched = self._fetched, False
+                    fetched, self._follower.fetched = self._follower.fetched, False
                     call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
                     value = await self._evaluate(call)
             except TimeoutError:
@@ -272,19 +188,24 @@ class Page:
                 raise SandboxError(Failure.TIMEOUT, "the page never stops navigating") from None
             if value is None:
                 return None
-            last = _reading(value)
-            busy = self._loading or self._inflight or self._fetched or self._world is None
+            last = _reading(value, self.prefix)
+            busy = (
+                self._follower.loading
+                or self._follower.inflight
+                or self._follower.fetched
+                or self._follower.world is None
+            )
             if not busy or clock() >= end:
                 return last
 
     async def _read_unsettled(self, last: Reading | None) -> Reading:
         """Read a page that never settles as it is, or say that it hangs."""
-        if self._world is not None:
+        if self._follower.world is not None:
             try:
                 async with asyncio.timeout(2.0):
                     value = await self._evaluate("milepost.step(0)")
                 if value is not None:
-                    reading = _reading(value)
+                    reading = _reading(value, self.prefix)
                     return Reading(
                         url=reading.url, title=reading.title, elements=reading.elements, settled=False
                     )
@@ -296,39 +217,52 @@ class Page:
 
     async def navigate(self, url: str) -> str:
         """Open a URL; gives the browser's error text, empty when it went well."""
-        self._loading = True
-        reply = await self._unless_dialog(self._connection.send("Page.navigate", {"url": url}, self._session))
+        self._follower.loading = True
+        reply = await self._follower.unless_dialog(
+            self._connection.send("Page.navigate", {"url": url}, self._session)
+        )
         error = str((reply or {}).get("errorText", ""))
         if error or (reply is not None and "loaderId" not in reply):
-            self._loading = False
+            self._follower.loading = False
         return error
 
-    async def back(self) -> str:
-        """Go one entry back in the history."""
+    async def travel(self, offset: int) -> str:
+        """Go back (-1) or forward (+1) in the history."""
         history = await self._connection.send("Page.getNavigationHistory", {}, self._session)
-        index = history["currentIndex"] - 1
-        if index < 0 or history["entries"][index]["url"] == "about:blank":
-            return "there is no page to go back to"
-        entry = history["entries"][index]["id"]
-        await self._unless_dialog(
-            self._connection.send("Page.navigateToHistoryEntry", {"entryId": entry}, self._session)
-        )
+        index, entries = history["currentIndex"] + offset, history["entries"]
+        if not 0 <= index < len(entries) or entries[index]["url"] == "about:blank":
+            return f"there is no page to go {'back' if offset < 0 else 'forward'} to"
+        return await self._leave("Page.navigateToHistoryEntry", {"entryId": entries[index]["id"]})
+
+    async def reload(self) -> str:
+        """Load the document again."""
+        return await self._leave("Page.reload", {})
+
+    async def _leave(self, method: str, params: Mapping[str, Any]) -> str:
+        await self._follower.unless_dialog(self._connection.send(method, params, self._session))
         return ""
 
     async def answer_dialog(self, accept: bool, text: str) -> str:
         """Close the open dialog."""
-        if self._dialog is None:
+        if self._follower.dialog is None:
             return "no dialog is open"
         await self._connection.send(
             "Page.handleJavaScriptDialog", {"accept": accept, "promptText": text}, self._session
         )
         return ""
 
-    async def ask(self, function: str, *arguments: str | int) -> Mapping[str, Any]:
+    async def ask(self, function: str, element: str, *arguments: Argument) -> Mapping[str, Any]:
+        """Call a function of the walker on an element of this tab."""
+        number = element[len(self.prefix) :] if element.startswith(self.prefix) else ""
+        if not number.isdecimal():
+            return {"error": f"no element of this tab has the id {element}; take one from the tree"}
+        return await self.call(function, number, *arguments)
+
+    async def call(self, function: str, *arguments: Argument) -> Mapping[str, Any]:
         """Call a function of the walker; a page that just navigated away answers with an error."""
-        if self._dialog is not None:
+        if self._follower.dialog is not None:
             return {
-                "error": f"a {self._dialog.type} dialog is open; accept_dialog() or dismiss_dialog() first"
+                "error": f"a {self._follower.dialog.type} dialog is open; accept_dialog() or dismiss_dialog() first"
             }
         call = ", ".join(orjson.dumps(argument).decode() for argument in arguments)
         try:
@@ -336,9 +270,29 @@ class Page:
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
         except CDPError as error:
-            self._check()
+            self._follower.check()
             return {"error": f"the page went away during the action ({error})"}
         return {"error": "a dialog opened during the action"} if answer is None else answer
+
+    async def set_files(self, element: str, paths: Sequence[str]) -> None:
+        """Choose files in a file field, by their absolute paths."""
+        number = element[len(self.prefix) :]
+        reply = await self._connection.send(
+            "Runtime.evaluate",
+            {"expression": f"milepost.element({number})", "contextId": self._follower.world},
+            self._session,
+        )
+        field = reply["result"]["objectId"]
+        await self._connection.send(
+            "DOM.setFileInputFiles", {"files": list(paths), "objectId": field}, self._session
+        )
+
+    async def intercept_drags(self, on: bool) -> Mapping[str, Any] | None:
+        """Keep native drags from the operating system, or stop to; gives the data of the last one."""
+        if on:
+            self._follower.dragged = None
+        await self._connection.send("Input.setInterceptDrags", {"enabled": on}, self._session)
+        return self._follower.dragged
 
     def post_input(self, method: str, params: Mapping[str, Any]) -> None:
         """Send an input event whose answer nobody waits for."""
@@ -347,12 +301,12 @@ class Page:
     async def dispatch(self, method: str, params: Mapping[str, Any]) -> None:
         """Send an input event and wait until the page has handled it, or a dialog opened."""
         try:
-            await self._unless_dialog(self._connection.send(method, params, self._session))
+            await self._follower.unless_dialog(self._connection.send(method, params, self._session))
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
         except CDPError as error:
             # The target may go away while it handles the event (the page closed itself): not our failure.
-            self._check()
+            self._follower.check()
             raise SandboxError(Failure.INFRASTRUCTURE, f"{method}: {error}") from error
 
     async def screenshot(self, encoding: str = "png") -> bytes:
@@ -367,31 +321,18 @@ class Page:
         self._connection.off(self._session)
 
 
-_HANDLERS: Mapping[str, Callable[[Page, Mapping[str, Any]], None]] = {
-    "Runtime.executionContextCreated": Page._on_context,
-    "Runtime.executionContextDestroyed": Page._on_context_gone,
-    "Runtime.executionContextsCleared": Page._on_context_gone,
-    "Runtime.bindingCalled": Page._on_binding,
-    "Page.frameRequestedNavigation": Page._on_navigation_start,
-    "Page.frameStartedNavigating": Page._on_navigation_start,
-    "Page.frameNavigated": Page._on_commit,
-    "Page.domContentEventFired": Page._on_parsed,
-    "Page.loadEventFired": Page._on_load,
-    "Page.frameStoppedLoading": Page._on_stopped,
-    "Page.navigatedWithinDocument": Page._on_history,
-    "Page.javascriptDialogOpening": Page._on_dialog,
-    "Page.javascriptDialogClosed": Page._on_dialog_closed,
-    "Network.requestWillBeSent": Page._on_request,
-    "Network.loadingFinished": Page._on_request_done,
-    "Network.loadingFailed": Page._on_request_done,
-    "Inspector.targetCrashed": Page._on_crash,
-    "Inspector.detached": Page._on_detached,
-}
+def name_prefix(tab: int) -> str:
+    """Name the prefix of a tab's ids: none for the first, then b, c, ... z, ba, bb, ..."""
+    letters = ""
+    while tab:
+        tab, digit = divmod(tab, 26)
+        letters = chr(ord("a") + digit) + letters
+    return letters
 
 
-def _reading(value: Mapping[str, Any]) -> Reading:
+def _reading(value: Mapping[str, Any], prefix: str) -> Reading:
     elements = tuple(
-        Element(id=i, depth=depth, role=role, name=name, value=content, states=tuple(states))
+        Element(id=i and prefix + i, depth=depth, role=role, name=name, value=content, states=tuple(states))
         for i, depth, role, name, content, states in value["rows"]
     )
     return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])

@@ -4,38 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from milepost.sandbox.actions import (
-    AcceptDialog,
-    Action,
-    ActionError,
-    Answer,
-    Back,
-    Click,
-    DeleteFile,
-    DismissDialog,
-    Extract,
-    Fill,
-    Goto,
-    ListFiles,
-    MoveFile,
-    Noop,
-    Press,
-    ReadFile,
-    ReportInfeasible,
-    Scroll,
-    SelectOption,
-    WriteFile,
-    parse_action,
-    render_action,
-)
+from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
 from milepost.sandbox.downloads import Downloads
 from milepost.sandbox.events import (
     ActionTaken,
-    AnswerGiven,
     DialogClosed,
     DialogOpened,
     ElementAppeared,
@@ -45,24 +21,21 @@ from milepost.sandbox.events import (
     Event,
     Failed,
     HistoryNavigated,
-    InfeasibleReported,
     NavigationCompleted,
     Source,
-    TextExtracted,
+    TabClosed,
+    TabFocused,
+    TabOpened,
     TitleChanged,
 )
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.files import FileWatcher, Workspace, WorkspaceError
-from milepost.sandbox.hand import Hand
-from milepost.sandbox.keyboard import KeyNameError, parse_keys
+from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
-from milepost.sandbox.page import Page, Reading
+from milepost.sandbox.page import Reading
 from milepost.sandbox.sites import SiteProxy
+from milepost.sandbox.tabs import NOTHING, Sight, Tabs
 from milepost.sandbox.world import Deadlines, World
-
-MAX_NOOP_MS = 10_000
-TAB = 0
 
 
 class Session:
@@ -75,19 +48,21 @@ class Session:
         self.log = EventLog()
         self._step = 0
         self._context = ""
-        self._page: Page | None = None
+        self._tabs: Tabs | None = None
         self._proxy = SiteProxy(world.sites, self.log.note, on_attachment=self._expect_download)
         self._workspace: Workspace | None = None
-        self._hand: Hand | None = None
+        self._actor: Actor | None = None
         self._downloads: Downloads | None = None
-        self._reading = Reading(url="", title="", elements=(), settled=True)
-        self._read_text = ""
+        self._reading = NOTHING
         self.on_closed: Callable[[], None] = _nothing
         """Called once when the session is closed (a pool takes its place back)."""
         self.settled = True
         """Whether the page had settled when it was last observed."""
-        self.finished = ""
+
+    @property
+    def finished(self) -> str:
         """Why the agent ended the episode: `answer`, `infeasible`, or empty."""
+        return self._actor.finished if self._actor is not None else ""
 
     @classmethod
     async def open(
@@ -144,14 +119,17 @@ class Session:
                 "eventsEnabled": True,
             },
         )
-        self._page = await Page.open(
-            self._browser, context=self._context, tab=TAB, viewport=world.viewport, sink=self.log.note
-        )
-        await behaviour
-        self._hand = Hand(self._page)
         self._downloads = Downloads(self._workspace, self.log.note)
-        self._browser.watch_downloads(self._page.target, self._downloads.on_event)
-        error = await self._page.navigate(world.start_url)
+        self._tabs = Tabs(
+            self._browser,
+            context=self._context,
+            viewport=world.viewport,
+            sink=self.log.note,
+            on_download=self._downloads.on_event,
+        )
+        self._actor = Actor(self._tabs, self._workspace, hosts=world.sites, sink=self.log.note)
+        await asyncio.gather(behaviour, self._tabs.open())
+        error = await self._tabs.active.navigate(world.start_url)
         if error:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
         return await self._settle("", "")
@@ -167,7 +145,6 @@ class Session:
             SandboxError: the browser failed or the deadline passed. The log has the failure; call `close`.
         """
         self._step += 1
-        self._read_text = ""
         try:
             async with asyncio.timeout(self._deadlines.step_s):
                 shown, error = await self._act(text)
@@ -193,125 +170,70 @@ class Session:
 
     async def _act(self, text: str) -> tuple[str, str]:
         """Parse and perform; gives the action as shown to the agent, and an error."""
+        assert self._actor is not None
+        self._actor.read_text = ""
         try:
-            action = parse_action(text)
+            limit = self._world.actions_per_step
+            actions = parse_actions(text, limit=limit) if limit > 1 else (parse_action(text),)
         except ActionError as error:
             shown = text if len(text) <= 200 else text[:197] + "..."
             self._note_action(shown, str(error))
             return shown, str(error)
-        try:
-            error_text = await self._perform(action)
-        except (WorkspaceError, KeyNameError) as refused:
-            error_text = str(refused)
-        self._note_action(render_action(action), error_text)
-        return render_action(action), error_text
+        done, problem = list[str](), ""
+        for action in actions:
+            if done:
+                await self._catch_up()
+            problem = await self._actor.perform(action)
+            done.append(render_action(action))
+            self._note_action(done[-1], problem)
+            if problem or self.finished:
+                break
+        return " ".join(done), problem
 
     def _note_action(self, action: str, error: str) -> None:
         self.log.note(Source.SESSION, ActionTaken(action=action, error=error))
 
-    async def _perform(self, action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per action
-        page, hand, workspace = self._page, self._hand, self._workspace
-        assert page is not None
-        assert hand is not None
-        assert workspace is not None
-        match action:
-            case Click():
-                return await hand.click(action.element)
-            case Fill():
-                return await hand.fill(action.element, action.text)
-            case Press():
-                return await hand.press(action.element, parse_keys(action.keys))
-            case SelectOption():
-                return await hand.select(action.element, action.option)
-            case Scroll():
-                return await hand.scroll(action.dx, action.dy)
-            case Goto():
-                return await self._goto(action.url)
-            case Back():
-                return await page.back()
-            case AcceptDialog():
-                return await page.answer_dialog(True, action.text)
-            case DismissDialog():
-                return await page.answer_dialog(False, "")
-            case Extract():
-                return await self._extract(hand, action.element)
-            case ListFiles():
-                self._read_text = "\n".join(f"{p} {size} B" for p, size in workspace.manifest.items())
-            case ReadFile():
-                self._read_text = workspace.read(action.path)
-            case WriteFile():
-                workspace.write(action.path, action.text)
-            case MoveFile():
-                workspace.move(action.path, action.target)
-            case DeleteFile():
-                workspace.delete(action.path)
-            case Answer():
-                self.finished = "answer"
-                self.log.note(Source.AGENT, AnswerGiven(text=action.text))
-            case ReportInfeasible():
-                self.finished = "infeasible"
-                self.log.note(Source.AGENT, InfeasibleReported(reason=action.reason))
-            case Noop():
-                if not 0 <= action.ms <= MAX_NOOP_MS:
-                    return f"noop waits 0 to {MAX_NOOP_MS} ms, got {action.ms}"
-                await asyncio.sleep(action.ms / 1000)
-        return ""
-
-    async def _goto(self, url: str) -> str:
-        assert self._page is not None
-        try:
-            parts = urlsplit(url)
-            host = parts.netloc
-        except ValueError:
-            return f"{url[:100]!r} is not a URL"
-        if parts.scheme != "http" or host not in self._world.sites:
-            known = ", ".join(f"http://{name}/" for name in self._world.sites)
-            return f"{url[:100]!r} is not open to this episode; its sites: {known}"
-        return await self._page.navigate(url)
-
-    async def _extract(self, hand: Hand, element: str) -> str:
-        error, answer = await hand.extract(element)
-        if not error:
-            fact = TextExtracted(tab=TAB, role=answer["role"], name=answer["name"], text=answer["text"])
-            self.log.note(Source.SESSION, fact)
-            self._read_text = answer["text"]
-        return error
-
     # -- settling and observing ---------------------------------------------------------------------
 
     async def _settle(self, action: str, error: str) -> Observation:
-        page, workspace, downloads = self._page, self._workspace, self._downloads
-        assert page is not None
+        workspace = self._workspace
         assert workspace is not None
-        assert downloads is not None
-        reading = await page.read()
-        await downloads.wait()
-        before = self._reading
-        if reading is not None:
-            self._note_changes(before, reading)
-            self._reading = reading
+        seen = self._reading
+        await self._catch_up()
         file_changes = workspace.probe()
-        effect = self._effect(before, file_changes)
+        effect = self._effect(seen, file_changes)
         self.settled = self._reading.settled
         self.log.commit(self._step)
-        return self._observe(before, file_changes, action, effect, error)
+        return self._observe(seen, file_changes, action, effect, error)
 
-    def _note_changes(self, before: Reading, after: Reading) -> None:
+    async def _catch_up(self) -> None:
+        """Wait until tabs and downloads have come to rest, and note what changed on the page."""
+        tabs, downloads = self._tabs, self._downloads
+        assert tabs is not None
+        assert downloads is not None
+        sight = await tabs.read()
+        await downloads.wait()
+        if sight.after is not None:
+            self._note_changes(sight, sight.after)
+            self._reading = sight.after
+
+    def _note_changes(self, sight: Sight, after: Reading) -> None:
+        tab, before = sight.tab, sight.before
         if after.title != before.title:
-            self.log.note(Source.BROWSER, TitleChanged(tab=TAB, title=after.title))
+            self.log.note(Source.BROWSER, TitleChanged(tab=tab, title=after.title))
         was = {(e.role, e.name): None for e in before.elements if e.id}
         now = {(e.role, e.name): None for e in after.elements if e.id}
         for role, name in was:
             if (role, name) not in now:
-                self.log.note(Source.PAGE, ElementDisappeared(tab=TAB, role=role, name=name))
+                self.log.note(Source.PAGE, ElementDisappeared(tab=tab, role=role, name=name))
                 if role in ("dialog", "alertdialog"):
-                    closed = DialogClosed(tab=TAB, type="dialog", message=name, accepted=False)
+                    closed = DialogClosed(tab=tab, type="dialog", message=name, accepted=False)
                     self.log.note(Source.PAGE, closed)
         for role, name in now:
             if (role, name) not in was:
-                self.log.note(Source.PAGE, ElementAppeared(tab=TAB, role=role, name=name))
+                self.log.note(Source.PAGE, ElementAppeared(tab=tab, role=role, name=name))
                 if role in ("dialog", "alertdialog"):
-                    opened = DialogOpened(tab=TAB, type="dialog", message=name)
+                    opened = DialogOpened(tab=tab, type="dialog", message=name)
                     self.log.note(Source.PAGE, opened)
 
     def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
@@ -321,6 +243,8 @@ class Session:
             return "file"
         if DialogOpened in kinds or DialogClosed in kinds:
             return "dialog"
+        if kinds & {TabOpened, TabClosed, TabFocused}:
+            return "tab"
         if kinds & {NavigationCompleted, HistoryNavigated}:
             return "navigation"
         return "none" if _shape(before) == _shape(self._reading) else "dom"
@@ -328,15 +252,16 @@ class Session:
     def _observe(
         self, before: Reading, file_changes: Mapping[str, str], action: str, effect: str, error: str
     ) -> Observation:
-        assert self._page is not None
+        assert self._tabs is not None
         assert self._workspace is not None
-        dialog: Dialog | None = self._page.dialog
+        assert self._actor is not None
+        dialog: Dialog | None = self._tabs.active.dialog
         sizes = self._workspace.manifest
         return Observation(
             goal=self._world.goal,
             url=self._reading.url,
             title=self._reading.title,
-            tabs=(f"* {self._reading.title}",),
+            tabs=self._tabs.titles,
             elements=self._reading.elements,
             changes=describe_changes(before.elements, self._reading.elements),
             dialog=dialog,
@@ -346,16 +271,16 @@ class Session:
             last_action=action,
             last_effect=effect if action else "none",
             last_error=error,
-            last_text=self._read_text,
+            last_text=self._actor.read_text,
         )
 
     # -- the end ------------------------------------------------------------------------------------
 
     async def screenshot(self, encoding: str = "png") -> bytes:
         """Capture the page as an encoded image."""
-        assert self._page is not None
+        assert self._tabs is not None
         async with asyncio.timeout(self._deadlines.step_s):
-            return await self._page.screenshot(encoding)
+            return await self._tabs.active.screenshot(encoding)
 
     def end(self, reason: str) -> Sequence[Event]:
         """Write the log's last event: why the episode is over. Facts that came late stand before it."""
@@ -370,9 +295,8 @@ class Session:
 
     async def close(self) -> None:
         """Dispose of the context, the sites and the files; safe to call twice and on a dead browser."""
-        if self._page is not None:
-            self._browser.unwatch_downloads(self._page.target)
-            self._page.detach()
+        if self._tabs is not None:
+            self._tabs.detach()
         if self._context:
             with contextlib.suppress(CDPError, TimeoutError):
                 async with asyncio.timeout(5):

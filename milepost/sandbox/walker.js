@@ -184,6 +184,9 @@
     }
     return hit;
   };
+  // Values these take when they are set, and an example of each.
+  const PICKED = new Map(Object.entries({date: '2026-03-14', time: '14:30', 'datetime-local': '2026-03-14T14:30', month: '2026-03', week: '2026-W11', color: '#3366ff', range: '50'}));
+  const changed = (e, really) => { if (really) for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true})); };
   const ready = id => {
     const e = elementOf(id);
     if (!e) return {error: `no element has the id ${id}; take one from the tree`};
@@ -198,10 +201,11 @@
       const settled = await settle(ms, fetched);
       return {settled, url: location.href, title: document.title, rows: rows()};
     },
-    point(id) {
+    element: elementOf,
+    point(id, still) {
       const {e, error} = ready(id);
       if (error) return {error};
-      locate(e);
+      if (!still) locate(e);
       // A link over two lines has a box whose middle is not the link: try each of its pieces.
       const pieces = [...e.getClientRects()].filter(box => box.width && box.height);
       if (!pieces.length) return {error: `element ${id} has no size`};
@@ -216,11 +220,32 @@
       const [role, name] = cover ? describe(cover) : ['nothing', ''];
       return {error: `element ${id} is covered by ${role} "${name}"`};
     },
+    // Where an element is, without moving it into view.
+    spot(id) { return this.point(id, true); },
+    scroll_to(id) {
+      const {e, error} = ready(id);
+      if (error) return {error};
+      e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+      return {};
+    },
+    checked(id) {
+      const {e, error} = ready(id);
+      if (error) return {error};
+      const role = roleOf(e);
+      if (!['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio'].includes(role)) return {error: `element ${id} (${role || e.tagName.toLowerCase()}) cannot be ticked`};
+      return {role, checked: checkedOf(e)};
+    },
+    file_field(id) {
+      const {e, error} = ready(id);
+      if (error) return {error};
+      return e.tagName === 'INPUT' && e.type === 'file' ? {} : {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a file field`};
+    },
     // Focus a field and select its content, so that typed text replaces it.
     take(id) {
       const {e, error} = ready(id);
       if (error) return {error};
       const editable = e.tagName === 'TEXTAREA' || e.isContentEditable || (e.tagName === 'INPUT' && !INPUT_ROLE[e.type]) || ['number', 'search'].includes(e.type);
+      if (e.tagName === 'INPUT' && PICKED.has(e.type)) { e.focus(); return {picker: true}; }
       if (!editable) return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a text field`};
       if (e.readOnly) return {error: `element ${id} is read-only`};
       const modal = [...document.querySelectorAll('dialog:modal')].pop();
@@ -239,26 +264,51 @@
       (e && e !== document.body ? e : document.scrollingElement || document.body).scrollBy({left: dx, top: dy, behavior: 'instant'});
       return {};
     },
-    focus(id) {
+    // `where` is 'end' when text will be typed behind what is there.
+    focus(id, where) {
       const {e, error} = ready(id);
       if (error) return {error};
       locate(e);
       e.focus();
+      if (document.activeElement !== e && e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
+      if (where === 'end') {
+        if (e.isContentEditable) { const s = getSelection(); s.selectAllChildren(e); s.collapseToEnd(); }
+        else if (e.setSelectionRange && e.selectionStart !== null) e.setSelectionRange(e.value.length, e.value.length);
+      }
       return {};
     },
-    choose(id, option) {
+    // Dates, times, colours and ranges: their pickers take no typed text.
+    pick(id, value) {
+      const {e, error} = ready(id);
+      if (error) return {error};
+      const before = e.value;
+      e.value = value;
+      if (e.value !== value) {
+        const got = e.value;
+        e.value = before;
+        return {error: `element ${id} (${e.type}) does not take "${value}"` + (got && got !== before ? `; the nearest it takes is "${got}"` : `; expected such as ${PICKED.get(e.type)}`)};
+      }
+      changed(e, before !== value);
+      const [role, name] = describe(e);
+      return {role, name, value};
+    },
+    choose(id, wanted) {
       const {e, error} = ready(id);
       if (error) return {error};
       if (e.tagName !== 'SELECT') return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a select`};
-      const found = [...e.options].find(o => squash(o.label || o.text) === squash(option));
-      if (!found) return {error: `"${option}" is not an option; options: ${[...e.options].map(o => squash(o.label || o.text)).join(', ')}`};
-      if (found.disabled) return {error: `option "${option}" is disabled`};
-      e.focus();
-      if (!found.selected) {
-        found.selected = true;
-        e.dispatchEvent(new Event('input', {bubbles: true}));
-        e.dispatchEvent(new Event('change', {bubbles: true}));
+      if (wanted.length !== 1 && !e.multiple) return {error: `element ${id} takes one option, got ${wanted.length}`};
+      const options = [...e.options], textOfOption = o => squash(o.label || o.text), chosen = new Set();
+      for (const option of wanted) {
+        const found = options.find(o => textOfOption(o) === squash(option));
+        if (!found) return {error: `"${option}" is not an option; options: ${options.map(textOfOption).join(', ')}`};
+        if (found.disabled || found.closest('optgroup:disabled')) return {error: `option "${option}" is disabled`};
+        chosen.add(found);
       }
+      e.focus();
+      const moves = options.filter(o => o.selected !== chosen.has(o));
+      if (e.multiple) for (const o of moves) o.selected = chosen.has(o);
+      else for (const o of chosen) o.selected = true;
+      changed(e, moves.length > 0);
       const [role, name] = describe(e);
       return {role, name, value: valueOf(e, role)};
     },

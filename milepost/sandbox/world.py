@@ -24,6 +24,8 @@ class World:
     """Files in the workspace at the start."""
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels."""
+    actions_per_step: int = 1
+    """Most actions in one message; they are carried out one after the other, up to the first that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

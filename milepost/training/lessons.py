@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from milepost.sandbox.actions import AcceptDialog, Action, Noop, render_action
+from milepost.sandbox.actions import AcceptDialog, Action, Noop
+from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Dialog, Element, Observation
 from milepost.training.scenes import Line, Page, draw_clicks, draw_form, draw_line, draw_search
 from milepost.training.wordbook import Wordbook, pick

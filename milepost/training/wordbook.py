@@ -9,8 +9,6 @@ import numpy as np
 from faker.providers.lorem.en_US import Provider as Lorem
 from faker.providers.person.en_US import Provider as Person
 
-from milepost.sandbox.actions import ACTION_TYPES
-
 _T = TypeVar("_T")
 
 _DIALECT = (
@@ -19,6 +17,11 @@ _DIALECT = (
     "heading list listitem table row cell columnheader rowheader navigation main form paragraph img dialog status "
     "region group article banner contentinfo search generic checked disabled expanded collapsed focused invalid "
     "offscreen required selected expected element call no action"
+)
+
+_VERBS = (
+    "click fill press select option scroll goto back accept dialog dismiss dialog extract list files read file write file "
+    "move file delete file answer report infeasible noop"
 )
 
 _INTERFACE = (
@@ -206,7 +209,7 @@ def build_wordbook(texts: Iterable[str] = ()) -> Wordbook:
     interface = _INTERFACE.split()
     labels = tuple(word.capitalize() for word in interface) + tuple(_SHORT.split()[:12])
     people = tuple(dict.fromkeys([*list(Person.first_names)[:260], *list(Person.last_names)[:260]]))
-    words = [*_DIALECT.split(), *(part for verb in ACTION_TYPES for part in verb.split("_"))]
+    words = [*_DIALECT.split(), *_VERBS.split()]
     words += [*_WORDING.split(), *labels, *interface, *_SHORT.split(), *_MONTHS.split(), *_PLACES.split()]
     words += _ascii_words(texts)
     words += [word for word in Lorem.word_list if word.isalpha()]

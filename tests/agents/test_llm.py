@@ -12,7 +12,8 @@ from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent, ModelLoadError, load_policy
 from milepost.agents.prompt import encode_observation
 from milepost.agents.tiny.tokenizer import build_tokenizer
-from milepost.sandbox.actions import Click, parse_action
+from milepost.sandbox.actions import Click
+from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element, Observation
 
 PAGE = Observation(

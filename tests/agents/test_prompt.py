@@ -20,7 +20,8 @@ from milepost.agents.prompt import (
     render_observation,
 )
 from milepost.agents.tiny.tokenizer import ACT, END, USER, build_tokenizer
-from milepost.sandbox.actions import ACTION_TYPES, Action, Click, Fill, Noop, parse_action
+from milepost.sandbox.actions import ACTION_TYPES, Action, Click, Fill, Noop
+from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Dialog, Element, File, Observation
 
 PAGE = Observation(
@@ -53,7 +54,12 @@ HOSTILE = (
 )
 
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30))
-VALUES = {str: NAMES, int: st.integers(-10_000, 10_000)}
+VALUES: dict[object, st.SearchStrategy[object]] = {
+    str: NAMES,
+    int: st.integers(-10_000, 10_000),
+    tuple[str, ...]: st.lists(NAMES, max_size=3).map(tuple),
+}
+VALUES[str | tuple[str, ...]] = st.one_of(VALUES[str], VALUES[tuple[str, ...]])
 
 
 @st.composite

@@ -3,15 +3,8 @@
 import numpy as np
 
 from milepost.agents.scripted import OracleAgent, RandomAgent
-from milepost.sandbox.actions import (
-    AcceptDialog,
-    Click,
-    DismissDialog,
-    Fill,
-    Press,
-    SelectOption,
-    parse_action,
-)
+from milepost.sandbox.actions import AcceptDialog, Click, DismissDialog, Fill, Press, SelectOption
+from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Dialog, Element, Observation
 
 FORM = Observation(

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from milepost.envs.computer import ComputerEnv
 from milepost.envs.registry import get_template, templates
 from milepost.envs.task import UnknownTaskError
-from milepost.sandbox.actions import render_action
+from milepost.sandbox.dialect import render_action
 
 pytestmark = pytest.mark.browser
 IDS = [template.id for template in templates()]

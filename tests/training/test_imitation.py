@@ -3,7 +3,8 @@ import torch
 
 from milepost.agents.prompt import encode_observation, render_decision
 from milepost.agents.tiny.tokenizer import build_tokenizer
-from milepost.sandbox.actions import Click, parse_action
+from milepost.sandbox.actions import Click
+from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element, Observation
 from milepost.training.imitation import Demonstrator, Drill, collect_examples, imitate
 from milepost.training.trajectory import Status

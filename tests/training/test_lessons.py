@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from milepost.sandbox.actions import AcceptDialog, parse_action, render_action
+from milepost.sandbox.actions import AcceptDialog
+from milepost.sandbox.dialect import parse_action, render_action
 from milepost.sandbox.observation import parse_tree
 from milepost.training.lessons import Difficulty, Lesson, draw_lesson
 from milepost.training.wordbook import build_wordbook

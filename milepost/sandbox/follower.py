@@ -1,0 +1,207 @@
+"""Follows what a tab's DevTools session tells: what loads, what is open, what became of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from milepost.sandbox.cdp import forget
+from milepost.sandbox.events import (
+    DialogClosed,
+    DialogOpened,
+    DomContentLoaded,
+    HistoryNavigated,
+    NavigationCompleted,
+    Source,
+)
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.observation import Dialog
+from milepost.sandbox.sites import FactSink
+from milepost.sandbox.witness import read_note
+
+WORLD = "milepost"
+BINDING = "milepostNote"
+
+
+class Follower:
+    """A tab's state as its events tell it. Facts go to the sink."""
+
+    def __init__(self, *, tab: int, target: str, sink: FactSink) -> None:
+        self._tab = tab
+        self._target = target
+        self._note = sink
+        self.world: int | None = None
+        """Execution context of our script in the main document; None between two documents."""
+        self.loading = False
+        self.awaited = False
+        """Whether a document was announced for a tab that is still blank."""
+        self.navigated_to = ""
+        """URL of the document that loads."""
+        self.inflight: set[str] = set()
+        """Requests of scripts that are not answered yet."""
+        self.fetched = False
+        """Whether one was answered since the page was last read."""
+        self.dialog: Dialog | None = None
+        self.gone = ""
+        """Why the tab is gone; empty while it is there."""
+        self.opened: list[str] = []
+        """URLs of tabs that the page opened."""
+        self.dragged: Mapping[str, Any] | None = None
+        """Data of the last native drag that was intercepted."""
+        self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def finish_load(self, url: str) -> None:
+        """Take note of a document that had loaded before anybody followed."""
+        self.loading = self.awaited = False
+        self._note(Source.BROWSER, NavigationCompleted(tab=self._tab, url=url))
+
+    def on_event(self, method: str, params: Mapping[str, Any]) -> None:
+        """Take an event of the tab's session."""
+        handler = _HANDLERS.get(method)
+        if handler is not None:
+            handler(self, params)
+            if not self._change.done():
+                self._change.set_result(None)
+
+    def _on_context(self, params: Mapping[str, Any]) -> None:
+        context = params["context"]
+        if context["name"] == WORLD and context["auxData"]["frameId"] == self._target:
+            self.world = context["id"]
+
+    def _on_context_gone(self, params: Mapping[str, Any]) -> None:
+        if params.get("executionContextId", self.world) == self.world:
+            self.world = None
+
+    def _on_navigation_start(self, params: Mapping[str, Any]) -> None:
+        kind = params.get("navigationType", "")
+        if params["frameId"] != self._target or kind in ("sameDocument", "historySameDocument"):
+            return
+        if params.get("disposition", "currentTab") == "currentTab":
+            self.loading = True
+
+    def _on_commit(self, params: Mapping[str, Any]) -> None:
+        frame = params["frame"]
+        if frame["id"] == self._target:
+            self.loading = True
+            self.inflight.clear()
+            self.fetched = False
+            self.navigated_to = frame["url"] + frame.get("urlFragment", "")
+
+    def _on_parsed(self, _params: Mapping[str, Any]) -> None:
+        if self.navigated_to not in ("", "about:blank"):
+            self._note(Source.BROWSER, DomContentLoaded(tab=self._tab, url=self.navigated_to))
+
+    def _on_load(self, _params: Mapping[str, Any]) -> None:
+        if self.navigated_to not in ("", "about:blank"):
+            self._note(Source.BROWSER, NavigationCompleted(tab=self._tab, url=self.navigated_to))
+            self.awaited = False
+        self.navigated_to = ""
+        self.loading = False
+
+    def _on_stopped(self, params: Mapping[str, Any]) -> None:
+        # A tab that a page opened stops its blank document first, and only then loads what it was opened for.
+        if params["frameId"] == self._target and not self.awaited:
+            self.loading = False
+
+    def _on_history(self, params: Mapping[str, Any]) -> None:
+        if params["frameId"] == self._target:
+            self._note(Source.BROWSER, HistoryNavigated(tab=self._tab, url=params["url"]))
+
+    def _on_request(self, params: Mapping[str, Any]) -> None:
+        if params.get("type") in ("Fetch", "XHR"):
+            self.inflight.add(params["requestId"])
+
+    def _on_request_done(self, params: Mapping[str, Any]) -> None:
+        if params["requestId"] in self.inflight:
+            self.inflight.discard(params["requestId"])
+            self.fetched = True
+
+    def _on_dialog(self, params: Mapping[str, Any]) -> None:
+        self.dialog = Dialog(type=params["type"], message=params["message"])
+        self._note(
+            Source.BROWSER, DialogOpened(tab=self._tab, type=params["type"], message=params["message"])
+        )
+
+    def _on_dialog_closed(self, params: Mapping[str, Any]) -> None:
+        if self.dialog is not None:
+            closed = DialogClosed(
+                tab=self._tab,
+                type=self.dialog.type,
+                message=self.dialog.message,
+                accepted=bool(params["result"]),
+            )
+            self._note(Source.BROWSER, closed)
+        self.dialog = None
+
+    def _on_crash(self, _params: Mapping[str, Any]) -> None:
+        self.gone = "the page's renderer crashed"
+
+    def _on_detached(self, params: Mapping[str, Any]) -> None:
+        self.gone = self.gone or f"the page is gone ({params.get('reason', 'closed')})"
+
+    def _on_open(self, params: Mapping[str, Any]) -> None:
+        self.opened.append(params["url"])
+
+    def _on_drag(self, params: Mapping[str, Any]) -> None:
+        self.dragged = params["data"]
+
+    def _on_binding(self, params: Mapping[str, Any]) -> None:
+        # Only our world has the binding; the context id is checked all the same.
+        if params["name"] == BINDING and params["executionContextId"] == self.world:
+            fact = read_note(self._tab, orjson.loads(params["payload"]))
+            if fact is not None:
+                self._note(Source.INPUT, fact)
+
+    async def _next_change(self) -> None:
+        if self._change.done():
+            self._change = asyncio.get_running_loop().create_future()
+        await self._change
+
+    def check(self) -> None:
+        """Raise `SandboxError` when the tab is gone."""
+        if self.gone:
+            raise SandboxError(Failure.INFRASTRUCTURE, self.gone)
+
+    async def until_ready(self) -> None:
+        """Wait until the document is loaded, its world exists and no fetch is in flight, or a dialog opens."""
+        while self.dialog is None and (self.loading or self.world is None or self.inflight):
+            self.check()
+            await self._next_change()
+        self.check()
+
+    async def unless_dialog(self, future: "asyncio.Future[dict[str, Any]]") -> dict[str, Any] | None:
+        """Wait for a command's result, but not behind a dialog, which blocks the page until it is closed."""
+        while not future.done():
+            if self.dialog is not None:
+                future.add_done_callback(forget)
+                return None
+            self.check()
+            if self._change.done():
+                self._change = asyncio.get_running_loop().create_future()
+            await asyncio.wait((future, self._change), return_when=asyncio.FIRST_COMPLETED)
+        return future.result()
+
+
+_HANDLERS: Mapping[str, Callable[[Follower, Mapping[str, Any]], None]] = {
+    "Runtime.executionContextCreated": Follower._on_context,
+    "Runtime.executionContextDestroyed": Follower._on_context_gone,
+    "Runtime.executionContextsCleared": Follower._on_context_gone,
+    "Runtime.bindingCalled": Follower._on_binding,
+    "Page.frameRequestedNavigation": Follower._on_navigation_start,
+    "Page.frameStartedNavigating": Follower._on_navigation_start,
+    "Page.frameNavigated": Follower._on_commit,
+    "Page.domContentEventFired": Follower._on_parsed,
+    "Page.loadEventFired": Follower._on_load,
+    "Page.frameStoppedLoading": Follower._on_stopped,
+    "Page.navigatedWithinDocument": Follower._on_history,
+    "Page.javascriptDialogOpening": Follower._on_dialog,
+    "Page.javascriptDialogClosed": Follower._on_dialog_closed,
+    "Network.requestWillBeSent": Follower._on_request,
+    "Network.loadingFinished": Follower._on_request_done,
+    "Network.loadingFailed": Follower._on_request_done,
+    "Page.windowOpen": Follower._on_open,
+    "Input.dragIntercepted": Follower._on_drag,
+    "Inspector.targetCrashed": Follower._on_crash,
+    "Inspector.detached": Follower._on_detached,
+}

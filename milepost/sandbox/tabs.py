@@ -1,0 +1,221 @@
+"""An episode's tabs: the one in view, those behind it, and those that pages open and close."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from milepost.sandbox.browser import Browser
+from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.events import Source, TabClosed, TabFocused, TabOpened
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.page import SETTLE_CEILING_S, Page, Reading
+from milepost.sandbox.sites import FactSink
+
+MAX_TABS = 10
+"""Most tabs at once; a page that opens more sees them closed at once."""
+
+FIRST = 0
+"""Number of the tab an episode starts with. Numbers are never used again."""
+
+NOTHING = Reading(url="", title="", elements=(), settled=True)
+"""What a tab shows that was never read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A look at the tab in view."""
+
+    tab: int
+    before: Reading
+    """What the tab showed when it was last read."""
+    after: Reading | None
+    """What it shows now; None while a dialog blocks it."""
+
+
+class Tabs:
+    """The tabs of one browser context."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        *,
+        context: str,
+        viewport: tuple[int, int],
+        sink: FactSink,
+        on_download: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        """Start to watch a context for tabs that pages open.
+
+        Args:
+            browser: where the context is.
+            context: its id.
+            viewport: width and height of every tab, in CSS pixels.
+            sink: takes the facts.
+            on_download: takes the download events of every tab.
+        """
+        self._browser = browser
+        self._context = context
+        self._viewport = viewport
+        self._sink = sink
+        self._on_download = on_download
+        self._pages: dict[int, Page] = {}
+        self._readings: dict[int, Reading] = {}
+        self._openers: dict[int, int] = {}
+        self._opened = 0
+        self._arriving: list[tuple[str, str]] = []
+        self._closed: set[str] = set()
+        self._in_view = FIRST
+        browser.watch_tabs(context, self._on_target)
+
+    @property
+    def active(self) -> Page:
+        """The tab in view."""
+        return self._pages[self._in_view]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Number and title of every tab, the one in view marked with `*`."""
+        return tuple(
+            f"{'* ' if number == self._in_view else ''}{number}: {self._readings.get(number, NOTHING).title}"
+            for number in self._pages
+        )
+
+    # -- what the agent does ------------------------------------------------------------------------
+
+    async def open(self, url: str = "") -> str:
+        """Open a tab and bring it into view; gives an error text, empty when it went well."""
+        if len(self._pages) >= MAX_TABS:
+            return f"{MAX_TABS} tabs are open, no more are; close one first"
+        number = self._opened
+        self._opened += 1
+        create = self._browser.connection.send(
+            "Target.createTarget", {"url": "about:blank", "browserContextId": self._context}
+        )
+        await self._add(number, (await create)["targetId"], opener=self._in_view)
+        if number != FIRST:
+            self._sink(Source.BROWSER, TabOpened(tab=number, url=url))
+            self._view(number)
+        return await self.active.navigate(url) if url else ""
+
+    async def close(self) -> str:
+        """Close the tab in view."""
+        if len(self._pages) == 1:
+            return "this is the only tab; an episode keeps one"
+        self._drop(self.active.target)
+        return ""
+
+    def focus(self, number: int) -> str:
+        """Bring a tab into view."""
+        if number not in self._pages:
+            return f"no tab {number}; tabs: {', '.join(map(str, self._pages))}"
+        self._view(number)
+        return ""
+
+    def _view(self, number: int) -> None:
+        if number != self._in_view:
+            self._in_view = number
+            self._sink(Source.SESSION, TabFocused(tab=number))
+
+    # -- what pages do ------------------------------------------------------------------------------
+
+    def _on_target(self, method: str, params: Mapping[str, Any]) -> None:
+        """Take a `Target.targetCreated` or `Target.targetDestroyed` of this context."""
+        if method == "Target.targetDestroyed":
+            self._closed.add(params["targetId"])
+            return
+        target, opener = params["targetInfo"]["targetId"], params["targetInfo"].get("openerId", "")
+        if not opener:
+            # We opened it ourselves.
+            return
+        if len(self._pages) + len(self._arriving) >= MAX_TABS:
+            self._browser.connection.post("Target.closeTarget", {"targetId": target})
+            return
+        self._arriving.append((target, opener))
+
+    async def _welcome(self, target: str, opener: str) -> None:
+        """Take over a tab that a page opened, and bring it into view as a browser does."""
+        number = self._opened
+        self._opened += 1
+        by = next((n for n, page in self._pages.items() if page.target == opener), self._in_view)
+        try:
+            page = await self._add(number, target, opener=by)
+            url = self._pages[by].take_opened() if by in self._pages else None
+            await page.catch_up(url)
+        except ConnectionLostError:
+            raise
+        except CDPError:
+            # It closed itself before we came.
+            self._closed.add(target)
+            return
+        self._sink(Source.BROWSER, TabOpened(tab=number, url=url or ""))
+        self._view(number)
+
+    async def _add(self, number: int, target: str, *, opener: int) -> Page:
+        page = await Page.attach(
+            self._browser, target=target, tab=number, viewport=self._viewport, sink=self._sink
+        )
+        self._pages[number] = page
+        self._openers[number] = opener
+        self._browser.watch_downloads(target, self._on_download)
+        return page
+
+    def _drop(self, target: str) -> None:
+        """Let go of a tab; the one that opened it, else the newest, comes into view."""
+        self._closed.discard(target)
+        number = next((n for n, page in self._pages.items() if page.target == target), None)
+        if number is None:
+            return
+        page = self._pages.pop(number)
+        self._readings.pop(number, None)
+        page.detach()
+        self._browser.unwatch_downloads(target)
+        self._browser.connection.post("Target.closeTarget", {"targetId": target})
+        self._sink(Source.BROWSER, TabClosed(tab=number))
+        if number == self._in_view and self._pages:
+            opener = self._openers[number]
+            self._view(opener if opener in self._pages else max(self._pages))
+
+    async def _catch_up(self) -> None:
+        """Take over the tabs that pages opened and let go of those they closed."""
+        while self._arriving:
+            await self._welcome(*self._arriving[0])
+            del self._arriving[0]
+        for target in [page.target for page in self._pages.values() if page.target in self._closed]:
+            self._drop(target)
+        if not self._pages:
+            # The last page closed itself. The episode goes on, with nothing to see.
+            await self.open()
+
+    async def read(self) -> Sight:
+        """Wait until the tab in view has settled and read it.
+
+        Raises:
+            SandboxError: the tab does not answer, or its renderer died.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + SETTLE_CEILING_S
+        while True:
+            await self._catch_up()
+            page = self.active
+            try:
+                reading = await page.read(max(end - clock(), 0.05))
+            except SandboxError:
+                await asyncio.sleep(0)
+                if page.target in self._closed and clock() < end:
+                    continue
+                raise
+            if not self._arriving and page.target not in self._closed:
+                before = self._readings.get(page.tab, NOTHING)
+                if reading is not None:
+                    self._readings[page.tab] = reading
+                return Sight(tab=page.tab, before=before, after=reading)
+            if clock() >= end:
+                raise SandboxError(Failure.TIMEOUT, "pages never stop opening tabs")
+
+    def detach(self) -> None:
+        """Stop to listen; the context's end closes the tabs themselves."""
+        self._browser.unwatch_tabs(self._context)
+        for page in self._pages.values():
+            self._browser.unwatch_downloads(page.target)
+            page.detach()
