@@ -45,11 +45,19 @@ class Follower:
         self.dialog: Dialog | None = None
         self.gone = ""
         """Why the tab is gone; empty while it is there."""
+        self.closed = False
+        """Whether it is gone because it was closed, which is no failure."""
         self.opened: list[str] = []
         """URLs of tabs that the page opened."""
         self.dragged: Mapping[str, Any] | None = None
         """Data of the last native drag that was intercepted."""
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def close(self) -> None:
+        """Take note that the tab was closed; whoever waits for it is woken."""
+        self.closed, self.gone = True, "the tab was closed"
+        if not self._change.done():
+            self._change.set_result(None)
 
     def finish_load(self, url: str) -> None:
         """Take note of a document that had loaded before anybody followed."""
@@ -171,9 +179,9 @@ class Follower:
         self.check()
 
     async def unless_dialog(self, future: "asyncio.Future[dict[str, Any]]") -> dict[str, Any] | None:
-        """Wait for a command's result, but not behind a dialog, which blocks the page until it is closed."""
+        """Wait for a command's result, but not behind a dialog, which blocks the page, or for a closed tab."""
         while not future.done():
-            if self.dialog is not None:
+            if self.dialog is not None or self.closed:
                 future.add_done_callback(forget)
                 return None
             self.check()

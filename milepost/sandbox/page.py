@@ -128,9 +128,13 @@ class Page:
         return name_prefix(self.tab)
 
     @property
-    def gone(self) -> bool:
-        """Whether the tab was closed or its renderer died."""
-        return bool(self._follower.gone)
+    def closed(self) -> bool:
+        """Whether the tab was closed."""
+        return self._follower.closed
+
+    def note_closed(self) -> None:
+        """Take note that the tab was closed."""
+        self._follower.close()
 
     @property
     def dialog(self) -> Dialog | None:
@@ -272,7 +276,9 @@ class Page:
         except CDPError as error:
             self._follower.check()
             return {"error": f"the page went away during the action ({error})"}
-        return {"error": "a dialog opened during the action"} if answer is None else answer
+        if answer is not None:
+            return answer
+        return {"error": f"{'the tab was closed' if self.closed else 'a dialog opened'} during the action"}
 
     async def set_files(self, element: str, paths: Sequence[str]) -> None:
         """Choose files in a file field, by their absolute paths."""
@@ -304,10 +310,10 @@ class Page:
             await self._follower.unless_dialog(self._connection.send(method, params, self._session))
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
-        except CDPError as error:
-            # The target may go away while it handles the event (the page closed itself): not our failure.
-            self._follower.check()
-            raise SandboxError(Failure.INFRASTRUCTURE, f"{method}: {error}") from error
+        except CDPError:
+            # The target went away while it handled the event (the page closed itself, or its process was
+            # swapped): who reads the page next finds out what became of it.
+            return
 
     async def screenshot(self, encoding: str = "png") -> bytes:
         """Capture the viewport as an encoded image (`png` or `jpeg`)."""

@@ -1,6 +1,7 @@
 """An episode's tabs: the one in view, those behind it, and those that pages open and close."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,6 @@ class Tabs:
         self._openers: dict[int, int] = {}
         self._opened = 0
         self._arriving: list[tuple[str, str]] = []
-        self._closed: set[str] = set()
         self._in_view = FIRST
         browser.watch_tabs(context, self._on_target)
 
@@ -102,7 +102,7 @@ class Tabs:
         """Close the tab in view."""
         if len(self._pages) == 1:
             return "this is the only tab; an episode keeps one"
-        self._drop(self.active.target)
+        self._drop(self._in_view)
         return ""
 
     def focus(self, number: int) -> str:
@@ -122,7 +122,10 @@ class Tabs:
     def _on_target(self, method: str, params: Mapping[str, Any]) -> None:
         """Take a `Target.targetCreated` or `Target.targetDestroyed` of this context."""
         if method == "Target.targetDestroyed":
-            self._closed.add(params["targetId"])
+            for page in self._pages.values():
+                if page.target == params["targetId"]:
+                    page.note_closed()
+            self._arriving = [one for one in self._arriving if one[0] != params["targetId"]]
             return
         target, opener = params["targetInfo"]["targetId"], params["targetInfo"].get("openerId", "")
         if not opener:
@@ -140,14 +143,15 @@ class Tabs:
         by = next((n for n, page in self._pages.items() if page.target == opener), self._in_view)
         try:
             page = await self._add(number, target, opener=by)
-            url = self._pages[by].take_opened() if by in self._pages else None
-            await page.catch_up(url)
         except ConnectionLostError:
             raise
         except CDPError:
             # It closed itself before we came.
-            self._closed.add(target)
             return
+        url = self._pages[by].take_opened() if by in self._pages else None
+        with contextlib.suppress(CDPError):
+            # The document may be replaced under the question; its events tell the rest.
+            await page.catch_up(url)
         self._sink(Source.BROWSER, TabOpened(tab=number, url=url or ""))
         self._view(number)
 
@@ -160,17 +164,14 @@ class Tabs:
         self._browser.watch_downloads(target, self._on_download)
         return page
 
-    def _drop(self, target: str) -> None:
+    def _drop(self, number: int) -> None:
         """Let go of a tab; the one that opened it, else the newest, comes into view."""
-        self._closed.discard(target)
-        number = next((n for n, page in self._pages.items() if page.target == target), None)
-        if number is None:
-            return
         page = self._pages.pop(number)
         self._readings.pop(number, None)
         page.detach()
-        self._browser.unwatch_downloads(target)
-        self._browser.connection.post("Target.closeTarget", {"targetId": target})
+        self._browser.unwatch_downloads(page.target)
+        if not page.closed:
+            self._browser.connection.post("Target.closeTarget", {"targetId": page.target})
         self._sink(Source.BROWSER, TabClosed(tab=number))
         if number == self._in_view and self._pages:
             opener = self._openers[number]
@@ -179,10 +180,9 @@ class Tabs:
     async def _catch_up(self) -> None:
         """Take over the tabs that pages opened and let go of those they closed."""
         while self._arriving:
-            await self._welcome(*self._arriving[0])
-            del self._arriving[0]
-        for target in [page.target for page in self._pages.values() if page.target in self._closed]:
-            self._drop(target)
+            await self._welcome(*self._arriving.pop(0))
+        for number in [number for number, page in self._pages.items() if page.closed]:
+            self._drop(number)
         if not self._pages:
             # The last page closed itself. The episode goes on, with nothing to see.
             await self.open()
@@ -201,11 +201,10 @@ class Tabs:
             try:
                 reading = await page.read(max(end - clock(), 0.05))
             except SandboxError:
-                await asyncio.sleep(0)
-                if page.target in self._closed and clock() < end:
+                if page.closed and clock() < end:
                     continue
                 raise
-            if not self._arriving and page.target not in self._closed:
+            if not self._arriving and not page.closed:
                 before = self._readings.get(page.tab, NOTHING)
                 if reading is not None:
                     self._readings[page.tab] = reading
