@@ -32,14 +32,13 @@ from milepost.sandbox.actions import (
 )
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.differences import compare_readings
 from milepost.sandbox.downloads import Downloads
 from milepost.sandbox.events import (
     ActionTaken,
     AnswerGiven,
     DialogClosed,
     DialogOpened,
-    ElementAppeared,
-    ElementDisappeared,
     EpisodeEnded,
     EpisodeStarted,
     Event,
@@ -49,7 +48,6 @@ from milepost.sandbox.events import (
     NavigationCompleted,
     Source,
     TextExtracted,
-    TitleChanged,
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace, WorkspaceError
@@ -58,6 +56,7 @@ from milepost.sandbox.keyboard import KeyNameError, parse_keys
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.page import Page, Reading
+from milepost.sandbox.referee import consult, open_match
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.world import Deadlines, World
 
@@ -71,6 +70,7 @@ class Session:
     def __init__(self, browser: Browser, world: World, deadlines: Deadlines) -> None:
         self._browser = browser
         self._world = world
+        self._goal = world.goal
         self._deadlines = deadlines
         self.log = EventLog()
         self._step = 0
@@ -119,10 +119,6 @@ class Session:
 
     async def _start(self, watcher: FileWatcher, name: str) -> Observation:
         world, send = self._world, self._browser.connection.send
-        self.log.note(
-            Source.SESSION,
-            EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=world.goal),
-        )
         port = await self._proxy.open()
         self._context = (
             await send(
@@ -154,6 +150,10 @@ class Session:
         error = await self._page.navigate(world.start_url)
         if error:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
+        if world.referee:
+            self._goal = await open_match(self._page, world.referee)
+        started = EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=self._goal)
+        self.log.note(Source.SESSION, started)
         return await self._settle("", "")
 
     # -- stepping -----------------------------------------------------------------------------------
@@ -284,11 +284,12 @@ class Session:
         assert page is not None
         assert workspace is not None
         assert downloads is not None
-        reading = await page.read()
+        reading = await self._read(page)
         await downloads.wait()
         before = self._reading
         if reading is not None:
-            self._note_changes(before, reading)
+            for source, fact in compare_readings(TAB, before, reading):
+                self.log.note(source, fact)
             self._reading = reading
         file_changes = workspace.probe()
         effect = self._effect(before, file_changes)
@@ -296,23 +297,13 @@ class Session:
         self.log.commit(self._step)
         return self._observe(before, file_changes, action, effect, error)
 
-    def _note_changes(self, before: Reading, after: Reading) -> None:
-        if after.title != before.title:
-            self.log.note(Source.BROWSER, TitleChanged(tab=TAB, title=after.title))
-        was = {(e.role, e.name): None for e in before.elements if e.id}
-        now = {(e.role, e.name): None for e in after.elements if e.id}
-        for role, name in was:
-            if (role, name) not in now:
-                self.log.note(Source.PAGE, ElementDisappeared(tab=TAB, role=role, name=name))
-                if role in ("dialog", "alertdialog"):
-                    closed = DialogClosed(tab=TAB, type="dialog", message=name, accepted=False)
-                    self.log.note(Source.PAGE, closed)
-        for role, name in now:
-            if (role, name) not in was:
-                self.log.note(Source.PAGE, ElementAppeared(tab=TAB, role=role, name=name))
-                if role in ("dialog", "alertdialog"):
-                    opened = DialogOpened(tab=TAB, type="dialog", message=name)
-                    self.log.note(Source.PAGE, opened)
+    async def _read(self, page: Page) -> Reading | None:
+        """Read the settled page; one that keeps score itself has its turn before."""
+        reading = await page.read()
+        ruling = await consult(page, self._world.referee) if reading and self._world.referee else None
+        if ruling is not None and ruling.scored is not None:
+            self.log.note(Source.PAGE, ruling.scored)
+        return await page.read() if ruling is not None and ruling.moved else reading
 
     def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
         """Name the most telling consequence of the last action."""
@@ -333,7 +324,7 @@ class Session:
         dialog: Dialog | None = self._page.dialog
         sizes = self._workspace.manifest
         return Observation(
-            goal=self._world.goal,
+            goal=self._goal,
             url=self._reading.url,
             title=self._reading.title,
             tabs=(f"* {self._reading.title}",),

@@ -24,6 +24,8 @@ class World:
     """Files in the workspace at the start."""
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels."""
+    referee: str = ""
+    """For a start page that keeps score itself: the expression it is asked, see `sandbox.referee`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
