@@ -93,7 +93,9 @@ def get_template(template_id: str) -> "Template":
     wanted = template_id.removeprefix(f"{NAMESPACE}/")
     rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
     if wanted not in rows:
-        unknown = _describe_unknown(template_id, wanted, list(rows)) if rows else f"{template_id!r}: {MISSING}"
+        unknown = (
+            _describe_unknown(template_id, wanted, list(rows)) if rows else f"{template_id!r}: {MISSING}"
+        )
         raise UnknownTaskError(unknown)
     module, _, attribute = rows[wanted].template.partition(":")
     template = getattr(importlib.import_module(module), attribute)

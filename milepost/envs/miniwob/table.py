@@ -172,3 +172,13 @@ _STEPS: Mapping[str, int] = {
 def step_limit(page: str) -> int:
     """Give the steps after which an episode on a page is truncated."""
     return _STEPS.get(page, _DEFAULT_STEPS)
+
+
+_DEFAULT_TURN_MS = 1000
+"""Enough for the pages' animations and delays to end."""
+_TURN_MS: Mapping[str, int] = {"stock-market": 250}  # its prices change ten times a second
+
+
+def turn_ms(page: str) -> int:
+    """Give how much of its own time a page has in a turn."""
+    return _TURN_MS.get(page, _DEFAULT_TURN_MS)

@@ -8,7 +8,7 @@ import numpy as np
 from milepost.envs.miniwob.oracles.index import find_oracle
 from milepost.envs.miniwob.package import MISSING, PREFIX, VERSION, find_html, installed_pages, page_path
 from milepost.envs.miniwob.site import build_site, digest
-from milepost.envs.miniwob.table import SUMMARIES, step_limit
+from milepost.envs.miniwob.table import SUMMARIES, step_limit, turn_ms
 from milepost.envs.task import Split, Task, Template, UnknownTaskError
 from milepost.milestones import Goal, Spec, fields, forbid, milestone, number, when
 from milepost.sandbox.sites import Site
@@ -16,9 +16,6 @@ from milepost.sandbox.sites import Site
 HOST = "miniwob.test"
 VIEWPORT = (332, 214)
 """The size for which the pages are made: 160 by 210, and the benchmark's own display beside it."""
-
-TURN_MS = 1000
-"""How much of its own time a page has in a turn: enough for its animations and delays to end."""
 
 SEEDS_PER_SPLIT = 2**48
 """Every split has as many page seeds of its own; all of them are exact numbers in JavaScript."""
@@ -54,7 +51,7 @@ def _build_task(page: str, rng: np.random.Generator, split: Split) -> Task:
         sites={HOST: Site(app="miniwob", build=functools.partial(build_site, folder, path, seed, mode))},
         spec=make_spec(path, digest(folder / path)),
         oracle=find_oracle(page),
-        referee=f"globalThis.milepostTurn && milepostTurn({TURN_MS})",
+        referee=f"globalThis.milepostTurn && milepostTurn({turn_ms(page)})",
     )
 
 
