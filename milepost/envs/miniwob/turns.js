@@ -77,10 +77,10 @@
   };
 
   window.milepostTurn = async ms => {
-    let calls = 0;
-    if (goal === null) await begin(); else calls = await pass(ms);
+    let moved = true;
+    if (goal === null) await begin(); else moved = await pass(ms) > 0;
     const score = WOB_DONE_GLOBAL && !told ? WOB_RAW_REWARD_GLOBAL : null;
     told = told || score !== null;
-    return {goal, score, reason: WOB_REWARD_REASON || '', moved: calls > 0};
+    return {goal, score, reason: WOB_REWARD_REASON || '', moved};
   };
 })();

@@ -58,13 +58,13 @@ def select_entries(view: Observation) -> Action:
 
 def choose_and_enter(view: Observation) -> Action:
     """Choose a radio button and fill a field, both counted by the goal, and submit."""
-    (radio, field), (number,) = ordinals(view), quoted(view)
+    radio, field = ordinals(view)[:2]
     radios, fields = elements(view, "radio"), elements(view, "textbox")
     if len(radios) <= radio or len(fields) <= field:
         return Noop()
     if "checked" not in radios[radio].states:
         return Click(radios[radio].id)
-    return fill_all(view, [(fields[field], number)])
+    return fill_all(view, [(fields[field], quoted(view)[0])])
 
 
 def choose_and_click(view: Observation) -> Action:

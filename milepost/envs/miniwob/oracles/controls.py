@@ -48,7 +48,7 @@ def set_sliders(view: Observation) -> Action:
 def set_slider_and_check(view: Observation) -> Action:
     """Set the slider, check the box that the goal counts, and submit."""
     nudge = _nudge(view, [int(between(view, "Select ", " with"))])
-    boxes, (place,) = elements(view, "checkbox"), ordinals(view)
+    boxes, place = elements(view, "checkbox"), ordinals(view)[0]
     if nudge is not None:
         return nudge
     if len(boxes) <= place:
