@@ -40,7 +40,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         split: str = "train",
         reward_mode: str = "milestones",
         render_mode: str | None = None,
-        viewport: tuple[int, int] = (1024, 768),
+        viewport: tuple[int, int] | None = None,
     ) -> None:
         """Prepare the environment; the browser starts at the first reset.
 
@@ -49,7 +49,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             split: default split of `reset`.
             reward_mode: `milestones`, `normalized` or `outcome`.
             render_mode: `rgb_array`, `human` (a visible browser), or None.
-            viewport: width and height in CSS pixels.
+            viewport: width and height in CSS pixels; those for which the pages are made when None.
 
         Raises:
             UnknownTaskError: no such template; names the nearest.

@@ -64,9 +64,9 @@ class Episode:
         split: Split = Split.TRAIN,
         *,
         mode: RewardMode = RewardMode.MILESTONES,
-        viewport: tuple[int, int] = (1024, 768),
+        viewport: tuple[int, int] | None = None,
     ) -> tuple["Episode", Observation]:
-        """Draw the task of a seed and open its world.
+        """Draw the task of a seed and open its world, in the template's viewport unless another is given.
 
         Raises:
             SandboxError: the world could not be made.
@@ -80,7 +80,8 @@ class Episode:
             start_url=task.start_url,
             sites=task.sites,
             files=task.files,
-            viewport=viewport,
+            viewport=viewport or template.viewport,
+            referee=task.referee,
         )
         session, observation = await pool.open(world)
         episode = cls(session, task, template.max_steps, mode)

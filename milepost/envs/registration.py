@@ -2,14 +2,14 @@
 
 import gymnasium
 
-from milepost.envs.registry import templates
+from milepost.envs.registry import imported_templates, templates
 
 NAMESPACE = "milepost"
 
 
 def register_envs() -> None:
-    """Register `milepost/<template id>` for every template; safe to call again."""
-    for template in templates():
+    """Register `milepost/<template id>` for every template, imported ones too; safe to call again."""
+    for template in (*templates(), *imported_templates()):
         env_id = f"{NAMESPACE}/{template.id}"
         if env_id not in gymnasium.registry:
             gymnasium.register(

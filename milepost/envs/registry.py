@@ -1,13 +1,18 @@
-"""The table of task templates.
+"""The table of task templates, ours and those made of other packages that are installed.
 
 Listing ids and metadata imports none of the apps: a row names its template as `module:attribute`, and only
 `get_template` follows that name. So `import milepost` can register every environment and stay light.
 """
 
 import difflib
+import functools
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from milepost.envs.miniwob.package import MISSING, PREFIX, VERSION, installed_pages
+from milepost.envs.miniwob.table import SUMMARIES, step_limit
 
 if TYPE_CHECKING:  # milepost.envs.task brings the site server and numpy, which listing must not load
     from milepost.envs.task import Template
@@ -23,13 +28,13 @@ class Row:
     id: str
     """Such as `ReportExport-v0`; the Gymnasium id is `milepost/` and this."""
     family: str
-    """One of the six families: `navigation, form, file, email, settings, search`."""
+    """One of the six families: `navigation, form, file, email, settings, search`; or `miniwob`."""
     summary: str
     """One line about what the agent does."""
     max_steps: int
     """Steps before the episode is truncated."""
     template: str
-    """Where the template is, as `module:attribute`."""
+    """Where the template is, as `module:attribute`; the attribute may be a mapping of templates by id."""
 
 
 _ROWS = (
@@ -58,8 +63,23 @@ _ROWS = (
 
 
 def templates() -> tuple[Row, ...]:
-    """List every template's metadata, without importing the apps."""
+    """List the metadata of our own templates, without importing the apps."""
     return _ROWS
+
+
+@functools.cache
+def imported_templates() -> tuple[Row, ...]:
+    """List the metadata of templates made of other packages, MiniWoB++; none of a package that is not installed."""
+    return tuple(
+        Row(
+            id=f"{PREFIX}{page}{VERSION}",
+            family="miniwob",
+            summary=SUMMARIES[page],
+            max_steps=step_limit(page),
+            template="milepost.envs.miniwob.tasks:TEMPLATES",
+        )
+        for page in installed_pages()
+    )
 
 
 def get_template(template_id: str) -> "Template":
@@ -71,11 +91,16 @@ def get_template(template_id: str) -> "Template":
     from milepost.envs.task import Template, UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
 
     wanted = template_id.removeprefix(f"{NAMESPACE}/")
-    rows = {row.id: row for row in _ROWS}
+    rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
     if wanted not in rows:
-        raise UnknownTaskError(_describe_unknown(template_id, wanted, list(rows)))
+        unknown = (
+            _describe_unknown(template_id, wanted, list(rows)) if rows else f"{template_id!r}: {MISSING}"
+        )
+        raise UnknownTaskError(unknown)
     module, _, attribute = rows[wanted].template.partition(":")
     template = getattr(importlib.import_module(module), attribute)
+    if isinstance(template, Mapping):
+        template = template[wanted]
     if not isinstance(template, Template):
         raise TypeError(f"{rows[wanted].template} must be a Template, got {type(template).__name__}")
     return template

@@ -51,6 +51,11 @@ class Task:
     """The task's own solution."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files in the workspace at the start, by relative path."""
+    referee: str = ""
+    """For a start page that draws its own task: the expression it is asked, see `sandbox.referee`.
+
+    Its answer replaces `goal` in what the agent sees and in the log.
+    """
 
 
 Builder = Callable[[np.random.Generator, Split], Task]
@@ -63,12 +68,14 @@ class Template:
     id: str
     """Such as `ReportExport-v0`; the Gymnasium id is `milepost/` and this."""
     family: str
-    """One of the six families: `navigation, form, file, email, settings, search`."""
+    """One of the six families: `navigation, form, file, email, settings, search`; or `miniwob`."""
     summary: str
     """One line about what the agent does."""
     max_steps: int
     """Steps before the episode is truncated."""
     build: Builder
+    viewport: tuple[int, int] = (1024, 768)
+    """Width and height in CSS pixels for which the pages are made."""
 
     def task(self, seed: int, split: Split = Split.TRAIN) -> Task:
         """Draw the task of a seed: the same seed and split give the same task, always.

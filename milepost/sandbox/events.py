@@ -290,6 +290,15 @@ class ElementDisappeared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageScored:
+    """The page ended an episode of its own; `score` is a decimal, `reason` may be empty. Both are its own words."""
+
+    tab: int
+    score: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadStarted:
     """The browser began a download."""
 
@@ -377,6 +386,7 @@ Fact = (
     | TabFocused
     | ElementAppeared
     | ElementDisappeared
+    | PageScored
     | DownloadStarted
     | DownloadFinished
     | FileCreated

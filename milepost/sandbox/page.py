@@ -141,8 +141,8 @@ class Page:
         """The open alert, confirm, prompt or beforeunload dialog."""
         return self._follower.dialog
 
-    async def _evaluate(self, expression: str) -> Any:
-        """Evaluate in our isolated world; None when a dialog opened instead.
+    async def evaluate(self, expression: str, *, own: bool = False) -> Any:
+        """Evaluate in our isolated world, or in the page's own; None when a dialog opened instead.
 
         Raises:
             CDPError: the document went away under the call.
@@ -151,9 +151,9 @@ class Page:
             "Runtime.evaluate",
             {
                 "expression": expression,
-                "contextId": self._follower.world,
                 "returnByValue": True,
                 "awaitPromise": True,
+                **({} if own else {"contextId": self._follower.world}),
             },
             self._session,
         )
@@ -179,7 +179,7 @@ class Page:
                         return None
                     fetched, self._follower.fetched = self._follower.fetched, False
                     call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
-                    value = await self._evaluate(call)
+                    value = await self.evaluate(call)
             except TimeoutError:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
@@ -207,7 +207,7 @@ class Page:
         if self._follower.world is not None:
             try:
                 async with asyncio.timeout(2.0):
-                    value = await self._evaluate("milepost.step(0)")
+                    value = await self.evaluate("milepost.step(0)")
                 if value is not None:
                     reading = _reading(value, self.prefix)
                     return Reading(
@@ -270,7 +270,7 @@ class Page:
             }
         call = ", ".join(orjson.dumps(argument).decode() for argument in arguments)
         try:
-            answer: Mapping[str, Any] | None = await self._evaluate(f"milepost.{function}({call})")
+            answer: Mapping[str, Any] | None = await self.evaluate(f"milepost.{function}({call})")
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
         except CDPError as error:

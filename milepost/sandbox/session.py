@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
+from milepost.sandbox.differences import compare_readings
 from milepost.sandbox.downloads import Downloads
 from milepost.sandbox.events import (
     ActionTaken,
     DialogClosed,
     DialogOpened,
-    ElementAppeared,
-    ElementDisappeared,
     EpisodeEnded,
     EpisodeStarted,
     Event,
@@ -26,13 +26,13 @@ from milepost.sandbox.events import (
     TabClosed,
     TabFocused,
     TabOpened,
-    TitleChanged,
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.page import Reading
+from milepost.sandbox.referee import consult, open_match
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.tabs import NOTHING, Sight, Tabs
 from milepost.sandbox.world import Deadlines, World
@@ -44,6 +44,7 @@ class Session:
     def __init__(self, browser: Browser, world: World, deadlines: Deadlines) -> None:
         self._browser = browser
         self._world = world
+        self._goal = world.goal
         self._deadlines = deadlines
         self.log = EventLog()
         self._step = 0
@@ -94,10 +95,6 @@ class Session:
 
     async def _start(self, watcher: FileWatcher, name: str) -> Observation:
         world, send = self._world, self._browser.connection.send
-        self.log.note(
-            Source.SESSION,
-            EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=world.goal),
-        )
         port = await self._proxy.open()
         self._context = (
             await send(
@@ -132,6 +129,10 @@ class Session:
         error = await self._tabs.active.navigate(world.start_url)
         if error:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
+        if world.referee:
+            self._goal = await open_match(self._tabs.active, world.referee)
+        started = EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=self._goal)
+        self.log.note(Source.SESSION, started)
         return await self._settle("", "")
 
     # -- stepping -----------------------------------------------------------------------------------
@@ -211,30 +212,25 @@ class Session:
         tabs, downloads = self._tabs, self._downloads
         assert tabs is not None
         assert downloads is not None
-        sight = await tabs.read()
+        sight = await self._look(tabs)
         await downloads.wait()
         if sight.after is not None:
-            self._note_changes(sight, sight.after)
+            for source, fact in compare_readings(sight.tab, sight.before, sight.after):
+                self.log.note(source, fact)
             self._reading = sight.after
 
-    def _note_changes(self, sight: Sight, after: Reading) -> None:
-        tab, before = sight.tab, sight.before
-        if after.title != before.title:
-            self.log.note(Source.BROWSER, TitleChanged(tab=tab, title=after.title))
-        was = {(e.role, e.name): None for e in before.elements if e.id}
-        now = {(e.role, e.name): None for e in after.elements if e.id}
-        for role, name in was:
-            if (role, name) not in now:
-                self.log.note(Source.PAGE, ElementDisappeared(tab=tab, role=role, name=name))
-                if role in ("dialog", "alertdialog"):
-                    closed = DialogClosed(tab=tab, type="dialog", message=name, accepted=False)
-                    self.log.note(Source.PAGE, closed)
-        for role, name in now:
-            if (role, name) not in was:
-                self.log.note(Source.PAGE, ElementAppeared(tab=tab, role=role, name=name))
-                if role in ("dialog", "alertdialog"):
-                    opened = DialogOpened(tab=tab, type="dialog", message=name)
-                    self.log.note(Source.PAGE, opened)
+    async def _look(self, tabs: Tabs) -> Sight:
+        """Read the settled tab; a page that keeps score itself has its turn before."""
+        sight = await tabs.read()
+        if not self._world.referee or sight.after is None:
+            return sight
+        ruling = await consult(tabs.active, self._world.referee)
+        if ruling is not None and ruling.scored is not None:
+            self.log.note(Source.PAGE, ruling.scored)
+        if ruling is None or not ruling.moved:
+            return sight
+        again = await tabs.read()
+        return replace(again, before=sight.before) if again.tab == sight.tab else again
 
     def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
         """Name the most telling consequence of the last action."""
@@ -258,7 +254,7 @@ class Session:
         dialog: Dialog | None = self._tabs.active.dialog
         sizes = self._workspace.manifest
         return Observation(
-            goal=self._world.goal,
+            goal=self._goal,
             url=self._reading.url,
             title=self._reading.title,
             tabs=self._tabs.titles,

@@ -26,6 +26,8 @@ class World:
     """Width and height in CSS pixels."""
     actions_per_step: int = 1
     """Most actions in one message; they are carried out one after the other, up to the first that fails."""
+    referee: str = ""
+    """For a start page that keeps score itself: the expression it is asked, see `sandbox.referee`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

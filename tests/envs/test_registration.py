@@ -3,12 +3,12 @@
 import gymnasium
 
 from milepost.envs.registration import register_envs
-from milepost.envs.registry import templates
+from milepost.envs.registry import imported_templates, templates
 
 
 def test_every_template_has_its_id() -> None:
     register_envs()
-    for template in templates():
+    for template in (*templates(), *imported_templates()):
         spec = gymnasium.spec(f"milepost/{template.id}")
         assert spec.kwargs == {"task": template.id}
         assert spec.entry_point == "milepost.envs.computer:ComputerEnv"

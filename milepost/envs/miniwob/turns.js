@@ -1,0 +1,86 @@
+// Runs first in every MiniWoB++ page, in the page's own world, and makes it a game of turns: chance comes from the
+// episode's seed, and time passes only when the harness gives the page its turn. So the same seed and actions give
+// the same page, however fast the machine or the agent is, and the page's own deadline of ten seconds never falls.
+(() => {
+  'use strict';
+  const START = 1480593600000;  // 1 December 2016, 12:00 UTC: about when the pages' calendars are set
+  const FOREVER = 1e12;
+  const {seed, mode} = document.currentScript.dataset;
+
+  // ---- time ----
+  const later = window.setTimeout.bind(window);
+  let now = 0, next = 1;
+  const waiting = new Map();
+  const wait = (call, delay, every, given) => {
+    const id = next++;
+    waiting.set(id, {at: now + Math.max(1, Number(delay) || 0), every, call, given});
+    return id;
+  };
+  window.setTimeout = (call, delay, ...given) => wait(call, delay, 0, given);
+  window.setInterval = (call, delay, ...given) => wait(call, delay, Math.max(1, Number(delay) || 0), given);
+  window.requestAnimationFrame = call => wait(() => call(now), 16, 0, []);
+  window.clearTimeout = window.clearInterval = window.cancelAnimationFrame = id => { waiting.delete(id); };
+  performance.now = () => now;
+  const RealDate = Date;
+  RealDate.now = () => START + now;
+  window.Date = RealDate.prototype.constructor = new Proxy(RealDate, {
+    construct: (target, given, by) => Reflect.construct(target, given.length ? given : [target.now()], by),
+    apply: target => new target(target.now()).toString(),
+  });
+  const firstDue = end => {
+    let first = 0;
+    for (const [id, {at}] of waiting) if (at <= end && (!first || at < waiting.get(first).at)) first = id;
+    return first;
+  };
+  const pass = async ms => {
+    const end = now + ms;
+    let calls = 0;
+    for (let id; calls < 10000 && (id = firstDue(end)); calls++) {
+      const due = waiting.get(id);
+      now = Math.max(now, due.at);
+      if (due.every) due.at = now + due.every; else waiting.delete(id);
+      try {
+        if (typeof due.call === 'function') due.call(...due.given); else (0, eval)(due.call);
+      } catch (error) { console.error(error); }
+      await null;  // promises the call has settled come before the next call, as they would
+    }
+    now = end;
+    return calls;
+  };
+
+  // ---- chance: until the episode seeds it, for what a page draws while it loads ----
+  let state = Number(seed) >>> 0;
+  Math.random = () => {
+    state = (state + 0x6D2B79F5) >>> 0;
+    let x = Math.imul(state ^ state >>> 15, state | 1);
+    x ^= x + Math.imul(x ^ x >>> 7, x | 61);
+    return ((x ^ x >>> 14) >>> 0) / 4294967296;
+  };
+
+  // ---- what belongs to the benchmark and not to the task ----
+  document.head.appendChild(document.createElement('style')).textContent =
+    '#reward-display, #click-canvas { display: none } * { transition: none !important; animation: none !important }';
+
+  // ---- the episode ----
+  let goal = null, told = false;
+  const begin = async () => {
+    Math.seedrandom(Number(seed));
+    core.setDataMode(mode);
+    core.EPISODE_MAX_TIME = FOREVER;
+    core.countdownTimer = () => {};
+    core.startEpisodeReal();
+    core.startEpisode = () => {};  // after its end the page stays as the agent left it
+    document.getElementById('query').setAttribute('aria-hidden', 'true');  // the goal says it
+    for (let tries = 0; !WOB_TASK_READY && tries < 500; tries++) await new Promise(done => later(done, 10));
+    const said = core.getUtterance();
+    goal = typeof said === 'string' ? said : said.utterance;
+  };
+
+  window.milepostTurn = async ms => {
+    let moved = true;
+    if (goal === null) await begin(); else moved = await pass(ms) > 0;
+    const score = WOB_DONE_GLOBAL && !told ? WOB_RAW_REWARD_GLOBAL : null;
+    told = told || score !== null;
+    return {goal, score, reason: WOB_REWARD_REASON || '', moved};
+  };
+})();

@@ -1,0 +1,66 @@
+"""Pages that keep score themselves: benchmarks whose own script draws the task and says how it went.
+
+Such a page is asked a question, its `referee` expression, when it has opened and again after every action. The
+question is evaluated in the page's own world, where the page's rules live, and so its answer is only what the
+page says: it enters the log as a fact of page level. Asking also gives the page its turn, in which time passes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.events import PageScored
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.page import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a page answered."""
+
+    goal: str
+    """What it asks for, in words."""
+    scored: PageScored | None
+    """How it went, once: in the first answer after the page ended its own episode."""
+    moved: bool
+    """Whether its turn may have changed what it shows."""
+
+
+async def consult(page: Page, referee: str) -> Ruling | None:
+    """Give a page its turn and hear what it says; None from a document that knows no such question.
+
+    Raises:
+        SandboxError: the page's own rules broke.
+    """
+    try:
+        answer = await page.evaluate(referee, own=True)
+    except ConnectionLostError as error:
+        raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
+    except CDPError as error:
+        raise SandboxError(Failure.TASK, f"the page's own rules broke: {error}") from error
+    return _read(page.tab, answer) if isinstance(answer, Mapping) else None
+
+
+async def open_match(page: Page, referee: str) -> str:
+    """Wait for the start page, let it draw its task, and give its goal.
+
+    Raises:
+        SandboxError: the page has no rules, or they broke.
+    """
+    await page.read()
+    ruling = await consult(page, referee)
+    if ruling is None:
+        raise SandboxError(Failure.TASK, "the start page does not keep score: its referee gave no answer")
+    return ruling.goal
+
+
+def _read(tab: int, answer: Mapping[str, Any]) -> Ruling:
+    score = answer["score"]
+    scored = None if score is None else PageScored(tab=tab, score=_write(score), reason=str(answer["reason"]))
+    return Ruling(goal=str(answer["goal"]), scored=scored, moved=bool(answer["moved"]))
+
+
+def _write(score: float) -> str:
+    """Write a score as a fact holds it: facts have no floats, and every number one notation."""
+    return str(int(score)) if score == int(score) else repr(float(score))

@@ -1,0 +1,75 @@
+"""Oracles solve their pages in a real browser, and read nothing but the observation."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from milepost.envs.episode import Episode
+from milepost.envs.miniwob.oracles.index import ORACLES
+from milepost.envs.miniwob.table import SUMMARIES
+from milepost.envs.registry import get_template
+from milepost.envs.task import Split
+from milepost.sandbox.actions import Action, Click, Fill, Noop, Press, SelectOption
+from milepost.sandbox.dialect import render_action
+from milepost.sandbox.observation import Observation, parse_tree
+from milepost.sandbox.pool import Pool
+
+SEEDS = ((0, Split.TRAIN), (1, Split.VALIDATION), (2, Split.TEST))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool(contexts=1)
+    yield pool
+    await pool.close()
+
+
+async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
+    episode, view = await Episode.open(pool, get_template(f"miniwob.{page}-v1"), seed, split)
+    while not episode.over:
+        view = (await episode.step(render_action(episode.task.oracle(view)))).observation
+    await episode.close()
+    return episode
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(7))
+async def test_every_oracle_solves_its_page(pool: Pool, part: int) -> None:
+    for page in list(ORACLES)[part::7]:
+        for seed, split in SEEDS:
+            episode = await solve(pool, page, seed, split)
+            assert episode.success, (page, seed, split, episode.observation.goal, episode.observation.tree)
+
+
+def test_there_are_more_than_forty_and_all_are_of_known_pages() -> None:
+    assert len(ORACLES) >= 40
+    assert set(ORACLES) <= set(SUMMARIES)
+
+
+@pytest.mark.parametrize("page", ORACLES)
+def test_an_oracle_that_sees_nothing_it_knows_waits(page: str) -> None:
+    goal = 'Select 3 with "a" and the 1st "b", is the 2nd button.'
+    assert ORACLES[page](Observation(goal=goal, url="about:blank", title="")) == Noop()
+
+
+@pytest.mark.parametrize(
+    ("page", "goal", "tree", "expected"),
+    [
+        ("click-button", 'Click on the "Ok" button.', '[2] button "No"\n[3] button "Ok"', Click("3")),
+        ("click-dialog-2", 'labeled "x".', '[1] dialog\n [2] button "Close"', Click("2")),
+        ("enter-text-2", 'Type "aB" in all upper case letters', "[1] textbox", Fill("1", "AB")),
+        ("choose-list", "Select Bo from the list and", '[1] combobox value="Al"', SelectOption("1", "Bo")),
+        ("simple-algebra", "Solve for x", '"9 - x = 20"\n[1] textbox', Fill("1", "-11")),
+        ("simple-algebra", "Solve for x", '"x + 8 = 19"\n[1] textbox', Fill("1", "11")),
+        ("simple-arithmetic", "Solve", '"3 x 4 ="\n[1] textbox', Fill("1", "12")),
+        ("guess-number", "Guess", '"The number is lower than"\n"5"\n[1] spinbutton', Fill("1", "4")),
+        ("use-slider", "Select 7 with", '[2] generic\n"9"\n[1] button "Submit"', Press("2", "ArrowLeft")),
+        ("enter-password", 'Enter "ab" twice', '[1] textbox value="\u2022\u2022"\n[2] textbox', Fill("2", "ab")),
+        ("odd-or-even", "Mark", '[1] button "Odd"\n"-3"\n[2] button "Even"', Click("1")),
+        ("odd-or-even", "Mark", '[1] button "Odd" focused\n"-3"\n[2] button "Even"\n[3] button "Submit"', Click("3")),
+    ],
+)  # fmt: skip
+def test_an_oracle_reads_the_goal_and_the_tree(page: str, goal: str, tree: str, expected: Action) -> None:
+    view = Observation(goal=goal, url="", title="", elements=parse_tree(tree))
+    assert ORACLES[page](view) == expected

@@ -1,0 +1,159 @@
+"""Pages of MiniWoB++ as episodes: the same seed, the page's own goal and score, time that passes in turns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+from milepost.envs.episode import Episode
+from milepost.envs.registration import register_envs
+from milepost.envs.registry import get_template
+from milepost.envs.task import Split
+from milepost.milestones.audit import audit_episode
+from milepost.sandbox.events import AppChanged, EpisodeStarted, PageScored
+from milepost.sandbox.pool import Pool
+
+pytestmark = pytest.mark.browser
+
+VARIED = ("click-button", "click-checkboxes", "email-inbox", "search-engine", "use-slider", "book-flight", "terminal", "drag-cube")  # fmt: skip
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool(contexts=2)
+    yield pool
+    await pool.close()
+
+
+async def start(pool: Pool, page: str, seed: int = 0, split: Split = Split.TRAIN) -> Episode:
+    return (await Episode.open(pool, get_template(f"miniwob.{page}-v1"), seed, split))[0]
+
+
+def scores(episode: Episode) -> list[PageScored]:
+    return [event.fact for event in episode.events if isinstance(event.fact, PageScored)]
+
+
+@pytest.mark.parametrize("page", VARIED)
+async def test_the_same_seed_gives_the_same_observation_and_log(pool: Pool, page: str) -> None:
+    seen = []
+    for _ in range(2):
+        episode = await start(pool, page, seed=5)
+        await episode.step("noop()")
+        seen.append((episode.observation, episode.events[-1].hash))
+        await episode.close()
+    assert seen[0] == seen[1]
+
+
+async def test_another_seed_or_split_gives_another_page(pool: Pool) -> None:
+    seen = set()
+    for seed, split in ((0, Split.TRAIN), (1, Split.TRAIN), (0, Split.VALIDATION), (0, Split.TEST)):
+        episode = await start(pool, "click-checkboxes", seed, split)
+        seen.add(episode.observation.goal + episode.observation.tree)
+        await episode.close()
+    assert len(seen) == 4
+
+
+async def test_the_goal_is_the_pages_own_and_the_page_is_ready(pool: Pool) -> None:
+    episode = await start(pool, "click-button-sequence")
+    view = episode.observation
+    assert view.goal == "Click button ONE, then click button TWO."
+    assert view.tree == '[1] button "ONE"\n[2] button "TWO"'
+    started = [event.fact for event in episode.events if isinstance(event.fact, EpisodeStarted)]
+    assert [fact.goal for fact in started] == [view.goal]
+    assert episode.events[0].fact == started[0]
+    await episode.close()
+
+
+async def test_the_last_click_ends_the_episode_in_its_own_step(pool: Pool) -> None:
+    episode = await start(pool, "click-test-2")
+    outcome = await episode.step('click("1")')
+    assert (outcome.terminated, outcome.reward, episode.success) == (True, 1.0, True)
+    assert scores(episode) == [PageScored(tab=0, score="1", reason="")]
+    await episode.close()
+
+
+async def test_the_wrong_click_ends_it_too_and_pays_nothing(pool: Pool) -> None:
+    episode = await start(pool, "click-test-2")
+    outcome = await episode.step('click("2")')
+    assert (outcome.terminated, outcome.reward, episode.success) == (True, 0.0, False)
+    assert scores(episode) == [PageScored(tab=0, score="-1", reason="")]
+    assert "START" not in outcome.observation.tree
+    await episode.close()
+
+
+async def test_a_partial_score_is_recorded_as_it_is(pool: Pool) -> None:
+    episode = await start(pool, "click-checkboxes", seed=0)
+    view = episode.observation
+    wrong = view.goal.removeprefix("Select ").split(",")[0].split(" and ")[0]
+    await episode.step(f'click("{view.find("checkbox", wrong)}")')
+    boxes = [e for e in episode.observation.elements if e.role == "checkbox"]
+    for box in boxes[:1]:
+        await episode.step(f'click("{box.id}")')
+    await episode.step(f'click("{episode.observation.find("button", "Submit")}")')
+    (scored,) = scores(episode)
+    assert -1 < float(scored.score) < 1
+    assert not episode.success
+    await episode.close()
+
+
+async def test_time_passes_in_turns_only(pool: Pool) -> None:
+    episode = await start(pool, "stock-market", seed=1)
+    before = episode.observation.tree
+    await asyncio.sleep(0.5)
+    outcome = await episode.step("scroll(0, 0)")
+    again = await start(pool, "stock-market", seed=1)
+    assert again.observation.tree == before
+    assert (await again.step("scroll(0, 0)")).observation.tree == outcome.observation.tree != before
+    await asyncio.gather(episode.close(), again.close())
+
+
+async def test_the_pages_own_deadline_never_falls(pool: Pool) -> None:
+    episode = await start(pool, "click-test")
+    for _ in range(11):
+        outcome = await episode.step("noop()")
+        assert not outcome.terminated
+    assert scores(episode) == []
+    await episode.close()
+
+
+async def test_opening_the_page_again_gives_the_same_task_again(pool: Pool) -> None:
+    episode = await start(pool, "click-option", seed=2)
+    before = episode.observation.tree
+    outcome = await episode.step(f'goto("{episode.task.start_url}")')
+    assert outcome.observation.tree.count("radio") == before.count("radio")
+    assert "START" not in outcome.observation.tree
+    served = [event.fact for event in episode.events if isinstance(event.fact, AppChanged)]
+    assert len(served) == 2
+    await episode.step(f'click("{outcome.observation.find("radio", outcome.observation.goal.split()[1])}")')
+    done = await episode.step(f'click("{outcome.observation.find("button", "Submit")}")')
+    assert (done.terminated, episode.success) == (True, True)
+    await episode.close()
+
+
+async def test_no_other_page_can_be_opened_for_an_easier_score(pool: Pool) -> None:
+    episode = await start(pool, "click-option")
+    outcome = await episode.step('goto("http://miniwob.test/miniwob/click-test.html")')
+    assert "not a file of this page" in outcome.observation.tree
+    await episode.close()
+
+
+async def test_a_recorded_episode_replays_to_the_same_bytes(pool: Pool, tmp_path: Path) -> None:
+    episode = await start(pool, "click-test")
+    await episode.step('click("1")')
+    episode.save(tmp_path)
+    await episode.close()
+    assert audit_episode(tmp_path).verdict == "equal"
+
+
+def test_a_page_is_a_gymnasium_environment() -> None:
+    register_envs()
+    env = gymnasium.make("milepost/miniwob.click-test-v1", render_mode="rgb_array")
+    view, _ = env.reset(seed=0)
+    assert view["goal"] == "Click the button."
+    frame = env.render()
+    assert getattr(frame, "shape", None) == (214, 332, 3)
+    _, reward, terminated, _, info = env.step('click("1")')
+    assert (reward, terminated, info["success"]) == (1.0, True, True)
+    env.close()
