@@ -1,7 +1,7 @@
 """The Gymnasium environment: a task in a real browser, stepped with action text."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -12,7 +12,7 @@ from milepost.envs.driver import Driver
 from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
 from milepost.envs.spaces import Unicode, observation_space
-from milepost.envs.task import Split
+from milepost.envs.task import Split, Template
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.dialect import MAX_ACTION_CHARS
@@ -35,7 +35,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
 
     def __init__(
         self,
-        task: str,
+        task: str | Template,
         *,
         split: str = "train",
         reward_mode: str = "milestones",
@@ -45,7 +45,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """Prepare the environment; the browser starts at the first reset.
 
         Args:
-            task: template id, such as `ReportExport-v0`.
+            task: template id, such as `ReportExport-v0`, or a template.
             split: default split of `reset`.
             reward_mode: `milestones`, `normalized` or `outcome`.
             render_mode: `rgb_array`, `human` (a visible browser), or None.
@@ -57,7 +57,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """
         if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode is rgb_array, human or None, got {render_mode!r}")
-        self._template = get_template(task)
+        self._template = get_template(task) if isinstance(task, str) else task
         self._split = Split(split)
         self._mode = RewardMode(reward_mode)
         self._viewport = viewport
@@ -91,20 +91,31 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             ValueError: an unknown option or split.
             SandboxError: the world could not be made.
         """
+        return self.driver.run(self.begin_reset(seed=seed, options=options))
+
+    @property
+    def driver(self) -> Driver:
+        """The thread on whose loop this environment's coroutines run."""
+        return Driver.shared(self._options)
+
+    def begin_reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> Coroutine[Any, Any, tuple[dict[str, Any], dict[str, Any]]]:
+        """Give the coroutine that does `reset`, for the driver's loop: many environments can be reset at once."""
         super().reset(seed=seed)
         given = dict(options or {})
         split = Split(given.pop("split", self._split))
         if given:
             raise ValueError(f"unknown reset options {sorted(given)}; known: ['split']")
         task_seed = int(self.np_random.integers(_SEED_LIMIT)) if seed is None else seed
-        driver = Driver.shared(self._options)
-        self._close_episode()
-        self._episode, observation = driver.run(
-            Episode.open(
-                driver.pool, self._template, task_seed, split, mode=self._mode, viewport=self._viewport
-            )
+        return self._reset(task_seed, split)
+
+    async def _reset(self, seed: int, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
+        await self._close_episode()
+        self._episode, observation = await Episode.open(
+            self.driver.pool, self._template, seed, split, mode=self._mode, viewport=self._viewport
         )
-        return observation.as_dict(), self._info(seed=task_seed, split=split.value)
+        return observation.as_dict(), self._info(seed=seed, split=split.value)
 
     def step(self, action: str) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Carry out an action text; an action that cannot be done is an error in the observation.
@@ -112,7 +123,13 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         Raises:
             RuntimeError: before reset, or after the episode is over.
         """
-        outcome = Driver.shared(self._options).run(self.episode.step(str(action)))
+        return self.driver.run(self.begin_step(action))
+
+    async def begin_step(
+        self, action: str
+    ) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Do `step` as a coroutine, for the driver's loop."""
+        outcome = await self.episode.step(str(action))
         return (
             outcome.observation.as_dict(),
             outcome.reward,
@@ -156,14 +173,15 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             return None
         from PIL import Image  # noqa: PLC0415 - rendering is opt-in
 
-        encoded = Driver.shared(self._options).run(self.episode.screenshot("png"))
+        encoded = self.driver.run(self.episode.screenshot("png"))
         return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.uint8)
 
-    def _close_episode(self) -> None:
+    async def _close_episode(self) -> None:
         if self._episode is not None:
             episode, self._episode = self._episode, None
-            Driver.shared(self._options).run(episode.close())
+            await episode.close()
 
     def close(self) -> None:
         """Close the episode; the process's browser stays warm for other environments."""
-        self._close_episode()
+        if self._episode is not None:
+            self.driver.run(self._close_episode())

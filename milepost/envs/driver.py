@@ -51,6 +51,10 @@ class Driver:
             future.cancel()
             raise
 
+    async def hand_over(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine on the loop and await its result from another one."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def close(self) -> None:
         """Close the browser and stop the thread; safe to call twice."""
         with self._guard:

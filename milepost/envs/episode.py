@@ -79,6 +79,7 @@ class Episode:
             goal=task.goal,
             start_url=task.start_url,
             sites=task.sites,
+            live=task.live,
             files=task.files,
             viewport=viewport or template.viewport,
             referee=task.referee,

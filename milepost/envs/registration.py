@@ -15,6 +15,7 @@ def register_envs() -> None:
             gymnasium.register(
                 id=env_id,
                 entry_point="milepost.envs.computer:ComputerEnv",
+                vector_entry_point="milepost.envs.vector:ComputerVectorEnv",
                 kwargs={"task": template.id},
                 disable_env_checker=True,
                 order_enforce=False,

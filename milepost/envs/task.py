@@ -49,6 +49,8 @@ class Task:
     """The milestones and the goal."""
     oracle: Oracle
     """The task's own solution."""
+    live: tuple[str, ...] = ()
+    """Hosts of the real network that are open all the same, such as `example.com` or `*.example.com`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files in the workspace at the start, by relative path."""
     referee: str = ""

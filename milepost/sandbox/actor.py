@@ -56,6 +56,7 @@ from milepost.sandbox.events import (
     TextExtracted,
 )
 from milepost.sandbox.files import Workspace, WorkspaceError
+from milepost.sandbox.gateway import Gateway
 from milepost.sandbox.hand import Hand
 from milepost.sandbox.keyboard import KeyNameError
 from milepost.sandbox.sites import FactSink
@@ -67,18 +68,28 @@ MAX_NOOP_MS = 10_000
 class Actor:
     """Performs actions one by one."""
 
-    def __init__(self, tabs: Tabs, workspace: Workspace, *, hosts: Collection[str], sink: FactSink) -> None:
+    def __init__(
+        self,
+        tabs: Tabs,
+        workspace: Workspace,
+        *,
+        hosts: Collection[str],
+        live: Collection[str] = (),
+        sink: FactSink,
+    ) -> None:
         """Prepare an actor.
 
         Args:
             tabs: the episode's tabs.
             workspace: its files.
-            hosts: hosts a `goto` may name.
+            hosts: the episode's own sites.
+            live: hosts of the real network that are open, see `gateway`.
             sink: takes the facts.
         """
         self._tabs = tabs
         self._workspace = workspace
         self._hosts = hosts
+        self._gateway = Gateway(hosts=live)
         self._sink = sink
         self._clipboard = ""
         self.read_text = ""
@@ -227,10 +238,12 @@ class Actor:
             host = parts.netloc
         except ValueError:
             return f"{url[:100]!r} is not a URL"
-        if parts.scheme != "http" or host not in self._hosts:
-            known = ", ".join(f"http://{name}/" for name in self._hosts)
-            return f"{url[:100]!r} is not open to this episode; its sites: {known}"
-        return ""
+        if parts.scheme == "http" and host in self._hosts:
+            return ""
+        if parts.scheme in ("http", "https") and self._gateway.allows(host, scheme=parts.scheme):
+            return ""
+        known = ", ".join([*(f"http://{name}/" for name in self._hosts), *self._gateway.hosts])
+        return f"{url[:100]!r} is not open to this episode; its sites: {known}"
 
     async def _copy(self, hand: Hand, element: str) -> str:
         error, answer = await hand.extract(element)

@@ -50,7 +50,9 @@ class Session:
         self._step = 0
         self._context = ""
         self._tabs: Tabs | None = None
-        self._proxy = SiteProxy(world.sites, self.log.note, on_attachment=self._expect_download)
+        self._proxy = SiteProxy(
+            world.sites, self.log.note, live=world.live, on_attachment=self._expect_download
+        )
         self._workspace: Workspace | None = None
         self._actor: Actor | None = None
         self._downloads: Downloads | None = None
@@ -124,7 +126,9 @@ class Session:
             sink=self.log.note,
             on_download=self._downloads.on_event,
         )
-        self._actor = Actor(self._tabs, self._workspace, hosts=world.sites, sink=self.log.note)
+        self._actor = Actor(
+            self._tabs, self._workspace, hosts=world.sites, live=world.live, sink=self.log.note
+        )
         await asyncio.gather(behaviour, self._tabs.open())
         error = await self._tabs.active.navigate(world.start_url)
         if error:

@@ -9,7 +9,7 @@ construction, requests become harness-level facts, and what a site's server reco
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import h11
 
 from milepost.sandbox.events import AppChanged, Fact, Requested, Responded, Source
+from milepost.sandbox.gateway import Gateway
 
 Recorder = Callable[[str, Mapping[str, Any]], None]
 """How a site's server states that its state changed: `recorder("expense.submitted", {"amount": "48.20"})`."""
@@ -57,6 +58,7 @@ class SiteProxy:
         sites: Mapping[str, Site],
         sink: FactSink,
         *,
+        live: Collection[str] = (),
         on_attachment: Callable[[], None] = lambda: None,
     ) -> None:
         """Build the sites' servers.
@@ -64,9 +66,11 @@ class SiteProxy:
         Args:
             sites: host name to site.
             sink: receives `requested`, `responded` and `app_changed` facts.
+            live: hosts of the real network that may be reached, see `gateway`; none as a rule.
             on_attachment: called when a navigation is about to be answered with a file to download.
         """
         self._sink = sink
+        self._gateway = Gateway(hosts=live)
         self._on_attachment = on_attachment
         self._apps: dict[str, ASGIApp] = {}
         for host, site in sites.items():
@@ -111,6 +115,8 @@ class SiteProxy:
             request = await self._next_event(connection, reader)
             if not isinstance(request, h11.Request):
                 return
+            if request.method == b"CONNECT" and await self._dig(connection, request, reader, writer):
+                return
             body, complete = await self._read_body(connection, reader)
             if not complete:
                 await self._write(connection, writer, 413, [], b"body too large")
@@ -120,6 +126,26 @@ class SiteProxy:
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
             connection.start_next_cycle()
+
+    async def _dig(
+        self,
+        connection: h11.Connection,
+        request: h11.Request,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """Serve a tunnel to a live host; false when it is refused or cannot be dug."""
+        netloc = request.target.decode("latin-1")
+        if not self._gateway.allows(netloc, scheme="https"):
+            return False
+        self._sink(Source.PROXY, Requested(method="CONNECT", url=netloc, allowed=True))
+        dug = await self._gateway.dig(netloc, reader, writer)
+        self._sink(Source.PROXY, Responded(method="CONNECT", url=netloc, status=200 if dug else 502))
+        if not dug:
+            await self._read_body(connection, reader)
+            reason = f"{netloc} cannot be reached".encode()
+            await self._write(connection, writer, 502, [(b"content-type", b"text/plain")], reason)
+        return True
 
     async def _next_event(self, connection: h11.Connection, reader: asyncio.StreamReader) -> object:
         while True:
@@ -148,8 +174,11 @@ class SiteProxy:
         method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
         parts = urlsplit(target)
         app = self._apps.get(parts.netloc) if parts.scheme == "http" else None
-        self._sink(Source.PROXY, Requested(method=method, url=target, allowed=app is not None))
-        if app is None:
+        live = app is None and parts.scheme == "http" and self._gateway.allows(parts.netloc, scheme="http")
+        self._sink(Source.PROXY, Requested(method=method, url=target, allowed=app is not None or live))
+        if live:
+            status, headers, content = await self._gateway.fetch(method, target, list(request.headers), body)
+        elif app is None:
             refusal = f"{parts.netloc or target} is not a site of this episode".encode()
             status, headers, content = 403, [(b"content-type", b"text/plain; charset=utf-8")], refusal
         else:

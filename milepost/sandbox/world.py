@@ -20,6 +20,8 @@ class World:
     """Where the first tab opens."""
     sites: Mapping[str, Site]
     """Host to site; every other host is closed."""
+    live: tuple[str, ...] = ()
+    """Hosts of the real network that are open all the same, see `sandbox.gateway`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files in the workspace at the start."""
     viewport: tuple[int, int] = (1024, 768)
