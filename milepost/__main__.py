@@ -1,9 +1,10 @@
-"""The command line: `milepost tasks | play | train | eval | audit | pretrain | doctor`."""
+"""The command line: `milepost tasks | play | train | eval | audit | verify-determinism | pretrain | doctor`."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -276,6 +277,43 @@ def evaluate(
         )
     console.print(table)
     console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
+
+
+@app.command(name="verify-determinism")
+def verify(
+    task: Annotated[str, typer.Argument(help="Task id.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 5,
+    split: Split = "test",
+    json_: Json = False,
+) -> None:
+    """Play the task's own solution twice on each seed: what is shown, witnessed and paid must be the same."""
+    from milepost.envs.determinism import verify_determinism
+    from milepost.envs.task import Split as TaskSplit
+    from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.failure import SandboxError
+    from milepost.sandbox.pool import Pool
+
+    async def run() -> list[dict[str, Any]]:
+        pool = Pool(contexts=1)
+        try:
+            found = await verify_determinism(
+                pool, get_template(task), seeds=range(seeds), split=TaskSplit(split)
+            )
+        finally:
+            await pool.close()
+        return [{**asdict(one), "text": one.describe()} for one in found]
+
+    try:
+        differences = asyncio.run(run())
+    except (SandboxError, UnknownTaskError, ValueError) as error:
+        _fail(str(error))
+    if json_:
+        _print_json({"task": task, "seeds": seeds, "differences": differences})
+    else:
+        for one in differences:
+            console.print(one["text"], markup=False, soft_wrap=True)
+        console.print(f"{task}: {seeds - len(differences)} of {seeds} seeds were the same twice")
+    raise typer.Exit(1 if differences else 0)
 
 
 @app.command()

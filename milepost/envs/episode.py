@@ -80,6 +80,8 @@ class Episode:
             start_url=task.start_url,
             sites=task.sites,
             live=task.live,
+            # A live site's server would notice that its pages live in another time.
+            **({"instant_ms": None} if task.live else {}),
             files=task.files,
             viewport=viewport or template.viewport,
             referee=task.referee,

@@ -19,6 +19,7 @@ from milepost.sandbox.sites import FactSink
 Argument = str | int | bool | Sequence[str]
 """What a function of the walker takes."""
 
+STEADY = (Path(__file__).parent / "steady.js").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "walker.js").read_text(encoding="utf-8")
 
 SETTLE_CEILING_S = 5.0
@@ -58,21 +59,26 @@ class Page:
         self._follower = Follower(tab=tab, target=target, sink=sink)
 
     @classmethod
-    async def open(
-        cls, browser: Browser, *, context: str, tab: int, viewport: tuple[int, int], sink: FactSink
-    ) -> "Page":
-        """Open a tab in a browser context."""
-        create = browser.connection.send(
-            "Target.createTarget", {"url": "about:blank", "browserContextId": context}
-        )
-        target = (await create)["targetId"]
-        return await cls.attach(browser, target=target, tab=tab, viewport=viewport, sink=sink)
-
-    @classmethod
     async def attach(
-        cls, browser: Browser, *, target: str, tab: int, viewport: tuple[int, int], sink: FactSink
+        cls,
+        browser: Browser,
+        *,
+        target: str,
+        tab: int,
+        viewport: tuple[int, int],
+        sink: FactSink,
+        steady: str = "",
     ) -> "Page":
-        """Take over a tab that exists."""
+        """Take over a tab that exists.
+
+        Args:
+            browser: where it is.
+            target: its DevTools id.
+            tab: its number in the episode.
+            viewport: width and height it gets, in CSS pixels.
+            sink: takes the facts it witnesses.
+            steady: script that runs first in its documents, see `write_steady`.
+        """
         send = browser.connection.send
         session = (await send("Target.attachToTarget", {"targetId": target, "flatten": True}))["sessionId"]
         page = cls(browser, tab=tab, target=target, session=session, viewport=viewport, sink=sink)
@@ -86,6 +92,15 @@ class Page:
                 "Page.addScriptToEvaluateOnNewDocument",
                 {"source": SCRIPT, "worldName": WORLD, "runImmediately": True},
                 session,
+            ),
+            *(
+                send(method, parameters, session)
+                for method, parameters in (
+                    ("Page.addScriptToEvaluateOnNewDocument", {"source": steady, "runImmediately": True}),
+                    ("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}),
+                    ("Emulation.setLocaleOverride", {"locale": "en-US"}),
+                )
+                if steady
             ),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}, session),
             send(
@@ -325,6 +340,13 @@ class Page:
     def detach(self) -> None:
         """Stop to listen; the context's end closes the tab itself."""
         self._connection.off(self._session)
+
+
+def write_steady(seed: int, instant_ms: int | None) -> str:
+    """Write the script that gives documents the episode's chance and time; empty to leave them theirs."""
+    if instant_ms is None:
+        return ""
+    return STEADY.replace("SEED = 0, INSTANT = 0", f"SEED = {seed & 0xFFFFFFFF}, INSTANT = {instant_ms}")
 
 
 def name_prefix(tab: int) -> str:

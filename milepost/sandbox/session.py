@@ -31,7 +31,7 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
-from milepost.sandbox.page import Reading
+from milepost.sandbox.page import Reading, write_steady
 from milepost.sandbox.referee import consult, open_match
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.tabs import NOTHING, Sight, Tabs
@@ -125,6 +125,7 @@ class Session:
             viewport=world.viewport,
             sink=self.log.note,
             on_download=self._downloads.on_event,
+            steady=write_steady(world.seed, world.instant_ms),
         )
         self._actor = Actor(
             self._tabs, self._workspace, hosts=world.sites, live=world.live, sink=self.log.note

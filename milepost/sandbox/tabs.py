@@ -45,6 +45,7 @@ class Tabs:
         viewport: tuple[int, int],
         sink: FactSink,
         on_download: Callable[[str, Mapping[str, Any]], None],
+        steady: str = "",
     ) -> None:
         """Start to watch a context for tabs that pages open.
 
@@ -54,12 +55,14 @@ class Tabs:
             viewport: width and height of every tab, in CSS pixels.
             sink: takes the facts.
             on_download: takes the download events of every tab.
+            steady: script that runs first in every document, see `page.write_steady`.
         """
         self._browser = browser
         self._context = context
         self._viewport = viewport
         self._sink = sink
         self._on_download = on_download
+        self._steady = steady
         self._pages: dict[int, Page] = {}
         self._readings: dict[int, Reading] = {}
         self._openers: dict[int, int] = {}
@@ -157,7 +160,12 @@ class Tabs:
 
     async def _add(self, number: int, target: str, *, opener: int) -> Page:
         page = await Page.attach(
-            self._browser, target=target, tab=number, viewport=self._viewport, sink=self._sink
+            self._browser,
+            target=target,
+            tab=number,
+            viewport=self._viewport,
+            sink=self._sink,
+            steady=self._steady,
         )
         self._pages[number] = page
         self._openers[number] = opener

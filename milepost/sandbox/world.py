@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from milepost.sandbox.sites import Site
 
+INSTANT_MS = 1_767_603_600_000
+"""Monday, 5 January 2026, 09:00 UTC."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
@@ -26,6 +29,8 @@ class World:
     """Files in the workspace at the start."""
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels."""
+    instant_ms: int | None = INSTANT_MS
+    """When every document begins, in milliseconds since 1970; None leaves pages the real time and real chance."""
     actions_per_step: int = 1
     """Most actions in one message; they are carried out one after the other, up to the first that fails."""
     referee: str = ""

@@ -136,7 +136,7 @@ class TrainSection(Section):
     tasks_per_iteration: Positive = 24
     """Groups of one iteration."""
     selection: Literal["uniform", "frontier"] = "uniform"
-    """`frontier` prefers templates whose success is near one half."""
+    """`frontier` prefers templates whose groups are mixed: neither all solved nor all failed."""
     stop_success: Annotated[float, Field(gt=0)] = 1.01
     """Validation success at which the run stops early; above 1 never."""
 

@@ -1,17 +1,17 @@
 """Chooses what to practise: templates by turn or by need, and a seed that was never used before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from milepost.training.trajectory import EpisodeRequest
+from milepost.training.trajectory import EpisodeRequest, Trajectory
 
 SEEDS_PER_RUN = 1_000_000
 """Training seeds set aside for each run seed, so that runs of different seeds practise different tasks."""
 
 _MEMORY = 0.8
-"""How much of the old estimate of a template's success survives an iteration."""
+"""How much of the old estimate of a template survives an iteration."""
 _FLOOR = 0.15
 """Least weight of a template, so that none is forgotten."""
 
@@ -25,18 +25,18 @@ class TaskSampler:
         Args:
             ids: the templates.
             run_seed: seed of the run.
-            selection: `uniform` takes templates in turn; `frontier` weighs them by p (1 - p), with p the running
-                success of each.
+            selection: `uniform` takes templates in turn; `frontier` weighs them by the share of their groups
+                whose members did not all fare alike, for only these teach anything.
         """
         self._ids = tuple(ids)
         self._selection = selection
         self._next = dict.fromkeys(self._ids, run_seed * SEEDS_PER_RUN)
-        self._success: dict[str, float] = {}
+        self._mixed: dict[str, float] = {}
         self._turn = 0
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, int]]:
         """Draw `count` tasks as template and seed; no seed comes twice."""
-        if self._selection == "frontier" and self._success:
+        if self._selection == "frontier" and self._mixed:
             weights = np.array([self._weigh(task_id) for task_id in self._ids])
             drawn = rng.choice(len(self._ids), size=count, p=weights / weights.sum()).tolist()
         else:
@@ -45,29 +45,41 @@ class TaskSampler:
         return [(self._ids[i], self._take_seed(self._ids[i])) for i in drawn]
 
     def _weigh(self, task_id: str) -> float:
-        success = self._success.get(task_id, 0.5)
-        return max(_FLOOR, 4.0 * success * (1.0 - success))
+        return max(_FLOOR, self._mixed.get(task_id, 1.0))
 
     def _take_seed(self, task_id: str) -> int:
         seed = self._next[task_id]
         self._next[task_id] = seed + 1
         return seed
 
-    def note(self, success: Mapping[str, float]) -> None:
-        """Take in each template's success in the iteration that ended."""
-        for task_id, value in success.items():
-            old = self._success.get(task_id, value)
-            self._success[task_id] = _MEMORY * old + (1.0 - _MEMORY) * value
+    def note(self, mixed: Mapping[str, float]) -> None:
+        """Take in each template's share of mixed groups in the iteration that ended."""
+        for task_id, value in mixed.items():
+            old = self._mixed.get(task_id, value)
+            self._mixed[task_id] = _MEMORY * old + (1.0 - _MEMORY) * value
 
     def state(self) -> dict[str, Any]:
         """Give the position, as JSON values."""
-        return {"next": dict(self._next), "success": dict(self._success), "turn": self._turn}
+        return {"next": dict(self._next), "mixed": dict(self._mixed), "turn": self._turn}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a saved position; templates that are new since begin at the start."""
         self._next |= {key: value for key, value in state["next"].items() if key in self._next}
-        self._success = {key: value for key, value in state["success"].items() if key in self._next}
+        self._mixed = {key: value for key, value in state["mixed"].items() if key in self._next}
         self._turn = state["turn"] % len(self._ids)
+
+
+def measure_mixed(trajectories: Iterable[Trajectory]) -> dict[str, float]:
+    """Give, for each template, the share of groups whose scored members have different returns."""
+    returns: dict[str, dict[str, set[float]]] = {}
+    for trajectory in trajectories:
+        if trajectory.scored:
+            groups = returns.setdefault(trajectory.task_id, {})
+            groups.setdefault(trajectory.group, set()).add(trajectory.ret)
+    return {
+        task_id: sum(len(values) > 1 for values in groups.values()) / len(groups)
+        for task_id, groups in returns.items()
+    }
 
 
 def draw_seed(*parts: int | str) -> int:

@@ -26,7 +26,7 @@ from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
-from milepost.training.sampler import TaskSampler, plan_groups
+from milepost.training.sampler import TaskSampler, measure_mixed, plan_groups
 from milepost.training.trajectory import Trajectory
 
 
@@ -251,7 +251,7 @@ class Trainer:
         self._arena.engine.policy_version += 1
         learn_s = self._clock() - start
         score = summarize(played.trajectories)
-        self._sampler.note({name: task.success.value for name, task in score.tasks.items()})
+        self._sampler.note(measure_mixed(played.trajectories))
         self._log(
             "iteration",
             iterations=config.train.iterations,

@@ -1,6 +1,7 @@
 """A real Chromium, a small site, every action."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -331,3 +332,24 @@ async def test_events_say_who_could_have_written_them(pool: Pool, tmp_path: Path
     path = tmp_path / "events.jsonl"
     write_log(session.log.events, path)
     assert read_log(path) == list(session.log.events)
+
+
+CHANCE = """<title>Chance</title><h1></h1><script>
+document.querySelector('h1').textContent = [Math.random(), new Date().getFullYear(), Date().slice(0, 15),
+  new Date(2020, 0, 1).getTime(), new Date() instanceof Date, performance.timeOrigin, (12.5).toLocaleString(),
+  Intl.DateTimeFormat().resolvedOptions().timeZone].join(' ');</script>"""
+
+
+async def test_chance_and_time_are_the_episodes_own(pool: Pool) -> None:
+    shown = []
+    for seed in (1, 1, 2):
+        async with pool.session(replace(build_world({"/": CHANCE}), seed=seed)) as (_, view):
+            shown.append(view.elements[0].name)
+    assert shown[0] == shown[1] != shown[2]
+    rest = shown[0].split(" ", 1)[1]
+    assert rest == "2026 Mon Jan 05 2026 1577836800000 true 1767603600000 12.5 UTC"
+
+
+async def test_a_world_without_an_instant_has_the_real_time(pool: Pool) -> None:
+    async with pool.session(replace(build_world({"/": CHANCE}), instant_ms=None)) as (_, view):
+        assert " 1767603600000 " not in view.elements[0].name

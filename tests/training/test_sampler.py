@@ -3,7 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from milepost.training.sampler import TaskSampler, draw_seed, plan_groups
+from milepost.training.sampler import TaskSampler, draw_seed, measure_mixed, plan_groups
+from tests.training.trajectories import from_rewards
 
 IDS = ["A-v0", "B-v0", "C-v0"]
 
@@ -20,9 +21,9 @@ def test_uniform_selection_takes_templates_in_turn_and_no_seed_twice() -> None:
     assert len(set(drawn)) == 9
 
 
-def test_frontier_selection_prefers_templates_near_one_half_and_forgets_none() -> None:
+def test_frontier_selection_prefers_templates_with_mixed_groups_and_forgets_none() -> None:
     sampler = TaskSampler(IDS, run_seed=0, selection="frontier")
-    sampler.note({"A-v0": 0.5, "B-v0": 1.0, "C-v0": 0.0})
+    sampler.note({"A-v0": 1.0, "B-v0": 0.0, "C-v0": 0.0})
     counts = Counter(task_id for task_id, _ in sampler.draw(2_000, make_rng()))
     assert counts["A-v0"] > 1_400
     assert min(counts.values()) > 150
@@ -37,11 +38,22 @@ def test_a_restored_sampler_goes_on_where_it_stood() -> None:
     assert second.draw(9, make_rng()) == first.draw(9, make_rng())
 
 
-def test_success_is_remembered_and_slowly_replaced() -> None:
+def test_the_share_of_mixed_groups_is_remembered_and_slowly_replaced() -> None:
     sampler = TaskSampler(IDS, run_seed=0)
     sampler.note({"A-v0": 0.5})
     sampler.note({"A-v0": 1.0})
-    assert sampler.state()["success"]["A-v0"] == pytest.approx(0.6)
+    assert sampler.state()["mixed"]["A-v0"] == pytest.approx(0.6)
+
+
+def test_groups_are_mixed_when_their_members_have_different_returns() -> None:
+    play = [
+        from_rewards([1.0], group="A/1"),
+        from_rewards([0.0, 1.0], group="A/1"),
+        from_rewards([1.0], group="A/2"),
+        from_rewards([0.5], group="A/2"),
+    ]
+    assert measure_mixed(play) == {play[0].task_id: 0.5}
+    assert measure_mixed([]) == {}
 
 
 def test_seeds_depend_on_every_part_of_what_they_are_for() -> None:
