@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from milepost.envs.registry import get_template, templates
+from milepost.envs.registry import get_template, imported_templates, templates
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -43,9 +43,14 @@ def _print_json(value: object) -> None:
 
 
 @app.command()
-def tasks(json_: Json = False) -> None:
+def tasks(
+    all_: Annotated[
+        bool, typer.Option("--all", help="List the tasks of other installed packages too: MiniWoB++.")
+    ] = False,
+    json_: Json = False,
+) -> None:
     """List the tasks: id, family, step limit, and what the agent does."""
-    rows = templates()
+    rows = (*templates(), *imported_templates()) if all_ else templates()
     if json_:
         fields = ("id", "family", "summary", "max_steps")
         _print_json([{"env": f"milepost/{r.id}", **{f: getattr(r, f) for f in fields}} for r in rows])

@@ -15,6 +15,7 @@ from milepost.sandbox.events import FACT_FIELDS
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs/writing-a-task.md"
+MINIWOB = ROOT / "docs/miniwob.md"
 
 _FENCE = re.compile(
     r"(?:^`(?P<path>[\w./-]+)`\n\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -105,6 +106,12 @@ def test_the_environment_of_the_readme_prints_what_the_readme_says() -> None:
     assert run_python("-c", example) == printed
 
 
+@pytest.mark.browser
+def test_the_environment_of_the_miniwob_page_is_solved() -> None:
+    (example,) = snippets(MINIWOB, "python")
+    assert re.fullmatch(r'Click on the ".+" button\. 1\.0\n', run_python("-c", example))
+
+
 def test_the_milestones_of_the_readme_are_valid() -> None:
     _, spec = snippets(README, "python")
     assert run_python("-c", f"{spec}\nprint(spec.total)") == "1\n"
@@ -114,6 +121,7 @@ def test_the_milestones_of_the_readme_are_valid() -> None:
     "document",
     [
         GUIDE,
+        MINIWOB,
         README,
         ROOT / "docs/architecture.md",
         ROOT / "docs/decisions/README.md",

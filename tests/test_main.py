@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from milepost.__main__ import app
-from milepost.envs.registry import templates
+from milepost.envs.registry import imported_templates, templates
 
 RUNNER = CliRunner()
 
@@ -28,6 +28,12 @@ def test_tasks_are_listed_for_programs() -> None:
     code, output = run("tasks", "--json")
     assert code == 0
     assert [row["id"] for row in json.loads(output)] == [template.id for template in templates()]
+
+
+def test_tasks_of_other_packages_are_listed_when_asked_for() -> None:
+    _, output = run("tasks", "--all", "--json")
+    rows = [*templates(), *imported_templates()]
+    assert [row["id"] for row in json.loads(output)] == [row.id for row in rows]
 
 
 def test_tasks_are_listed_for_people() -> None:

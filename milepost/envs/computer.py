@@ -27,7 +27,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
     Observations are dicts of text (`goal`, `url`, `title`, `tabs`, `tree`, `changes`, `dialog`, `files`,
     `last_action`, `last_effect`, `last_error`, `last_text`), actions are text such as `click("12")`.
     `info` carries `milestones` (what fired in this step), `reward_parts` (named rewards of this step),
-    `reached`, `success`, `failure`, `mask` and `settled`. A failure of the sandbox gives a NaN reward with
+    `reached`, `success`, `failure`, `mask`, `settled`, and `page_score` (MiniWoB++: the raw reward, once it is
+    known; empty before and for other tasks). A failure of the sandbox gives a NaN reward with
     `info["mask"]` true: there is no reward, which is not the same as reward 0.
     """
 
@@ -159,6 +160,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             "reason": outcome.reason if outcome else "",
             "mask": failed,
             "settled": self.episode.settled,
+            "page_score": self.episode.page_score,
             **more,
         }
 

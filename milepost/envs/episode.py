@@ -7,7 +7,7 @@ from pathlib import Path
 
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Hit, Progress, RewardMode, Spec, advance, score, start_progress, step_reward
-from milepost.sandbox.events import Event
+from milepost.sandbox.events import Event, PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
@@ -53,6 +53,8 @@ class Episode:
         """Steps taken so far."""
         self.over = False
         """Whether the episode is over."""
+        self.page_score = ""
+        """What the page itself says the episode was worth, for pages that keep score; empty until then."""
         self.observation: Observation
 
     @classmethod
@@ -98,6 +100,11 @@ class Episode:
         return self.task.spec
 
     @property
+    def goal(self) -> str:
+        """The goal text as the agent sees it."""
+        return self.observation.goal
+
+    @property
     def reached(self) -> frozenset[str]:
         """Names of the milestones reached so far."""
         return self._progress.reached
@@ -120,6 +127,8 @@ class Episode:
     def _judge(self, events: Iterable[Event]) -> tuple[Hit, ...]:
         hits: list[Hit] = []
         for event in events:
+            if isinstance(event.fact, PageScored):
+                self.page_score = event.fact.score
             self._progress, now = advance(self.task.spec, self._progress, event)
             hits.extend(now)
         return tuple(hits)

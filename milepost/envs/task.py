@@ -98,6 +98,10 @@ class UnknownTaskError(KeyError):
         return str(self.args[0])
 
 
+class NoOracleError(ValueError):
+    """A task was asked for its solution and has none."""
+
+
 def choose(rng: np.random.Generator, options: Sequence[_T]) -> _T:
     """Draw one of the options, keeping its type (numpy's `choice` would turn it into an array scalar)."""
     return options[int(rng.integers(len(options)))]

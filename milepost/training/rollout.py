@@ -139,7 +139,7 @@ class Rollout:
                 folder = self._directory / request.episode_id
                 episode.save(folder)
                 write_episode(
-                    folder, trajectory, goal=episode.task.goal, phase=request.phase, observations=seen
+                    folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen
                 )
             return trajectory
         finally:

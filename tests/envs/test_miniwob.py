@@ -155,5 +155,5 @@ def test_a_page_is_a_gymnasium_environment() -> None:
     frame = env.render()
     assert getattr(frame, "shape", None) == (214, 332, 3)
     _, reward, terminated, _, info = env.step('click("1")')
-    assert (reward, terminated, info["success"]) == (1.0, True, True)
+    assert (reward, terminated, info["success"], info["page_score"]) == (1.0, True, True, "1")
     env.close()

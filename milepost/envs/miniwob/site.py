@@ -15,6 +15,10 @@ _TURNS_PATH = "/milepost/turns.js"
 _SHARED = ("core/", "common/")
 """Folders that every page may read; a flight page also reads the folders beside it."""
 
+# Some pages write what was typed into themselves as HTML. None needs handlers in attributes, so an agent must not
+# be able to bring one along: `<img onerror="core.endEpisode(1)">`.
+_NO_HANDLERS = (b"content-security-policy", b"script-src-attr 'none'")
+
 
 @functools.cache
 def read_asset(file: Path) -> bytes:
@@ -40,7 +44,7 @@ def build_site(folder: Path, path: str, seed: int, mode: str, record: Recorder) 
 
     async def answer(scope: MutableMapping[str, Any], _receive: object, send: Any) -> None:
         status, kind, body = respond(scope["method"], scope["path"])
-        headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store"), _NO_HANDLERS]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -79,7 +79,8 @@
   window.milepostTurn = async ms => {
     let moved = true;
     if (goal === null) await begin(); else moved = await pass(ms) > 0;
-    const score = WOB_DONE_GLOBAL && !told ? WOB_RAW_REWARD_GLOBAL : null;
+    // A page that worked out no number (NaN does not survive the way out) gave nothing.
+    const score = WOB_DONE_GLOBAL && !told ? Number(WOB_RAW_REWARD_GLOBAL) || 0 : null;
     told = told || score !== null;
     return {goal, score, reason: WOB_REWARD_REASON || '', moved};
   };

@@ -38,6 +38,11 @@ def test_the_page_is_the_packages_own_with_our_script_before_every_other(folder:
     assert answer.text.index(tag) < answer.text.index("core.js")
 
 
+def test_no_handler_can_be_typed_into_a_page(folder: Path) -> None:
+    answer = visit(folder, "miniwob/terminal.html").get("/miniwob/terminal.html")
+    assert answer.headers["content-security-policy"] == "script-src-attr 'none'"
+
+
 def test_serving_the_page_is_recorded_with_the_hash_of_its_file(folder: Path) -> None:
     site = visit(folder)
     site.get(f"/{PAGE}")

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milepost.envs.miniwob.oracles.index import ORACLES, NoOracleError
+from milepost.envs.miniwob.oracles.index import ORACLES
 from milepost.envs.miniwob.package import find_html
 from milepost.envs.miniwob.site import digest
 from milepost.envs.miniwob.table import SUMMARIES
 from milepost.envs.miniwob.tasks import SEEDS_PER_SPLIT, TEMPLATES, draw_page_seed
 from milepost.envs.registry import get_template, imported_templates, templates
-from milepost.envs.task import Split, UnknownTaskError
+from milepost.envs.task import NoOracleError, Split, UnknownTaskError
 from milepost.milestones import Spec, fold
 from milepost.sandbox.events import AppChanged, Fact, PageScored
 from milepost.sandbox.observation import Observation
@@ -107,5 +107,5 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 def test_a_page_without_an_oracle_says_so_when_asked() -> None:
     without = sorted(set(SUMMARIES) - set(ORACLES))
     task = TEMPLATES[f"miniwob.{without[0]}-v1"].task(0)
-    with pytest.raises(NoOracleError, match=f"the page {without[0]} of MiniWoB"):
+    with pytest.raises(NoOracleError, match=f"miniwob.{without[0]}-v1 has no oracle"):
         task.oracle(Observation(goal="", url="", title=""))

@@ -3,7 +3,7 @@
 import re
 
 from milepost.envs.miniwob.oracles.sight import between, click, elements, ordinals, quoted, submit, texts
-from milepost.sandbox.actions import Action, Click, Noop
+from milepost.sandbox.actions import Action, Click, Noop, Press
 from milepost.sandbox.observation import Observation
 
 
@@ -17,15 +17,23 @@ def click_quoted_button(view: Observation) -> Action:
     return click(view, "button", *quoted(view)[:1])
 
 
+def _press_button(view: Observation, name: str) -> Action:
+    """Click a button; when another lies over it, press it by the keyboard."""
+    button = view.find("button", name)
+    if button and "covered" in view.last_error:
+        return Press(button, "Enter")
+    return Click(button) if button else Noop()
+
+
 def click_named_button(view: Observation) -> Action:
     """Click the button that the goal names in capitals."""
-    return click(view, "button", between(view, "button ", "."))
+    return _press_button(view, between(view, "button ", "."))
 
 
 def click_in_sequence(view: Observation) -> Action:
     """Click ONE, and TWO once ONE has the focus."""
     first = view.element("button", "ONE")
-    return click(view, "button", "TWO" if first and "focused" in first.states else "ONE")
+    return _press_button(view, "TWO" if first and "focused" in first.states else "ONE")
 
 
 def click_in_dialog(view: Observation) -> Action:

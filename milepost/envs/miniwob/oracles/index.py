@@ -47,7 +47,7 @@ from milepost.envs.miniwob.oracles.entries import (
     solve_for_x,
 )
 from milepost.envs.miniwob.oracles.searches import book_flight, choose_date, open_result
-from milepost.envs.task import Oracle
+from milepost.envs.task import NoOracleError, Oracle
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 
@@ -112,10 +112,6 @@ ORACLES: Mapping[str, Oracle] = {
 """The pages that have an oracle."""
 
 
-class NoOracleError(LookupError):
-    """A task was asked for its solution and has none."""
-
-
 def find_oracle(page: str) -> Oracle:
     """Give a page's oracle; where there is none, one that says so when it is first asked."""
     return ORACLES.get(page) or _refuse(page)
@@ -124,7 +120,7 @@ def find_oracle(page: str) -> Oracle:
 def _refuse(page: str) -> Oracle:
     def act(_observation: Observation) -> Action:
         raise NoOracleError(
-            f"the page {page} of MiniWoB++ has no oracle; those that have: {', '.join(ORACLES)}"
+            f"miniwob.{page}-v1 has no oracle, so use another policy; pages with one: {', '.join(ORACLES)}"
         )
 
     return act
