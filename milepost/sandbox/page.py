@@ -21,12 +21,13 @@ from milepost.sandbox.events import (
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Dialog, Element
+from milepost.sandbox.shadow import open_closed_roots
 from milepost.sandbox.sites import FactSink
 from milepost.sandbox.witness import read_note
 
 WORLD = "milepost"
 BINDING = "milepostNote"
-SCRIPT = (Path(__file__).parent / "walker.js").read_text(encoding="utf-8")
+SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
 
 SETTLE_CEILING_S = 5.0
 """A page that has not settled by then is read as it is, with `settled` false."""
@@ -260,6 +261,8 @@ class Page:
                     fetched, self._fetched = self._fetched, False
                     call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
                     value = await self._evaluate(call)
+                    if value and await open_closed_roots(value, self._connection, self._session, self._world):
+                        continue
             except TimeoutError:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
@@ -392,6 +395,6 @@ _HANDLERS: Mapping[str, Callable[[Page, Mapping[str, Any]], None]] = {
 def _reading(value: Mapping[str, Any]) -> Reading:
     elements = tuple(
         Element(id=i, depth=depth, role=role, name=name, value=content, states=tuple(states))
-        for i, depth, role, name, content, states in value["rows"]
+        for i, depth, role, name, content, states in orjson.loads(value["rows"])
     )
     return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])

@@ -64,7 +64,12 @@ async def measure_policy(
     """
     ids = [get_template(task_id).id for task_id in task_ids]
     requests = plan_evaluation(
-        ids, split=Split(split).value, episodes=episodes, run_seed=0, phase=f"eval-{split}", first_seed=first_seed
+        ids,
+        split=Split(split).value,
+        episodes=episodes,
+        run_seed=0,
+        phase=f"eval-{split}",
+        first_seed=first_seed,
     )
     if policy in SCRIPTED:
         return summarize(await _play_scripted(policy, requests, contexts, folder))
