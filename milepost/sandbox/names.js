@@ -86,12 +86,41 @@ globalThis.milepostNames ||= (() => {
   // to, below an ancestor whose own text is invisible, and in an item of a tree, whose branches have names of their own.
   const INNER = 1, REFERRED = 2, HIDDEN = 4, MUTED = 8, TREE = 16;
   const VISIBLE = {visibilityProperty: true};
-  const squash = s => s.replace(/\s+/g, ' ').trim();
+  const squash = s => /^\s|\s$|\s\s|[^\S ]/.test(s) ? s.replace(/\s+/g, ' ').trim() : s;
   let attributed = false;  // whether the last text came from an attribute: such a piece stands apart from its neighbours
 
-  // Text as it is drawn: a style sheet may change its case.
-  const cased = (text, style) => {
-    switch (style.textTransform) {
+  // Reading a style costs more than all the rest, so it is looked up first whether any style sheet writes text of its own
+  // or changes the case of text. A sheet is read once, and again when it has got more rules.
+  const sheets = new WeakMap();
+  const WRITES = 1, CHANGES = 2, EITHER = 3;
+  let styled = EITHER;
+  const effects = sheet => {
+    let rules;
+    try { rules = sheet.cssRules; } catch { return EITHER; }  // of another origin
+    const known = sheets.get(sheet);
+    if (known && known.length === rules.length) return known.found;
+    let found = 0;
+    for (let i = 0; i < rules.length && found !== EITHER; i++) {
+      if (rules[i].styleSheet) { found |= effects(rules[i].styleSheet); continue; }
+      const text = rules[i].cssText;
+      if (/:(before|after)/.test(text)) found |= WRITES;
+      if (text.includes('text-transform')) found |= CHANGES;
+    }
+    sheets.set(sheet, {length: rules.length, found});
+    return found;
+  };
+  // Called before a pass over a document or shadow root; what one of them has counts for all.
+  const lookUp = (scope, first) => {
+    if (first) styled = 0;
+    if (styled === EITHER) return;
+    for (const sheet of scope.styleSheets) styled |= effects(sheet);
+    for (const sheet of scope.adoptedStyleSheets) styled |= effects(sheet);
+    if (!(styled & CHANGES) && scope.querySelector('[style*="text-transform"]')) styled |= CHANGES;
+  };
+  // Text as it is drawn.
+  const cased = (text, e, style) => {
+    if (!(styled & CHANGES)) return text;
+    switch ((style || getComputedStyle(e)).textTransform) {
       case 'uppercase': return text.toUpperCase();
       case 'lowercase': return text.toLowerCase();
       case 'capitalize': return text.replace(/(?<![\p{L}\p{N}'\u2019])\p{L}/gu, letter => letter.toUpperCase());
@@ -100,49 +129,56 @@ globalThis.milepostNames ||= (() => {
   };
   // What a style sheet writes before or after an element: the strings, or the alternative text given for them.
   const generated = (e, which) => {
+    if (!(styled & WRITES)) return '';
     const style = getComputedStyle(e, which), content = style.content;
     if (content === 'none' || content === 'normal' || !content || style.display === 'none' || style.visibility !== 'visible') return '';
     const parts = content.replace(/(url|counters?|image-set|linear-gradient)\((?:"(?:[^"\\]|\\.)*"|[^)"])*\)/g, ' ').match(/"(?:[^"\\]|\\.)*"|\//g) || [];
     const slash = parts.indexOf('/');
     const text = parts.slice(slash + 1).map(part => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');
-    return (style.display === 'inline' && slash < 0) || !text ? cased(text, style) : ' ' + cased(text, style) + ' ';
+    return (style.display === 'inline' && slash < 0) || !text ? cased(text, e, style) : ' ' + cased(text, e, style) + ' ';
   };
-  const contents = (e, seen, how, style = getComputedStyle(e)) => {
+  const contents = (e, seen, how, drawn = e) => {
     if (seen.has(e)) return '';
     seen.add(e);
     let out = how & MUTED ? '' : generated(e, '::before');
     const root = rootOf(e), list = slotted(e);
-    if (!root && !list && !e.firstElementChild && !(how & MUTED)) out += cased(e.textContent, style);
+    if (!root && !list && !e.firstElementChild && !(how & MUTED)) out += cased(e.textContent, drawn);
     else for (let at = 0, c = list ? list[0] : (root || e).firstChild; c; c = list ? list[++at] : c.nextSibling) {
-      if (c.nodeType === 3) { if (!(how & MUTED)) out += cased(c.data, style); } else if (c.nodeType === 1) out += piece(c, seen, how & ~MUTED);
+      if (c.nodeType === 3) { if (!(how & MUTED)) out += cased(c.data, drawn); } else if (c.nodeType === 1) out += piece(c, seen, how & ~MUTED);
     }
     if (!(how & MUTED)) out += generated(e, '::after');
     if (e.hasAttribute('aria-owns')) for (const owned of targets(e, 'aria-owns')) out += ' ' + piece(owned, seen, how & ~MUTED);
     attributed = false;
     return out;
   };
+  // Never drawn in line with their neighbours, or as good as never.
+  const BLOCKS = new Set(words('TD TH TR LI P H1 H2 H3 H4 H5 H6 TBODY TABLE UL OL'));
   const piece = (c, seen, how) => {
     const tag = c.tagName;
     if (tag === 'BR') return ' ';
     if (UNSPOKEN.has(tag) || seen.has(c)) return '';
-    let under = how | INNER, display = 'inline', style;
-    if (c.localName === 'slot') style = getComputedStyle(parentOf(c) || c); else {
-      style = getComputedStyle(c);
-      display = style.display;
-      if (!(how & HIDDEN)) {
-        if (c.getAttribute('aria-hidden') === 'true' || display === 'none') return '';
-        if (!c.checkVisibility(VISIBLE)) {
-          if (style.visibility !== 'visible') under |= MUTED;
-          else if (display !== 'contents') return '';
-        }
+    const slot = c.localName === 'slot';
+    let under = how | INNER;
+    if (!slot && !(how & HIDDEN)) {
+      if (c.getAttribute('aria-hidden') === 'true') return '';
+      if (!c.checkVisibility(VISIBLE)) {
+        const {display, visibility} = getComputedStyle(c);
+        if (display === 'none') return '';
+        if (visibility !== 'visible') under |= MUTED;
+        else if (display !== 'contents') return '';
       }
     }
     const role = roleOf(c);
     if (role === 'group' && how & TREE) return '';
-    const text = under & MUTED ? contents(c, seen, under, style) : alternative(c, role, seen, under, style);
-    const apart = attributed || CONTROL.has(role) || !(display === 'inline' || display.startsWith('ruby'));
+    const drawn = slot ? parentOf(c) || c : c;
+    const text = under & MUTED ? contents(c, seen, under, drawn) : alternative(c, role, seen, under, drawn);
+    const apart = attributed || slot || BLOCKS.has(tag) || CONTROL.has(role);
     attributed = false;
-    return apart ? ' ' + text + ' ' : text;
+    if (slot) return text;
+    if (apart) return ' ' + text + ' ';
+    if (!c.previousSibling && !c.nextSibling && BLOCKS.has(c.parentNode.tagName)) return text;
+    const display = getComputedStyle(c).display;
+    return display === 'inline' || display.startsWith('ruby') ? text : ' ' + text + ' ';
   };
   const targets = (e, attribute) => {
     const set = attribute === 'aria-owns' ? e.ariaOwnsElements : e.ariaLabelledByElements, root = e.getRootNode();
@@ -186,7 +222,7 @@ globalThis.milepostNames ||= (() => {
     if (e.namespaceURI === 'http://www.w3.org/2000/svg') { const own = child(e, 'title'); return own ? own.textContent : ''; }
     return '';
   };
-  const alternative = (e, role, seen, how, style) => {
+  const alternative = (e, role, seen, how, drawn) => {
     const plain = !e.hasAttributes();
     if (!plain && !(how & REFERRED) && e.hasAttribute('aria-labelledby')) {
       let out = '';
@@ -200,15 +236,17 @@ globalThis.milepostNames ||= (() => {
     if (html && html.trim()) { attributed = true; return html; }
     if (!plain && (role === 'textbox' || role === 'searchbox')) { const hint = trimmed(e, 'title') || trimmed(e, 'aria-placeholder'); if (hint) { attributed = true; return hint; } }
     if (FROM_CONTENT.has(role) || how) {
-      const text = e.tagName === 'INPUT' || e.tagName === 'SELECT' || e.tagName === 'IFRAME' ? '' : contents(e, seen, role === 'treeitem' ? how | TREE : how, style);
+      const text = e.tagName === 'INPUT' || e.tagName === 'SELECT' || e.tagName === 'IFRAME' ? '' : contents(e, seen, role === 'treeitem' ? how | TREE : how, drawn);
       if (text.trim() || !e.hasAttribute('title')) return text;
     }
     attributed = true;
     return plain ? '' : e.getAttribute('title') || '';
   };
+  const fresh = new Set();  // one for all names, as they are asked for one after the other
   const nameOf = (e, role) => {
-    if (role === 'status' || role === 'alert') return squash(trimmed(e, 'aria-label') || contents(e, new Set(), 0));  // what they say is what counts
-    return squash(alternative(e, role, new Set(), 0));
+    fresh.clear();
+    if (role === 'status' || role === 'alert') return squash(trimmed(e, 'aria-label') || contents(e, fresh, 0));  // what they say is what counts
+    return squash(alternative(e, role, fresh, 0));
   };
 
   // ---- values and states ----
@@ -220,7 +258,7 @@ globalThis.milepostNames ||= (() => {
     if (tag === 'INPUT') return valueOf(e, role);
     if (tag === 'TEXTAREA') return e.value;
     if (role === 'textbox' || role === 'searchbox') return e.textContent;
-    if (role === 'combobox' || role === 'listbox') return [...e.querySelectorAll('[role=option][aria-selected=true]')].map(o => nameOf(o, 'option')).join(' ') || (role === 'combobox' ? e.textContent : '');
+    if (role === 'combobox' || role === 'listbox') return [...e.querySelectorAll('[role=option][aria-selected=true]')].map(o => squash(o.textContent)).join(' ') || (role === 'combobox' ? e.textContent : '');
     return rangeValue(e);
   };
   const VALUELESS = new Set(['checkbox', 'radio', 'button', 'switch']);
@@ -259,5 +297,5 @@ globalThis.milepostNames ||= (() => {
     if (!plain) { const pressed = e.getAttribute('aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
     return out;
   };
-  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased};
+  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};
 })();

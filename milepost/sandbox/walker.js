@@ -14,7 +14,7 @@
   const elementOf = id => { const ref = elements.get(Number(id)); return ref && ref.deref(); };
 
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
-    INPUT_ROLE, FROM_CONTENT, SKIP, cased} = globalThis.milepostNames;
+    INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
   const words = text => text.split(' ');
   const INTERACTIVE = new Set(words('button link textbox searchbox spinbutton combobox listbox checkbox radio switch slider tab menuitem'
     + ' menuitemcheckbox menuitemradio option treeitem'));
@@ -70,20 +70,25 @@
     return [new DOMRect(box.left + left, box.top + top, Math.max(...xs) - left, Math.max(...ys) - top)];
   };
   const isDrawnArea = e => e.tagName === 'AREA' && boxesOf(e).length > 0;
+  let awayRow = false;  // inside a table row that is offscreen: what is laid out in its cells is, too
+  const offscreen = e => {
+    const cell = awayRow && e.offsetParent;  // null for what is fixed, another element for what is placed elsewhere
+    if (cell && (cell.tagName === 'TD' || cell.tagName === 'TH')) return true;
+    const box = e.tagName === 'AREA' ? boxesOf(e)[0] : e.getBoundingClientRect();
+    return box.bottom + view.y <= view.top || box.right + view.x <= view.left || box.top + view.y >= view.bottom || box.left + view.x >= view.right;
+  };
   const line = (e, depth, role, name, off) => {
-    const states = statesOf(e, role, off, active);
-    if (role !== 'option') {
-      const box = e.tagName === 'AREA' ? boxesOf(e)[0] : e.getBoundingClientRect();
-      if (box.bottom + view.y <= view.top || box.right + view.x <= view.left || box.top + view.y >= view.bottom || box.left + view.x >= view.right) states.push('offscreen');
-    }
-    out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, valueOf(e, role).slice(0, 400), states]);
+    const states = statesOf(e, role, off, active), value = valueOf(e, role);
+    if (role !== 'option' && offscreen(e)) states.push('offscreen');
+    out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, value.length > 400 ? value.slice(0, 400) : value, states]);
+    return states;
   };
   // quiet: the text is already in a line above; mute: the parent's own text is invisible; off: an ancestor is disabled.
   const walk = (node, depth, quiet, mute, off) => {
     const list = slotted(node);
     for (let at = 0, c = list ? list[0] : (rootOf(node) || node).firstChild; c; c = list ? list[++at] : c.nextSibling) {
       if (c.nodeType === 1) visit(c, depth, quiet, off);
-      else if (!quiet && !mute && c.nodeType === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, getComputedStyle(c.parentElement || node)), '', []]); }
+      else if (!quiet && !mute && c.nodeType === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, c.parentElement || node), '', []]); }
     }
   };
   const visit = (c, depth, quiet, off) => {
@@ -99,8 +104,9 @@
       if (display !== 'contents') return;
     }
     if (!plain && !off && c.getAttribute('aria-disabled') === 'true') off = true;
-    const role = roleOf(c);
-    if (!quiet && (!c.firstChild || tag.includes('-')) && !rootOf(c)) suspect(c);
+    const role = roleOf(c), root = rootOf(c);
+    if (root) lookUp(root, false);
+    if (!quiet && (!c.firstChild || tag.includes('-')) && !root) suspect(c);
     const minor = !role || SILENT.has(role);
     const name = minor ? '' : nameOf(c, role);
     if (minor || (!name && WHEN_NAMED.has(role))) {
@@ -111,29 +117,34 @@
         return;
       }
       if (tag === 'LABEL' && c.control) {
-        if (!shown(c.control)) { line(c, depth, 'generic', nameOf(c, 'button'), off || c.control.disabled); if (c.control.checked) out.at(-1)[5].push('checked'); }
+        if (!shown(c.control)) { const states = line(c, depth, 'generic', nameOf(c, 'button'), off || c.control.disabled); if (c.control.checked) states.push('checked'); }
         quiet = true;
       }
       walk(c, depth, quiet || tag === 'CAPTION' || tag === 'LEGEND', false, off);
       return;
     }
-    line(c, depth, role, name, off);
+    const states = line(c, depth, role, name, off);
     if (tag === 'TEXTAREA' || tag === 'INPUT') return;
     if (tag === 'IFRAME') return frame(c, depth + 1);
+    const outer = awayRow;
+    if (tag === 'TR') awayRow = states.at(-1) === 'offscreen';
     walk(c, depth + 1, quiet || FROM_CONTENT.has(role) || LOUD.has(role), false, off);
+    awayRow = outer;
   };
   // A frame of our own origin is part of the tree; any other stays the one line it is.
   const frame = (e, depth) => {
     const d = documentIn(e);
     if (!d || !d.body) return;
     watch(d.defaultView);
+    lookUp(d, false);
     const outer = view;
     view = viewOf(d);
     walk(d.body, depth, false, false, false);
     view = outer;
   };
   const rows = () => {
-    out = []; suspects = []; active = focusedIn(document); view = viewOf(document);
+    out = []; suspects = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
+    lookUp(document, true);
     const modals = document.querySelectorAll('dialog:modal');
     const top = modals.length ? modals[modals.length - 1] : null;
     if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (document.body) walk(document.body, 0, false, false, false);
