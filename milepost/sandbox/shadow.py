@@ -26,7 +26,6 @@ async def open_closed_roots(
     Raises:
         CDPError: the document went away meanwhile.
     """
-
     if not value["hosts"]:
         return False
 

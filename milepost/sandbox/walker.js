@@ -79,7 +79,7 @@
   };
   const line = (e, depth, role, name, off) => {
     const states = statesOf(e, role, off, active), value = valueOf(e, role);
-    if (role !== 'option' && offscreen(e)) states.push('offscreen');
+    if (role !== 'option' && e.tagName !== 'OPTGROUP' && offscreen(e)) states.push('offscreen');
     out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, value.length > 400 ? value.slice(0, 400) : value, states]);
     return states;
   };
