@@ -217,6 +217,7 @@ async def test_a_page_that_watches_itself_sees_nothing_of_being_observed(pool: P
         assert counts == ""
         assert json.loads(await ask(STATE)) == json.loads(before)
         assert 'data-ready="1"' in json.loads(before)["html"]
+        assert await ask("p.getAttribute('x'), String(counts.getAttribute)") == "1"  # the counters do count
         assert json.loads(before)["form"] == ["typed", True, True, 1, "more"]
         assert (
             await ask("p.getAttribute('x'), p.title = 'y', Object.entries(counts).join()") == "getAttribute,1"
