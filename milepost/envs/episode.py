@@ -13,7 +13,7 @@ from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.session import Session
-from milepost.sandbox.world import World
+from milepost.sandbox.world import INSTANT_MS, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Episode:
             sites=task.sites,
             live=task.live,
             # A live site's server would notice that its pages live in another time.
-            **({"instant_ms": None} if task.live else {}),
+            instant_ms=None if task.live else INSTANT_MS,
             files=task.files,
             viewport=viewport or template.viewport,
             referee=task.referee,

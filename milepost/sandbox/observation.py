@@ -22,7 +22,7 @@ class Element:
     value: str = ""
     """Current value of a field."""
     states: tuple[str, ...] = ()
-    """Of `checked, disabled, expanded, collapsed, focused, invalid, offscreen, required, selected`."""
+    """Of `checked, mixed, disabled, expanded, collapsed, focused, invalid, selected, pressed, offscreen`."""
 
     @property
     def line(self) -> str:

@@ -14,13 +14,14 @@ from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
 from milepost.sandbox.observation import Dialog, Element
+from milepost.sandbox.shadow import open_closed_roots
 from milepost.sandbox.sites import FactSink
 
 Argument = str | int | bool | Sequence[str]
 """What a function of the walker takes."""
 
 STEADY = (Path(__file__).parent / "steady.js").read_text(encoding="utf-8")
-SCRIPT = (Path(__file__).parent / "walker.js").read_text(encoding="utf-8")
+SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
 
 SETTLE_CEILING_S = 5.0
 """A page that has not settled by then is read as it is, with `settled` false."""
@@ -195,6 +196,10 @@ class Page:
                     fetched, self._follower.fetched = self._follower.fetched, False
                     call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
                     value = await self.evaluate(call)
+                    if value and await open_closed_roots(
+                        value, self._connection, self._session, self._follower.world
+                    ):
+                        continue
             except TimeoutError:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
@@ -361,6 +366,6 @@ def name_prefix(tab: int) -> str:
 def _reading(value: Mapping[str, Any], prefix: str) -> Reading:
     elements = tuple(
         Element(id=i and prefix + i, depth=depth, role=role, name=name, value=content, states=tuple(states))
-        for i, depth, role, name, content, states in value["rows"]
+        for i, depth, role, name, content, states in orjson.loads(value["rows"])
     )
     return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])

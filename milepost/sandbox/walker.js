@@ -1,7 +1,7 @@
 // Runs in an isolated world of every document: reads the page as a tree of accessible elements with ids that
 // stay stable for an element's life, finds where to click, tells when the page has settled, and reports trusted
 // user events through a binding. It shares the DOM with the page and nothing else: page scripts can neither see
-// nor change it, and it writes nothing into the DOM.
+// nor change it, and it writes nothing into the DOM. Roles and names are in names.js, which is loaded before.
 (() => {
   if (globalThis.milepost) return;
   const ids = new WeakMap(), elements = new Map();
@@ -13,133 +13,141 @@
   };
   const elementOf = id => { const ref = elements.get(Number(id)); return ref && ref.deref(); };
 
-  // ---- roles and names (the common part of the W3C accname rules) ----
-  const TAG_ROLE = {
-    BUTTON: 'button', TEXTAREA: 'textbox', OPTION: 'option', DIALOG: 'dialog', TABLE: 'table', TR: 'row', TH: 'columnheader',
-    TD: 'cell', NAV: 'navigation', MAIN: 'main', FORM: 'form', SECTION: 'region', FIELDSET: 'group', SUMMARY: 'button',
-    OUTPUT: 'status', PROGRESS: 'progressbar', METER: 'meter', IFRAME: 'iframe', CANVAS: 'canvas', HR: 'separator',
-    H1: 'heading', H2: 'heading', H3: 'heading', H4: 'heading', H5: 'heading', H6: 'heading', UL: 'list', OL: 'list', LI: 'listitem',
-  };
-  const INPUT_ROLE = {
-    button: 'button', submit: 'button', reset: 'button', image: 'button', file: 'button', checkbox: 'checkbox', radio: 'radio',
-    range: 'slider', number: 'spinbutton', search: 'searchbox',
-  };
-  // Named by their content, as far as it is text.
-  const FROM_CONTENT = new Set(['button', 'link', 'heading', 'option', 'cell', 'columnheader', 'rowheader', 'row', 'tab', 'menuitem',
-    'menuitemcheckbox', 'menuitemradio', 'checkbox', 'radio', 'switch', 'treeitem', 'gridcell', 'tooltip']);
-  const INTERACTIVE = new Set(['button', 'link', 'textbox', 'searchbox', 'spinbutton', 'combobox', 'listbox', 'checkbox', 'radio', 'switch',
-    'slider', 'tab', 'menuitem', 'menuitemcheckbox', 'menuitemradio', 'option', 'treeitem']);
+  const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
+    INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
+  const words = text => text.split(' ');
+  const INTERACTIVE = new Set(words('button link textbox searchbox spinbutton combobox listbox checkbox radio switch slider tab menuitem'
+    + ' menuitemcheckbox menuitemradio option treeitem'));
   // Shown as a line of their own only when they have a name.
-  const WHEN_NAMED = new Set(['navigation', 'main', 'form', 'region', 'group', 'list', 'table', 'img', 'radiogroup', 'tablist', 'menu']);
-  const SILENT = new Set(['listitem', 'cell', 'gridcell', 'presentation', 'none', 'generic', 'paragraph', 'separator', 'columnheader', 'rowheader']);
-  const SKIP = new Set(['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE', 'HEAD', 'META', 'LINK']);
-
-  const squash = s => s.replace(/\s+/g, ' ').trim();
-  const roleOf = e => {
-    const given = e.getAttribute('role');
-    if (given) return given.trim().split(/\s+/)[0];
-    const tag = e.tagName;
-    if (tag === 'INPUT') return e.type === 'hidden' ? null : e.hasAttribute('list') ? 'combobox' : INPUT_ROLE[e.type] || 'textbox';
-    if (tag === 'A' || tag === 'AREA') return e.hasAttribute('href') ? 'link' : null;
-    if (tag === 'SELECT') return e.multiple || e.size > 1 ? 'listbox' : 'combobox';
-    if (tag === 'IMG') return e.getAttribute('alt') === '' ? null : 'img';
-    if (e.isContentEditable && !(e.parentElement && e.parentElement.isContentEditable)) return 'textbox';
-    return TAG_ROLE[tag] || null;
-  };
-  const shown = e => e.checkVisibility({visibilityProperty: true, opacityProperty: true});
-  const textOf = node => {
-    let out = '';
-    for (let c = node.firstChild; c; c = c.nextSibling) {
-      if (c.nodeType === 3) { out += c.data; continue; }
-      if (c.nodeType !== 1 || SKIP.has(c.tagName) || c.getAttribute('aria-hidden') === 'true' || !shown(c)) continue;
-      const label = c.getAttribute('aria-label') || (c.tagName === 'IMG' && c.alt);
-      const inner = label || textOf(c.shadowRoot || c);
-      out += getComputedStyle(c).display.startsWith('inline') ? inner : ' ' + inner + ' ';
-    }
-    return out;
-  };
-  const nameOf = (e, role) => {
-    const by = e.getAttribute('aria-labelledby');
-    if (by) {
-      const text = squash(by.split(/\s+/).map(id => e.getRootNode().getElementById(id)).filter(Boolean).map(textOf).join(' '));
-      if (text) return text;
-    }
-    const label = e.getAttribute('aria-label');
-    if (label && label.trim()) return squash(label);
-    if (e.labels && e.labels.length) {
-      const text = squash([...e.labels].map(textOf).join(' '));
-      if (text) return text;
-    }
-    if (e.tagName === 'INPUT' && role === 'button') {
-      const text = e.type === 'image' ? e.alt : e.value || {submit: 'Submit', reset: 'Reset', file: 'Choose file'}[e.type];
-      if (text) return squash(text);
-    }
-    if (e.tagName === 'IMG' || e.tagName === 'AREA') { const alt = e.getAttribute('alt'); if (alt) return squash(alt); }
-    const own = e.tagName === 'TABLE' ? e.caption : e.tagName === 'FIELDSET' ? e.querySelector(':scope > legend') : null;
-    if (own) return squash(textOf(own));
-    if (FROM_CONTENT.has(role)) { const text = squash(textOf(e.shadowRoot || e)); if (text) return text; }
-    if (role === 'status' || role === 'alert') return squash(textOf(e));
-    return squash(e.getAttribute('title') || e.getAttribute('placeholder') || '');
-  };
-  const valueOf = (e, role) => {
-    if (e.tagName === 'SELECT') return squash([...e.selectedOptions].map(o => o.label || o.text).join(', '));
-    if (e.tagName === 'INPUT') {
-      if (role === 'checkbox' || role === 'radio' || role === 'button' || role === 'switch') return '';
-      return e.type === 'password' ? '\u2022'.repeat(e.value.length) : e.value;
-    }
-    if (e.tagName === 'TEXTAREA') return e.value;
-    if (role === 'textbox') return squash(e.textContent || '');
-    return squash(e.getAttribute('aria-valuetext') || e.getAttribute('aria-valuenow') || '');
-  };
-  const disabled = e => (e.matches(':disabled') || e.getAttribute('aria-disabled') === 'true');
-  const checkedOf = e => e.tagName === 'INPUT' ? e.checked : e.getAttribute('aria-checked') === 'true';
-  const statesOf = (e, role) => {
-    const out = [];
-    if ((role === 'checkbox' || role === 'radio' || role === 'switch' || role === 'menuitemcheckbox') && checkedOf(e)) out.push('checked');
-    if (disabled(e)) out.push('disabled');
-    const expanded = e.getAttribute('aria-expanded');
-    if (expanded) out.push(expanded === 'true' ? 'expanded' : 'collapsed');
-    if (e === document.activeElement && e !== document.body) out.push('focused');
-    if (e.getAttribute('aria-invalid') === 'true') out.push('invalid');
-    if (role === 'option' ? e.selected : e.getAttribute('aria-selected') === 'true') out.push('selected');
-    if (e.getAttribute('aria-pressed') === 'true') out.push('pressed');
-    const box = e.getBoundingClientRect();
-    if (role !== 'option' && (box.bottom <= 0 || box.right <= 0 || box.top >= innerHeight || box.left >= innerWidth)) out.push('offscreen');
-    return out;
-  };
+  const WHEN_NAMED = new Set(words('navigation main form region group list table img radiogroup tablist menu banner contentinfo complementary'
+    + ' article search figure menubar toolbar tree treegrid grid note feed math log directory document application definition term'));
+  // Their text is in their name or value.
+  const LOUD = new Set(['status', 'alert', 'textbox', 'searchbox']);
+  const SILENT = new Set(words('listitem cell gridcell none generic paragraph separator columnheader rowheader rowgroup caption code emphasis'
+    + ' strong mark deletion insertion subscript superscript time blockquote comment suggestion'));
 
   // ---- the tree ----
-  const rows = () => {
-    const out = [];
-    const walk = (node, depth, quiet) => {
-      for (let c = node.firstChild; c; c = c.nextSibling) {
-        if (c.nodeType === 3) {
-          if (!quiet) { const text = squash(c.data); if (text) out.push(['', depth, 'text', text, '', []]); }
-          continue;
-        }
-        if (c.nodeType !== 1 || SKIP.has(c.tagName) || c.getAttribute('aria-hidden') === 'true' || c.inert) continue;
-        if (c.tagName !== 'OPTION' && !shown(c)) {
-          // A hidden parent may have a visible child (visibility), a removed one (display: none) may not.
-          if (getComputedStyle(c).display !== 'none') walk(c, depth, true);
-          continue;
-        }
-        const role = roleOf(c), inside = c.shadowRoot || c;
-        if (!role || SILENT.has(role)) {
-          if (!role && (c.tabIndex >= 0 && c.hasAttribute('tabindex') || c.onclick)) { line(c, 'generic', nameOf(c, 'button'), depth); walk(inside, depth + 1, true); continue; }
-          walk(inside, depth, quiet || (c.tagName === 'LABEL' && !!c.control) || c.tagName === 'CAPTION' || c.tagName === 'LEGEND');
-          continue;
-        }
-        const name = nameOf(c, role);
-        if (WHEN_NAMED.has(role) && !name) { walk(inside, depth, quiet); continue; }
-        line(c, role, name, depth);
-        if (c.tagName === 'TEXTAREA' || role === 'textbox') continue;
-        walk(inside, depth + 1, FROM_CONTENT.has(role) || role === 'status' || role === 'alert');
+  const SEEN = {visibilityProperty: true, opacityProperty: true};
+  // A control that is only transparent is the one a user clicks through its painted stand-in.
+  const transparent = e => (e.tagName === 'INPUT' || e.tagName === 'SELECT') && getComputedStyle(e).opacity === '0' && e.checkVisibility({visibilityProperty: true});
+  const shown = e => e.checkVisibility(SEEN) || transparent(e) || isDrawnArea(e) || getComputedStyle(e).display === 'contents';
+  // The element with the focus, through shadow roots and frames; null when it is a body.
+  const focusedIn = d => {
+    let e = d.activeElement;
+    for (;;) {
+      const root = e && rootOf(e), inner = e && e.tagName === 'IFRAME' && documentIn(e);
+      const deeper = root ? root.activeElement : inner && inner.activeElement !== inner.body ? inner.activeElement : null;
+      if (!deeper) return e && e !== e.ownerDocument.body ? e : null;
+      e = deeper;
+    }
+  };
+  // Where a document's frame stands: the origin of its viewport, and the part of it that can be seen.
+  const viewOf = d => {
+    const frame = d === document ? null : frameOf(d.documentElement);
+    if (!frame) return {x: 0, y: 0, left: 0, top: 0, right: innerWidth, bottom: innerHeight};
+    const outer = viewOf(frame.ownerDocument), box = frame.getBoundingClientRect(), style = getComputedStyle(frame);
+    const x = outer.x + box.left + frame.clientLeft + parseFloat(style.paddingLeft), y = outer.y + box.top + frame.clientTop + parseFloat(style.paddingTop);
+    const inner = d.defaultView;
+    return {x, y, left: Math.max(outer.left, x), top: Math.max(outer.top, y), right: Math.min(outer.right, x + inner.innerWidth), bottom: Math.min(outer.bottom, y + inner.innerHeight)};
+  };
+  const hostTags = new Set(words('ARTICLE ASIDE BLOCKQUOTE DIV FOOTER HEADER MAIN NAV P SECTION SPAN'));
+  let out, active, view, suspects = [];
+  const asked = new WeakSet();
+  // An element that shows something though it holds nothing may have a closed shadow root; the harness asks DevTools, once.
+  const suspect = e => {
+    if (asked.has(e) || suspects.length >= 64 || !(e.tagName.includes('-') || (hostTags.has(e.tagName) && e.offsetHeight > 0 && e.offsetWidth > 0))) return;
+    suspects.push(e);
+  };
+  // The boxes of an element in its document's viewport. A part of an image map has none of its own: it is where its image is.
+  const boxesOf = e => {
+    if (e.tagName !== 'AREA') return [...e.getClientRects()];
+    const map = e.closest('map'), image = map && map.getRootNode().querySelector(`img[usemap="#${CSS.escape(map.name)}"]`);
+    if (!image) return [];
+    const box = image.getBoundingClientRect(), n = e.coords.split(/[ ,;]+/).map(Number), round = e.shape === 'circle';
+    const xs = round ? [n[0] - n[2], n[0] + n[2]] : n.filter((_, i) => i % 2 === 0), ys = round ? [n[1] - n[2], n[1] + n[2]] : n.filter((_, i) => i % 2);
+    if (xs.length < 2 || n.some(Number.isNaN)) return [box];
+    const left = Math.min(...xs), top = Math.min(...ys);
+    return [new DOMRect(box.left + left, box.top + top, Math.max(...xs) - left, Math.max(...ys) - top)];
+  };
+  const isDrawnArea = e => e.tagName === 'AREA' && boxesOf(e).length > 0;
+  let awayRow = false;  // inside a table row that is offscreen: what is laid out in its cells is, too
+  const offscreen = e => {
+    const cell = awayRow && e.offsetParent;  // null for what is fixed, another element for what is placed elsewhere
+    if (cell && (cell.tagName === 'TD' || cell.tagName === 'TH')) return true;
+    const box = e.tagName === 'AREA' ? boxesOf(e)[0] : e.getBoundingClientRect();
+    return box.bottom + view.y <= view.top || box.right + view.x <= view.left || box.top + view.y >= view.bottom || box.left + view.x >= view.right;
+  };
+  const line = (e, depth, role, name, off) => {
+    const states = statesOf(e, role, off, active), value = valueOf(e, role);
+    if (role !== 'option' && e.tagName !== 'OPTGROUP' && offscreen(e)) states.push('offscreen');
+    out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, value.length > 400 ? value.slice(0, 400) : value, states]);
+    return states;
+  };
+  // quiet: the text is already in a line above; mute: the parent's own text is invisible; off: an ancestor is disabled.
+  const walk = (node, depth, quiet, mute, off) => {
+    const list = slotted(node);
+    for (let at = 0, c = list ? list[0] : (rootOf(node) || node).firstChild; c; c = list ? list[++at] : c.nextSibling) {
+      if (c.nodeType === 1) visit(c, depth, quiet, off);
+      else if (!quiet && !mute && c.nodeType === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, c.parentElement || node), '', []]); }
+    }
+  };
+  const visit = (c, depth, quiet, off) => {
+    const tag = c.tagName;
+    if (SKIP.has(tag)) return;
+    const plain = !c.hasAttributes();
+    if (!plain && (c.getAttribute('aria-hidden') === 'true' || c.inert)) return;
+    if (tag !== 'OPTION' && tag !== 'OPTGROUP' && !c.checkVisibility(SEEN) && !transparent(c) && !isDrawnArea(c)) {
+      const {display, visibility} = getComputedStyle(c);
+      if (!display) { if (c.parentElement) suspect(c.parentElement); return; }  // in no tree that is drawn: below a host, without a slot
+      // A hidden parent may have a visible child (visibility), one that is removed (display) or skipped may not.
+      if (visibility !== 'visible' && display !== 'none') { if (c.checkVisibility() || display === 'contents') walk(c, depth, quiet, true, off); return; }
+      if (display !== 'contents') return;
+    }
+    if (!plain && !off && c.getAttribute('aria-disabled') === 'true') off = true;
+    const role = roleOf(c), root = rootOf(c);
+    if (root) lookUp(root, false);
+    if (!quiet && (!c.firstChild || tag.includes('-')) && !root) suspect(c);
+    const minor = !role || SILENT.has(role);
+    const name = minor ? '' : nameOf(c, role);
+    if (minor || (!name && WHEN_NAMED.has(role))) {
+      if (!plain && ((c.hasAttribute('tabindex') && c.tabIndex >= 0) || c.hasAttribute('onclick'))) {
+        const own = nameOf(c, 'button');
+        line(c, depth, role && role !== 'none' ? role : 'generic', own, off);
+        walk(c, depth + 1, quiet || own.length <= 400, false, off);
+        return;
       }
-    };
-    const line = (e, role, name, depth) => out.push([String(idOf(e)), depth, role, name.slice(0, 400), valueOf(e, role).slice(0, 400), statesOf(e, role)]);
+      if (tag === 'LABEL' && c.control) {
+        if (!shown(c.control)) { const states = line(c, depth, 'generic', nameOf(c, 'button'), off || c.control.disabled); if (c.control.checked) states.push('checked'); }
+        quiet = true;
+      }
+      walk(c, depth, quiet || tag === 'CAPTION' || tag === 'LEGEND', false, off);
+      return;
+    }
+    const states = line(c, depth, role, name, off);
+    if (tag === 'TEXTAREA' || tag === 'INPUT') return;
+    if (tag === 'IFRAME') return frame(c, depth + 1);
+    const outer = awayRow;
+    if (tag === 'TR') awayRow = states.at(-1) === 'offscreen';
+    walk(c, depth + 1, quiet || FROM_CONTENT.has(role) || LOUD.has(role), false, off);
+    awayRow = outer;
+  };
+  // A frame of our own origin is part of the tree; any other stays the one line it is.
+  const frame = (e, depth) => {
+    const d = documentIn(e);
+    if (!d || !d.body) return;
+    watch(d.defaultView);
+    lookUp(d, false);
+    const outer = view;
+    view = viewOf(d);
+    walk(d.body, depth, false, false, false);
+    view = outer;
+  };
+  const rows = () => {
+    out = []; suspects = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
+    lookUp(document, true);
     const modals = document.querySelectorAll('dialog:modal');
     const top = modals.length ? modals[modals.length - 1] : null;
-    if (top) { line(top, roleOf(top), nameOf(top, 'dialog'), 0); walk(top, 1, false); } else if (document.body) walk(document.body, 0, false);
+    if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (document.body) walk(document.body, 0, false, false, false);
     return out;
   };
 
@@ -150,11 +158,17 @@
   // our own, asked for now and read through the same machinery, arrives after it: a fence, not a sleep. The page may
   // then answer with another task, so a first mutation is waited for briefly (a beacon causes none).
   const fence = () => new Response(new Blob(['x'])).text();
+  // A document and those in its frames that are ours to read.
+  const documents = (d, all = []) => {
+    all.push(d);
+    for (const e of d.getElementsByTagName('iframe')) { const inner = documentIn(e); if (inner) documents(inner, all); }
+    return all;
+  };
   const settle = async (ms, fetched) => {
     const start = performance.now();
     let dirty = true;
     const observer = new MutationObserver(() => { dirty = true; });
-    observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+    for (const d of documents(document)) observer.observe(d, {subtree: true, childList: true, attributes: true, characterData: true});
     let quiet = 0;
     if (fetched) {
       dirty = false;
@@ -163,7 +177,7 @@
     while (quiet < 2 && performance.now() - start < ms) {
       dirty = false;
       await task();
-      quiet = dirty || document.readyState === 'loading' ? 0 : quiet + 1;
+      quiet = dirty || documents(document).some(d => d.readyState === 'loading') ? 0 : quiet + 1;
     }
     observer.disconnect();
     return quiet >= 2;
@@ -171,18 +185,20 @@
 
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
-    const box = e.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth)
+    const box = e.getBoundingClientRect(), at = viewOf(e.ownerDocument);
+    if (box.top + at.y < at.top || box.left + at.x < at.left || box.bottom + at.y > at.bottom || box.right + at.x > at.right)
       e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
   };
+  // What a click at a point of the tab would hit, inside shadow roots and frames.
   const hitAt = (x, y) => {
     let hit = document.elementFromPoint(x, y);
-    while (hit && hit.shadowRoot) {
-      const deeper = hit.shadowRoot.elementFromPoint(x, y);
-      if (!deeper || deeper === hit) break;
+    for (;;) {
+      const d = hit && hit.tagName === 'IFRAME' && documentIn(hit), root = d || (hit && rootOf(hit));
+      if (!root) return hit;
+      const at = viewOf(d || hit.ownerDocument), deeper = root.elementFromPoint(x - at.x, y - at.y);
+      if (!deeper || deeper === hit) return hit;
       hit = deeper;
     }
-    return hit;
   };
   // Values these take when they are set, and an example of each.
   const PICKED = new Map(Object.entries({date: '2026-03-14', time: '14:30', 'datetime-local': '2026-03-14T14:30', month: '2026-03', week: '2026-W11', color: '#3366ff', range: '50'}));
@@ -190,16 +206,20 @@
   const ready = id => {
     const e = elementOf(id);
     if (!e) return {error: `no element has the id ${id}; take one from the tree`};
-    if (!e.isConnected) return {error: `element ${id} is no longer on the page`};
+    if (!e.isConnected || !e.ownerDocument.defaultView) return {error: `element ${id} is no longer on the page`};
     if (disabled(e)) return {error: `element ${id} is disabled`};
     if (e.tagName !== 'OPTION' && !shown(e)) return {error: `element ${id} is hidden`};
     return {e};
   };
 
   globalThis.milepost = {
+    // For the harness: the elements that may have a closed shadow root, and what DevTools found in them.
+    hosts() { for (const e of suspects) asked.add(e); return suspects; },
+    adopt(host, root) { closed.set(host, root); },
     async step(ms, fetched) {
       const settled = await settle(ms, fetched);
-      return {settled, url: location.href, title: document.title, rows: rows()};
+      // As text: DevTools would copy the array piece by piece.
+      return {settled, url: location.href, title: document.title, rows: JSON.stringify(rows()), hosts: suspects.length};
     },
     element: elementOf,
     point(id, still) {
@@ -207,14 +227,14 @@
       if (error) return {error};
       if (!still) locate(e);
       // A link over two lines has a box whose middle is not the link: try each of its pieces.
-      const pieces = [...e.getClientRects()].filter(box => box.width && box.height);
+      const pieces = boxesOf(e).filter(box => box.width && box.height), at = viewOf(e.ownerDocument);
       if (!pieces.length) return {error: `element ${id} has no size`};
       let cover = null;
       for (const box of pieces) {
-        const left = Math.max(0, box.left), top = Math.max(0, box.top);
-        const x = (left + Math.min(innerWidth, box.right)) / 2, y = (top + Math.min(innerHeight, box.bottom)) / 2;
+        const left = Math.max(at.left, box.left + at.x), top = Math.max(at.top, box.top + at.y);
+        const x = (left + Math.min(at.right, box.right + at.x)) / 2, y = (top + Math.min(at.bottom, box.bottom + at.y)) / 2;
         const hit = hitAt(x, y), label = hit && hit.closest('label');
-        if (hit && (e.contains(hit) || e === hit || (label && label.control === e))) return {x, y};
+        if (hit && (within(e, hit) || (label && label.control === e))) return {x, y};
         cover = cover || hit;
       }
       const [role, name] = cover ? describe(cover) : ['nothing', ''];
@@ -249,11 +269,11 @@
       if (!editable) return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a text field`};
       if (e.readOnly) return {error: `element ${id} is read-only`};
       const modal = [...document.querySelectorAll('dialog:modal')].pop();
-      if (modal && !modal.contains(e)) return {error: `element ${id} is behind a dialog`};
+      if (modal && !within(modal, e)) return {error: `element ${id} is behind a dialog`};
       locate(e);
       e.focus();
-      if (document.activeElement !== e && e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
-      if (e.select) e.select(); else getSelection().selectAllChildren(e);
+      if (e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
+      if (e.select) e.select(); else e.ownerDocument.getSelection().selectAllChildren(e);
       return {filled: !!(e.value || e.textContent)};
     },
     // Scrolls what stands in the middle of the viewport, as a wheel there would.
@@ -325,15 +345,29 @@
     const [role, name] = describe(e);
     milepostNote(JSON.stringify({kind, role, name, ...more}));
   };
-  const target = event => { const e = event.composedPath()[0]; return e && e.nodeType === 1 ? e : null; };
-  const actor = e => { for (let x = e; x; x = x.parentElement) { const role = roleOf(x); if (role && (INTERACTIVE.has(role) || role === 'row')) return x; } return e; };
-  const listen = (type, handle) => addEventListener(type, event => {
+  const target = event => {
+    const e = event.composedPath()[0];
+    if (!e || e.nodeType !== 1) return null;
+    if (!closed.has(e)) return e;
+    const at = viewOf(e.ownerDocument);  // the path ends at a closed root's host; what stands there is inside
+    return event.type === 'click' ? hitAt(event.clientX + at.x, event.clientY + at.y) || e : closed.get(e).activeElement || e;
+  };
+  const actor = e => { for (let x = e; x; x = parentOf(x)) { const role = roleOf(x); if (role && (INTERACTIVE.has(role) || role === 'row')) return x; } return e; };
+  const listeners = [], watched = new WeakSet();
+  const listen = (type, handle) => listeners.push([type, event => {
     if (!event.isTrusted) return;
     const e = target(event);
     if (e) handle(e, event);
-  }, {capture: true, passive: true});
+  }]);
+  // A frame's own walker has no say (facts come from the tab's document), so the tab's listens there too, from the time
+  // that it was first seen: nothing in it can be acted on before.
+  const watch = w => {
+    if (watched.has(w.document)) return;
+    watched.add(w.document);
+    for (const [type, handle] of listeners) w.addEventListener(type, handle, {capture: true, passive: true});
+  };
   listen('click', e => note('clicked', actor(e)));
-  listen('focusin', e => { if (e !== document.body) note('focused', e); });
+  listen('focusin', e => { if (e !== e.ownerDocument.body) note('focused', e); });
   listen('input', e => {
     if (e.type === 'checkbox' || e.type === 'radio' || e.tagName === 'SELECT') return;
     const role = roleOf(e) || 'textbox';
@@ -346,5 +380,6 @@
     else if (e.tagName === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
   });
   listen('submit', e => note('submitted', e));
-  listen('copy', e => note('copied', e, {text: String(getSelection())}));
+  listen('copy', e => note('copied', e, {text: String(e.ownerDocument.getSelection())}));
+  watch(globalThis);
 })();

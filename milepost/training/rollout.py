@@ -138,9 +138,7 @@ class Rollout:
             if self._directory is not None:
                 folder = self._directory / request.episode_id
                 episode.save(folder)
-                write_episode(
-                    folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen
-                )
+                write_episode(folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen)
             return trajectory
         finally:
             await episode.close()

@@ -1,6 +1,5 @@
 """Templates, seeds and rules of the pages, without a browser."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +31,10 @@ def score(value: str) -> PageScored:
     return PageScored(tab=0, score=value, reason="")
 
 
-def judge(*facts: Fact) -> tuple[Fraction, bool, bool]:
+def judge(*facts: Fact) -> tuple[float, bool, bool]:
     """What is paid in all, whether the goal is reached, and whether it was missed for good."""
     progress, hits = fold(TASK.spec, witness(*facts))
-    return sum((hit.reward for hit in hits), Fraction(0)), progress.goal_reached, progress.vetoed
+    return float(sum(hit.reward for hit in hits)), progress.goal_reached, progress.vetoed
 
 
 def test_the_full_score_of_the_packages_own_page_reaches_the_goal() -> None:

@@ -1,0 +1,301 @@
+// Roles, names, values and states of elements, by HTML-AAM and the accname rules (W3C), with Chromium's reading of
+// them where they leave room. Reads only, and runs in the isolated world before walker.js, which uses it.
+globalThis.milepostNames ||= (() => {
+  // ---- the flat tree: what is drawn, shadow roots and slots included ----
+  // A closed root is invisible to every script; those that the harness handed to us over DevTools are kept here.
+  const closed = new WeakMap();
+  const rootOf = e => e.shadowRoot || closed.get(e) || null;
+  const parentOf = e => e.assignedSlot || e.parentElement || e.getRootNode().host || null;
+  const within = (e, inner) => { for (let x = inner; x; x = parentOf(x) || frameOf(x)) if (x === e) return true; return false; };
+  // The document in a frame of our own origin; null for one that is not ours to read.
+  const documentIn = frame => { try { return frame.contentDocument; } catch { return null; } };
+  const frameOf = e => { try { return e.ownerDocument.defaultView.frameElement; } catch { return null; } };
+  // The nodes drawn inside an element, as [array or null, first node of a list of siblings].
+  const slotted = e => { if (e.localName !== 'slot') return null; const nodes = e.assignedNodes(); return nodes.length ? nodes : null; };
+
+  // ---- roles ----
+  const words = text => text.split(' ');
+  const ROLES = new Set(words('alert alertdialog application article banner blockquote button caption cell checkbox code columnheader combobox'
+    + ' comment complementary contentinfo definition deletion dialog directory document emphasis feed figure form generic grid gridcell group'
+    + ' heading image img insertion link list listbox listitem log main mark marquee math menu menubar menuitem menuitemcheckbox menuitemradio'
+    + ' meter navigation none note option paragraph presentation progressbar radio radiogroup region row rowgroup rowheader scrollbar search'
+    + ' searchbox separator slider spinbutton status strong subscript suggestion superscript switch tab table tablist tabpanel term textbox'
+    + ' time timer toolbar tooltip tree treegrid treeitem'));
+  const TAG_ROLE = {
+    BUTTON: 'button', TEXTAREA: 'textbox', OPTION: 'option', OPTGROUP: 'group', DATALIST: 'listbox', DIALOG: 'dialog', TABLE: 'table', TD: 'cell',
+    NAV: 'navigation', MAIN: 'main', FORM: 'form', SECTION: 'region', ASIDE: 'complementary', ARTICLE: 'article', SEARCH: 'search', ADDRESS: 'group',
+    FIELDSET: 'group', DETAILS: 'group', HGROUP: 'group', FIGURE: 'figure', OUTPUT: 'status', PROGRESS: 'progressbar', METER: 'meter', IFRAME: 'iframe',
+    CANVAS: 'canvas', HR: 'separator', H1: 'heading', H2: 'heading', H3: 'heading', H4: 'heading', H5: 'heading', H6: 'heading', UL: 'list', OL: 'list',
+    MENU: 'list', LI: 'listitem', P: 'paragraph',
+  };
+  const INPUT_ROLE = {
+    button: 'button', submit: 'button', reset: 'button', image: 'button', file: 'button', checkbox: 'checkbox', radio: 'radio',
+    range: 'slider', number: 'spinbutton', search: 'searchbox',
+  };
+  const WITH_LIST = new Set(['text', 'search', 'tel', 'url', 'email', 'number']);
+  const SECTIONS = 'article,aside,main,nav,section,[role=article],[role=complementary],[role=main],[role=navigation],[role=region]';
+  const GLOBAL_ARIA = words('aria-atomic aria-busy aria-controls aria-current aria-describedby aria-description aria-details aria-dropeffect'
+    + ' aria-flowto aria-grabbed aria-keyshortcuts aria-label aria-labelledby aria-live aria-owns aria-relevant aria-roledescription');
+  const FOCUSABLE = new Set(['BUTTON', 'INPUT', 'SELECT', 'TEXTAREA', 'SUMMARY', 'IFRAME']);
+  // What would be lost to the user keeps its own role: it can be focused, or says something about itself.
+  const keepsRole = e => e.hasAttribute('tabindex') || (FOCUSABLE.has(e.tagName) && !e.disabled) || ((e.tagName === 'A' || e.tagName === 'AREA') && e.hasAttribute('href'))
+    || GLOBAL_ARIA.some(name => e.hasAttribute(name));
+  const isEditor = e => { const on = e.getAttribute('contenteditable'); return on !== null && on.toLowerCase() !== 'false' && e.isContentEditable; };
+  const native = e => {
+    const tag = e.tagName;
+    switch (tag) {
+      case 'INPUT': return e.type === 'hidden' ? null : e.list && WITH_LIST.has(e.type) ? 'combobox' : INPUT_ROLE[e.type] || 'textbox';
+      case 'A': case 'AREA': return e.hasAttribute('href') ? 'link' : isEditor(e) ? 'textbox' : null;
+      case 'SELECT': return e.size > 1 || (e.multiple && e.size !== 1) ? 'listbox' : 'combobox';
+      case 'IMG': return e.getAttribute('alt') === '' && !keepsRole(e) ? null : 'img';
+      case 'SUMMARY': return e.parentElement && e.parentElement.localName === 'details' ? 'button' : null;
+      case 'TH': return /^row(group)?$/i.test(e.scope) ? 'rowheader' : 'columnheader';
+      case 'TR': {
+        const table = e.closest('table'), role = table && table.getAttribute('role');
+        return role && /^(none|presentation)$/i.test(role) ? null : 'row';
+      }
+      case 'HEADER': return e.closest(SECTIONS) ? null : 'banner';
+      case 'FOOTER': return e.closest(SECTIONS) ? null : 'contentinfo';
+      case 'svg': return 'img';
+      case 'a': return e.hasAttribute('href') || e.hasAttribute('xlink:href') ? 'link' : null;
+    }
+    const role = TAG_ROLE[tag];
+    return role === undefined ? (e.isContentEditable && isEditor(e) ? 'textbox' : null) : role;
+  };
+  const roleOf = e => {
+    const given = e.getAttribute('role');
+    if (given) for (const word of given.trim().toLowerCase().split(/\s+/)) {
+      if (word === 'none' || word === 'presentation') { if (keepsRole(e)) break; return 'none'; }
+      if (word === 'image') return 'img';
+      if (ROLES.has(word) || word.startsWith('doc-') || word.startsWith('graphics-')) return word;
+    }
+    return native(e);
+  };
+
+  // ---- names ----
+  const SKIP = new Set(['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE', 'HEAD', 'META', 'LINK', 'TITLE']);
+  const UNSPOKEN = new Set([...SKIP, 'RT', 'RP']);
+  // Named by their content when they have no other name.
+  const FROM_CONTENT = new Set(words('button link heading option cell columnheader rowheader row tab menuitem menuitemcheckbox menuitemradio'
+    + ' checkbox radio switch treeitem gridcell tooltip'));
+  const LABELABLE = new Set(['INPUT', 'SELECT', 'TEXTAREA', 'BUTTON', 'METER', 'OUTPUT', 'PROGRESS']);
+  // A control inside a label stands there for its value.
+  const WITH_VALUE = new Set(words('textbox searchbox combobox listbox slider spinbutton progressbar meter scrollbar'));
+  const CONTROL = new Set(words('button checkbox radio switch textbox searchbox combobox listbox slider spinbutton'));
+  // How an element was reached: inside another's content, through a reference, inside a hidden root that was referred
+  // to, below an ancestor whose own text is invisible, and in an item of a tree, whose branches have names of their own.
+  const INNER = 1, REFERRED = 2, HIDDEN = 4, MUTED = 8, TREE = 16;
+  const VISIBLE = {visibilityProperty: true};
+  const squash = s => /^\s|\s$|\s\s|[^\S ]/.test(s) ? s.replace(/\s+/g, ' ').trim() : s;
+  let attributed = false;  // whether the last text came from an attribute: such a piece stands apart from its neighbours
+
+  // Reading a style costs more than all the rest, so it is looked up first whether any style sheet writes text of its own
+  // or changes the case of text. A sheet is read once, and again when it has got more rules.
+  const sheets = new WeakMap();
+  const WRITES = 1, CHANGES = 2, EITHER = 3;
+  let styled = EITHER;
+  const effects = sheet => {
+    let rules;
+    try { rules = sheet.cssRules; } catch { return EITHER; }  // of another origin
+    const known = sheets.get(sheet);
+    if (known && known.length === rules.length) return known.found;
+    let found = 0;
+    for (let i = 0; i < rules.length && found !== EITHER; i++) {
+      if (rules[i].styleSheet) { found |= effects(rules[i].styleSheet); continue; }
+      const text = rules[i].cssText;
+      if (/:(before|after)/.test(text)) found |= WRITES;
+      if (text.includes('text-transform')) found |= CHANGES;
+    }
+    sheets.set(sheet, {length: rules.length, found});
+    return found;
+  };
+  // Called before a pass over a document or shadow root; what one of them has counts for all.
+  const lookUp = (scope, first) => {
+    if (first) styled = 0;
+    if (styled === EITHER) return;
+    for (const sheet of scope.styleSheets) styled |= effects(sheet);
+    for (const sheet of scope.adoptedStyleSheets) styled |= effects(sheet);
+    if (!(styled & CHANGES) && scope.querySelector('[style*="text-transform"]')) styled |= CHANGES;
+  };
+  // Text as it is drawn.
+  const cased = (text, e, style) => {
+    if (!(styled & CHANGES)) return text;
+    switch ((style || getComputedStyle(e)).textTransform) {
+      case 'uppercase': return text.toUpperCase();
+      case 'lowercase': return text.toLowerCase();
+      case 'capitalize': return text.replace(/(?<![\p{L}\p{N}'\u2019])\p{L}/gu, letter => letter.toUpperCase());
+    }
+    return text;
+  };
+  // What a style sheet writes before or after an element: the strings, or the alternative text given for them.
+  const generated = (e, which) => {
+    if (!(styled & WRITES)) return '';
+    const style = getComputedStyle(e, which), content = style.content;
+    if (content === 'none' || content === 'normal' || !content || style.display === 'none' || style.visibility !== 'visible') return '';
+    const parts = content.replace(/(url|counters?|image-set|linear-gradient)\((?:"(?:[^"\\]|\\.)*"|[^)"])*\)/g, ' ').match(/"(?:[^"\\]|\\.)*"|\//g) || [];
+    const slash = parts.indexOf('/');
+    const text = parts.slice(slash + 1).map(part => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');
+    return (style.display === 'inline' && slash < 0) || !text ? cased(text, e, style) : ' ' + cased(text, e, style) + ' ';
+  };
+  const contents = (e, seen, how, drawn = e) => {
+    if (seen.has(e)) return '';
+    seen.add(e);
+    let out = how & MUTED ? '' : generated(e, '::before');
+    const root = rootOf(e), list = slotted(e);
+    if (!root && !list && !e.firstElementChild && !(how & MUTED)) out += cased(e.textContent, drawn);
+    else for (let at = 0, c = list ? list[0] : (root || e).firstChild; c; c = list ? list[++at] : c.nextSibling) {
+      if (c.nodeType === 3) { if (!(how & MUTED)) out += cased(c.data, drawn); } else if (c.nodeType === 1) out += piece(c, seen, how & ~MUTED);
+    }
+    if (!(how & MUTED)) out += generated(e, '::after');
+    if (e.hasAttribute('aria-owns')) for (const owned of targets(e, 'aria-owns')) out += ' ' + piece(owned, seen, how & ~MUTED);
+    attributed = false;
+    return out;
+  };
+  // Never drawn in line with their neighbours, or as good as never.
+  const BLOCKS = new Set(words('TD TH TR LI P H1 H2 H3 H4 H5 H6 TBODY TABLE UL OL'));
+  const piece = (c, seen, how) => {
+    const tag = c.tagName;
+    if (tag === 'BR') return ' ';
+    if (UNSPOKEN.has(tag) || seen.has(c)) return '';
+    const slot = c.localName === 'slot';
+    let under = how | INNER;
+    if (!slot && !(how & HIDDEN)) {
+      if (c.getAttribute('aria-hidden') === 'true') return '';
+      if (!c.checkVisibility(VISIBLE)) {
+        const {display, visibility} = getComputedStyle(c);
+        if (display === 'none') return '';
+        if (visibility !== 'visible') under |= MUTED;
+        else if (display !== 'contents') return '';
+      }
+    }
+    const role = roleOf(c);
+    if (role === 'group' && how & TREE) return '';
+    const drawn = slot ? parentOf(c) || c : c;
+    const text = under & MUTED ? contents(c, seen, under, drawn) : alternative(c, role, seen, under, drawn);
+    const apart = attributed || slot || BLOCKS.has(tag) || CONTROL.has(role);
+    attributed = false;
+    if (slot) return text;
+    if (apart) return ' ' + text + ' ';
+    if (!c.previousSibling && !c.nextSibling && BLOCKS.has(c.parentNode.tagName)) return text;
+    const display = getComputedStyle(c).display;
+    return display === 'inline' || display.startsWith('ruby') ? text : ' ' + text + ' ';
+  };
+  const targets = (e, attribute) => {
+    const set = attribute === 'aria-owns' ? e.ariaOwnsElements : e.ariaLabelledByElements, root = e.getRootNode();
+    return set || (root.getElementById ? e.getAttribute(attribute).trim().split(/\s+/).map(id => root.getElementById(id)).filter(Boolean) : []);
+  };
+  const isHidden = e => e.closest('[aria-hidden="true"]') !== null || (!e.checkVisibility(VISIBLE) && !(getComputedStyle(e).display === 'contents'));
+  // The text of an element that another one refers to for its name; a hidden one counts with all it hides.
+  const referred = (target, seen, how) => alternative(target, roleOf(target), seen, how | REFERRED | (isHidden(target) ? HIDDEN : 0));
+  const trimmed = (e, attribute) => { const text = e.getAttribute(attribute); return text && text.trim() ? text : ''; };
+  const child = (e, name) => { for (let c = e.firstElementChild; c; c = c.nextElementSibling) if (c.localName === name) return c; return null; };
+
+  // What HTML itself says: labels, captions, legends and the like.
+  const byHtml = (e, role, seen, how) => {
+    const tag = e.tagName;
+    if (LABELABLE.has(tag)) {
+      const labels = e.labels;
+      if (labels && labels.length) {
+        let out = '';
+        for (const label of labels) if (!seen.has(label) && !isHidden(label)) out += ' ' + referred(label, new Set([...seen, e]), INNER);
+        if (out.trim()) return out;
+      }
+    }
+    switch (tag) {
+      case 'INPUT': {
+        const type = e.type;
+        if (type === 'submit' || type === 'reset' || type === 'button')
+          return e.value || (e.hasAttribute('value') ? '' : {submit: 'Submit', reset: 'Reset', button: ''}[type]);
+        if (type === 'image') return trimmed(e, 'alt') || trimmed(e, 'value') || trimmed(e, 'title') || 'Submit';
+        if (type === 'file') return (e.multiple ? 'Choose Files' : 'Choose File');
+        if (type === 'checkbox' || type === 'radio') return '';
+        return trimmed(e, 'title') || trimmed(e, 'placeholder');
+      }
+      case 'TEXTAREA': return trimmed(e, 'title') || trimmed(e, 'placeholder');
+      case 'IMG': case 'AREA': return trimmed(e, 'alt');
+      case 'OPTGROUP': return trimmed(e, 'label');
+      case 'OPTION': return trimmed(e, 'label');
+      case 'FIELDSET': { const own = child(e, 'legend'); return own ? referred(own, seen, INNER) : ''; }
+      case 'FIGURE': { const own = child(e, 'figcaption'); return own ? referred(own, seen, INNER) : ''; }
+      case 'TABLE': return e.caption ? referred(e.caption, seen, INNER) : trimmed(e, 'summary');
+    }
+    if (e.namespaceURI === 'http://www.w3.org/2000/svg') { const own = child(e, 'title'); return own ? own.textContent : ''; }
+    return '';
+  };
+  const alternative = (e, role, seen, how, drawn) => {
+    const plain = !e.hasAttributes();
+    if (!plain && !(how & REFERRED) && e.hasAttribute('aria-labelledby')) {
+      let out = '';
+      for (const target of targets(e, 'aria-labelledby')) out += ' ' + referred(target, new Set(seen), target === e ? 0 : INNER);
+      if (out.trim()) { attributed = true; return out; }
+    }
+    if (how & INNER && WITH_VALUE.has(role)) { const value = embeddedValue(e, role); attributed = true; return value; }
+    const label = plain ? '' : trimmed(e, 'aria-label');
+    if (label) { attributed = true; return label; }
+    const html = byHtml(e, role, seen, how);
+    if (html && html.trim()) { attributed = true; return html; }
+    if (!plain && (role === 'textbox' || role === 'searchbox')) { const hint = trimmed(e, 'title') || trimmed(e, 'aria-placeholder'); if (hint) { attributed = true; return hint; } }
+    if (FROM_CONTENT.has(role) || how) {
+      const text = e.tagName === 'INPUT' || e.tagName === 'SELECT' || e.tagName === 'IFRAME' ? '' : contents(e, seen, role === 'treeitem' ? how | TREE : how, drawn);
+      if (text.trim() || !e.hasAttribute('title')) return text;
+    }
+    attributed = true;
+    return plain ? '' : e.getAttribute('title') || '';
+  };
+  const fresh = new Set();  // one for all names, as they are asked for one after the other
+  const nameOf = (e, role) => {
+    fresh.clear();
+    if (role === 'status' || role === 'alert') return squash(trimmed(e, 'aria-label') || contents(e, fresh, 0));  // what they say is what counts
+    return squash(alternative(e, role, fresh, 0));
+  };
+
+  // ---- values and states ----
+  const chosen = e => [...e.selectedOptions].map(o => o.label || o.text);
+  const rangeValue = e => trimmed(e, 'aria-valuetext') || trimmed(e, 'aria-valuenow') || (typeof e.value === 'string' || typeof e.value === 'number' ? String(e.value) : '');
+  const embeddedValue = (e, role) => {
+    const tag = e.tagName;
+    if (tag === 'SELECT') return chosen(e).join(' ');
+    if (tag === 'INPUT') return valueOf(e, role);
+    if (tag === 'TEXTAREA') return e.value;
+    if (role === 'textbox' || role === 'searchbox') return e.textContent;
+    if (role === 'combobox' || role === 'listbox') return [...e.querySelectorAll('[role=option][aria-selected=true]')].map(o => squash(o.textContent)).join(' ') || (role === 'combobox' ? e.textContent : '');
+    return rangeValue(e);
+  };
+  const VALUELESS = new Set(['checkbox', 'radio', 'button', 'switch']);
+  const valueOf = (e, role) => {
+    switch (e.tagName) {
+      case 'SELECT': return squash(chosen(e).join(', '));
+      case 'INPUT':
+        if (VALUELESS.has(role)) return e.type === 'file' ? [...e.files].map(file => file.name).join(', ') : '';
+        return e.type === 'password' ? '\u2022'.repeat(e.value.length) : e.value;
+      case 'TEXTAREA': return e.value;
+      case 'CANVAS': return `${e.clientWidth}x${e.clientHeight}`;
+    }
+    if (role === 'textbox' || role === 'searchbox') return squash(e.textContent || '');
+    return e.hasAttributes() ? squash(trimmed(e, 'aria-valuetext') || trimmed(e, 'aria-valuenow')) : '';
+  };
+  const switchedOff = e => e.matches(':disabled') || e.getAttribute('aria-disabled') === 'true';
+  // aria-disabled counts for everything inside.
+  const disabled = e => { if (e.matches(':disabled')) return true; for (let x = e; x; x = parentOf(x)) if (x.getAttribute('aria-disabled') === 'true') return true; return false; };
+  const CHECKABLE = new Set(['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio']);
+  const statesOf = (e, role, off, active) => {
+    const out = [], plain = !e.hasAttributes(), tag = e.tagName;
+    if (CHECKABLE.has(role)) {
+      const own = tag === 'INPUT' && (e.type === 'checkbox' || e.type === 'radio');
+      const checked = own ? (e.indeterminate && e.type === 'checkbox' ? 'mixed' : String(e.checked)) : plain ? '' : e.getAttribute('aria-checked');
+      if (checked === 'true') out.push('checked'); else if (checked === 'mixed' && role !== 'radio' && role !== 'switch') out.push('mixed');
+    }
+    if (off || switchedOff(e)) out.push('disabled');
+    if (tag === 'SUMMARY') { if (role === 'button') out.push(e.parentElement.open ? 'expanded' : 'collapsed'); }
+    else if (!plain) { const expanded = e.getAttribute('aria-expanded'); if (expanded === 'true') out.push('expanded'); else if (expanded === 'false') out.push('collapsed'); }
+    if (e === active) out.push('focused');
+    if (!plain) {
+      const invalid = e.getAttribute('aria-invalid');
+      if (invalid ? invalid !== 'false' : e.matches(':user-invalid') && !(e.form && e.form.noValidate)) out.push('invalid');
+    }
+    if (role === 'option' && tag === 'OPTION' ? e.selected : !plain && e.getAttribute('aria-selected') === 'true') out.push('selected');
+    if (!plain) { const pressed = e.getAttribute('aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
+    return out;
+  };
+  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};
+})();
