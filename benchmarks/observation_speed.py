@@ -52,10 +52,10 @@ async def measure(page: Page, rounds: int) -> Iterator[list[float]]:
     lines = 0
     for _ in range(rounds):
         start = time.perf_counter()
-        value: Any = await page._evaluate("milepost.step(1000, false)")
+        value: Any = await page.evaluate("milepost.step(1000, false)")
         observe.append((time.perf_counter() - start) * 1e3)
         start = time.perf_counter()
-        lines = len(_reading(value).elements)
+        lines = len(_reading(value, "").elements)
         parse.append((time.perf_counter() - start) * 1e3)
     return iter((observe, parse, [float(lines)]))
 
@@ -64,15 +64,17 @@ async def run(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
     """Measure every page; the rounds of a page are in a row, after one that is not counted."""
     browser = await Browser.launch()
     context = (await browser.connection.send("Target.createBrowserContext"))["browserContextId"]
-    page = await Page.open(browser, context=context, tab=0, viewport=(1024, 768), sink=lambda *_: None)
+    create = {"url": "about:blank", "browserContextId": context}
+    target = (await browser.connection.send("Target.createTarget", create))["targetId"]
+    page = await Page.attach(browser, target=target, tab=0, viewport=(1024, 768), sink=lambda *_: None)
     results: list[dict[str, Any]] = []
     for size in sizes:
         for shape, write in SHAPES.items():
             await page.navigate("about:blank")
             await page.read()
             html = json.dumps(write(size))
-            await page._evaluate(f"document.body.innerHTML = {html}; 0")
-            elements = await page._evaluate("document.querySelectorAll('*').length")
+            await page.evaluate(f"document.body.innerHTML = {html}; 0")
+            elements = await page.evaluate("document.querySelectorAll('*').length")
             await measure(page, 1)
             observe, parse, (lines,) = await measure(page, rounds)
             results.append(

@@ -1,7 +1,7 @@
 """The Gymnasium environment: a task in a real browser, stepped with action text."""
 
 import io
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from milepost.envs.driver import Driver
 from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
-from milepost.envs.spaces import Unicode, observation_space
+from milepost.envs.spaces import EXTRAS, Unicode, observation_space
 from milepost.envs.task import Split, Template
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
@@ -42,6 +42,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         reward_mode: str = "milestones",
         render_mode: str | None = None,
         viewport: tuple[int, int] | None = None,
+        extras: Sequence[str] = (),
     ) -> None:
         """Prepare the environment; the browser starts at the first reset.
 
@@ -51,13 +52,18 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             reward_mode: `milestones`, `normalized` or `outcome`.
             render_mode: `rgb_array`, `human` (a visible browser), or None.
             viewport: width and height in CSS pixels; those for which the pages are made when None.
+            extras: what observations hold on top: `screenshot`, `marks` (a screenshot with numbered marks), `axtree`,
+                `dom`. Each costs time at every step.
 
         Raises:
             UnknownTaskError: no such template; names the nearest.
-            ValueError: an unknown split, mode or render mode.
+            ValueError: an unknown split, mode, render mode or extra.
         """
         if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode is rgb_array, human or None, got {render_mode!r}")
+        for extra in extras:
+            if extra not in EXTRAS:
+                raise ValueError(f"unknown extra {extra!r}; expected some of {', '.join(EXTRAS)}")
         self._template = get_template(task) if isinstance(task, str) else task
         self._split = Split(split)
         self._mode = RewardMode(reward_mode)
@@ -65,7 +71,9 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._options = BrowserOptions(headed=render_mode == "human")
         self._episode: Episode | None = None
         self.render_mode = render_mode
-        self.observation_space = observation_space()
+        self._extras = tuple(extras)
+        self._size = viewport or self._template.viewport
+        self.observation_space = observation_space(self._extras, viewport=self._size)
         self.action_space = Unicode(max_length=MAX_ACTION_CHARS)
 
     @property
@@ -116,7 +124,27 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._episode, observation = await Episode.open(
             self.driver.pool, self._template, seed, split, mode=self._mode, viewport=self._viewport
         )
-        return observation.as_dict(), self._info(seed=seed, split=split.value)
+        return await self._show(observation), self._info(seed=seed, split=split.value)
+
+    async def _show(self, observation: Observation, *, failed: bool = False) -> dict[str, Any]:
+        """Give an observation with the extras; a sandbox that failed has none to show."""
+        shown = observation.as_dict()
+        for extra in self._extras:
+            if extra in ("axtree", "dom"):
+                shown[extra] = "" if failed else await self.episode.capture(extra)
+            else:
+                shown[extra] = await self._picture(marks=extra == "marks") if not failed else self._blank()
+        return shown
+
+    async def _picture(self, *, marks: bool = False) -> NDArray[np.uint8]:
+        from PIL import Image  # noqa: PLC0415 - pictures are opt-in
+
+        encoded = await self.episode.screenshot("png", marks=marks)
+        return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.uint8)
+
+    def _blank(self) -> NDArray[np.uint8]:
+        width, height = self._size
+        return np.zeros((height, width, 3), dtype=np.uint8)
 
     def step(self, action: str) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Carry out an action text; an action that cannot be done is an error in the observation.
@@ -132,7 +160,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """Do `step` as a coroutine, for the driver's loop."""
         outcome = await self.episode.step(str(action))
         return (
-            outcome.observation.as_dict(),
+            await self._show(outcome.observation, failed=outcome.failure is not None),
             outcome.reward,
             outcome.terminated,
             outcome.truncated,
@@ -173,10 +201,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """Give the page as an array (height, width, 3) in mode `rgb_array`; None otherwise."""
         if self.render_mode != "rgb_array":
             return None
-        from PIL import Image  # noqa: PLC0415 - rendering is opt-in
-
-        encoded = self.driver.run(self.episode.screenshot("png"))
-        return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.uint8)
+        return self.driver.run(self._picture())
 
     async def _close_episode(self) -> None:
         if self._episode is not None:

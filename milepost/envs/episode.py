@@ -178,9 +178,13 @@ class Episode:
         self.over = True
         return self._judge(self._session.end(reason))
 
-    async def screenshot(self, encoding: str = "png") -> bytes:
-        """Capture the page as an encoded image."""
-        return await self._session.screenshot(encoding)
+    async def screenshot(self, encoding: str = "png", *, marks: bool = False) -> bytes:
+        """Capture the tab in view as an encoded image, with numbered marks if wanted."""
+        return await self._session.screenshot(encoding, marks=marks)
+
+    async def capture(self, kind: str) -> str:
+        """Capture Chromium's own view of the tab as JSON: `axtree` or `dom`."""
+        return await self._session.capture(kind)
 
     def save(self, directory: Path) -> None:
         """Write `events.jsonl`, `spec.json` and `rewards.json`, from which the reward can be recomputed."""

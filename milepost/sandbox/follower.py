@@ -48,7 +48,9 @@ class Follower:
         self.closed = False
         """Whether it is gone because it was closed, which is no failure."""
         self.opened: list[str] = []
-        """URLs of tabs that the page opened."""
+        """URLs of the tabs that the page said it opens."""
+        self.claimed = 0
+        """How many of them have come."""
         self.dragged: Mapping[str, Any] | None = None
         """Data of the last native drag that was intercepted."""
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()

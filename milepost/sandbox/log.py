@@ -11,6 +11,8 @@ from milepost.sandbox.events import (
     Event,
     EventFormatError,
     Fact,
+    Requested,
+    Responded,
     Source,
     Trust,
     canonical,
@@ -42,7 +44,8 @@ class EventLog:
 
     Instruments report at their own pace (a proxy thread of control, a socket, a file watcher), so the
     order of arrival inside a step is an accident. `commit` sorts a step's facts by instrument, each
-    instrument's own order kept, which makes the log of the same actions the same log.
+    instrument's own order kept, which makes the log of the same actions the same log. A page loads its parts
+    side by side, so the proxy's own order is an accident too: its facts are sorted by URL.
     """
 
     def __init__(self) -> None:
@@ -72,7 +75,7 @@ class EventLog:
     def commit(self, step: int) -> Sequence[Event]:
         """Append the pending facts as events of `step` and give those."""
         start = len(self._events)
-        for source, fact in sorted(self._pending, key=lambda item: self._order[item[0]]):
+        for source, fact in sorted(self._pending, key=self._place):
             self._events.append(
                 chain(
                     fact,
@@ -85,6 +88,13 @@ class EventLog:
             )
         self._pending.clear()
         return self._events[start:]
+
+    def _place(self, item: tuple[Source, Fact]) -> tuple[int, str, str]:
+        """Say where in its step a fact stands."""
+        source, fact = item
+        if isinstance(fact, Requested | Responded):
+            return self._order[source], fact.url, fact.method
+        return self._order[source], "", ""
 
 
 def write_log(events: Iterable[Event], path: Path) -> None:

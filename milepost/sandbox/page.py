@@ -13,6 +13,7 @@ from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
+from milepost.sandbox.marks import Box
 from milepost.sandbox.observation import Dialog, Element
 from milepost.sandbox.shadow import open_closed_roots
 from milepost.sandbox.sites import FactSink
@@ -112,31 +113,48 @@ class Page:
         )
         return page
 
-    def take_opened(self) -> str | None:
-        """Give the URL of the next tab that this page opened, in their order; None when it said nothing."""
-        return self._follower.opened.pop(0) if self._follower.opened else None
+    @property
+    def owes_tabs(self) -> bool:
+        """Whether the page said it opens a tab that has not come yet."""
+        return len(self._follower.opened) > self._follower.claimed
+
+    def claim_tab(self) -> int:
+        """Take note that a tab came which this page opened; gives its place in the order."""
+        self._follower.claimed += 1
+        return self._follower.claimed - 1
+
+    def forgive_tabs(self) -> None:
+        """Wait no longer for tabs that were announced; a blocked popup never comes."""
+        self._follower.claimed = max(self._follower.claimed, len(self._follower.opened))
+
+    def opened_url(self, place: int) -> str | None:
+        """Give what the page opened a tab at; None when it did not say."""
+        return self._follower.opened[place] if place < len(self._follower.opened) else None
 
     async def catch_up(self, url: str | None) -> None:
         """Take note of the document of a tab that a page opened: its load may be over before we came.
 
         Args:
             url: what the tab was opened at, as far as known; a blank one loads nothing.
+
+        Raises:
+            CDPError: the document went away meanwhile; its successor's events tell the rest.
         """
         follower = self._follower
         follower.loading = follower.awaited = url not in ("", "about:blank")
-        reply = await follower.unless_dialog(
-            self._connection.send(
-                "Runtime.evaluate",
-                {"expression": "[document.readyState, location.href]", "returnByValue": True},
-                self._session,
-            )
-        )
-        state, there = (reply or {}).get("result", {}).get("value", ("", ""))
+        state, there = await self.evaluate("[document.readyState, location.href]", own=True) or ("", "")
         if follower.loading and state == "complete" and there != "about:blank":
             follower.finish_load(there)
         elif follower.loading and not follower.navigated_to:
             # It may commit while we come; the load event needs to know what was loaded.
             follower.navigated_to = (url or "") if there == "about:blank" else there
+        if follower.world is None:
+            # The document came after its old process was told of our script, and before its new one was.
+            world = {"frameId": self.target, "worldName": WORLD}
+            made = await self._connection.send("Page.createIsolatedWorld", world, self._session)
+            run = {"expression": SCRIPT, "contextId": made["executionContextId"]}
+            await self._connection.send("Runtime.evaluate", run, self._session)
+            follower.world = follower.world or made["executionContextId"]
 
     @property
     def prefix(self) -> str:
@@ -335,8 +353,21 @@ class Page:
             # swapped): who reads the page next finds out what became of it.
             return
 
+    async def find_boxes(self) -> tuple[Box, ...]:
+        """Give where the elements are that an action can name and the viewport shows."""
+        answer = await self.call("boxes")
+        return tuple(
+            Box(id=self.prefix + number, x=x, y=y, width=width, height=height)
+            for number, x, y, width, height in answer.get("boxes", ())
+        )
+
+    async def capture(self, kind: str) -> str:
+        """Capture Chromium's own view of the page as JSON: `axtree` (accessibility tree) or `dom` (DOM snapshot)."""
+        method, params = _CAPTURES[kind]
+        return orjson.dumps(await self._connection.send(method, params, self._session)).decode()
+
     async def screenshot(self, encoding: str = "png") -> bytes:
-        """Capture the viewport as an encoded image (`png` or `jpeg`)."""
+        """Capture the viewport as an encoded image (`png`, `jpeg` or `webp`)."""
         reply = await self._connection.send(
             "Page.captureScreenshot", {"format": encoding, "optimizeForSpeed": True}, self._session
         )
@@ -345,6 +376,15 @@ class Page:
     def detach(self) -> None:
         """Stop to listen; the context's end closes the tab itself."""
         self._connection.off(self._session)
+
+
+_CAPTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "axtree": ("Accessibility.getFullAXTree", {}),
+    "dom": (
+        "DOMSnapshot.captureSnapshot",
+        {"computedStyles": [], "includeDOMRects": True, "includePaintOrder": True},
+    ),
+}
 
 
 def write_steady(seed: int, instant_ms: int | None) -> str:

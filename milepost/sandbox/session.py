@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from PIL import Image
 
 from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
@@ -30,6 +33,7 @@ from milepost.sandbox.events import (
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
+from milepost.sandbox.marks import draw_marks, encode_image
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.page import Reading, write_steady
 from milepost.sandbox.referee import consult, open_match
@@ -277,11 +281,41 @@ class Session:
 
     # -- the end ------------------------------------------------------------------------------------
 
-    async def screenshot(self, encoding: str = "png") -> bytes:
-        """Capture the page as an encoded image."""
+    async def screenshot(self, encoding: str = "png", *, marks: bool = False) -> bytes:
+        """Capture the tab in view as an encoded image (`png`, `jpeg` or `webp`), with numbered marks if wanted.
+
+        Raises:
+            SandboxError: the browser failed or the deadline passed.
+        """
         assert self._tabs is not None
-        async with asyncio.timeout(self._deadlines.step_s):
-            return await self._tabs.active.screenshot(encoding)
+        page = self._tabs.active
+        async with self._guard("the screenshot"):
+            if not marks:
+                return await page.screenshot(encoding)
+            encoded, boxes = await page.screenshot("png"), await page.find_boxes()
+        return encode_image(draw_marks(Image.open(io.BytesIO(encoded)), boxes), encoding)
+
+    async def capture(self, kind: str) -> str:
+        """Capture Chromium's own view of the tab as JSON: `axtree` or `dom`.
+
+        Raises:
+            SandboxError: the browser failed or the deadline passed.
+        """
+        assert self._tabs is not None
+        async with self._guard("the capture"):
+            return await self._tabs.active.capture(kind)
+
+    @contextlib.asynccontextmanager
+    async def _guard(self, what: str) -> AsyncIterator[None]:
+        """Give what the browser is asked a deadline, and its failures a type."""
+        try:
+            async with asyncio.timeout(self._deadlines.step_s):
+                yield
+        except TimeoutError:
+            reason = f"{what} took longer than {self._deadlines.step_s} s"
+            raise SandboxError(Failure.TIMEOUT, reason) from None
+        except CDPError as error:
+            raise SandboxError(Failure.INFRASTRUCTURE, f"{what} failed: {error}") from error
 
     def end(self, reason: str) -> Sequence[Event]:
         """Write the log's last event: why the episode is over. Facts that came late stand before it."""

@@ -19,6 +19,9 @@ MAX_TABS = 10
 FIRST = 0
 """Number of the tab an episode starts with. Numbers are never used again."""
 
+ARRIVAL_CEILING_S = 1.0
+"""How long a tab that was announced is waited for; a blocked popup never comes."""
+
 NOTHING = Reading(url="", title="", elements=(), settled=True)
 """What a tab shows that was never read."""
 
@@ -32,6 +35,16 @@ class Sight:
     """What the tab showed when it was last read."""
     after: Reading | None
     """What it shows now; None while a dialog blocks it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A tab that a page opened and nobody has taken over yet."""
+
+    target: str
+    by: Page
+    place: int
+    """Which of the tabs it is that the page opened."""
 
 
 class Tabs:
@@ -67,7 +80,8 @@ class Tabs:
         self._readings: dict[int, Reading] = {}
         self._openers: dict[int, int] = {}
         self._opened = 0
-        self._arriving: list[tuple[str, str]] = []
+        self._arriving: list[_Arrival] = []
+        self._came = asyncio.Event()
         self._in_view = FIRST
         browser.watch_tabs(context, self._on_target)
 
@@ -128,33 +142,40 @@ class Tabs:
             for page in self._pages.values():
                 if page.target == params["targetId"]:
                     page.note_closed()
-            self._arriving = [one for one in self._arriving if one[0] != params["targetId"]]
+            self._arriving = [one for one in self._arriving if one.target != params["targetId"]]
             return
         target, opener = params["targetInfo"]["targetId"], params["targetInfo"].get("openerId", "")
         if not opener:
             # We opened it ourselves.
             return
-        if len(self._pages) + len(self._arriving) >= MAX_TABS:
+        pages = sorted(self._pages.values(), key=lambda page: page.target != opener)
+        if not pages:
             self._browser.connection.post("Target.closeTarget", {"targetId": target})
             return
-        self._arriving.append((target, opener))
+        by = pages[0]
+        place = by.claim_tab()
+        self._came.set()
+        if len(pages) + len(self._arriving) >= MAX_TABS:
+            self._browser.connection.post("Target.closeTarget", {"targetId": target})
+            return
+        self._arriving.append(_Arrival(target=target, by=by, place=place))
 
-    async def _welcome(self, target: str, opener: str) -> None:
+    async def _welcome(self, arrival: "_Arrival") -> None:
         """Take over a tab that a page opened, and bring it into view as a browser does."""
         number = self._opened
         self._opened += 1
-        by = next((n for n, page in self._pages.items() if page.target == opener), self._in_view)
         try:
-            page = await self._add(number, target, opener=by)
+            page = await self._add(number, arrival.target, opener=arrival.by.tab)
         except ConnectionLostError:
             raise
         except CDPError:
             # It closed itself before we came.
             return
-        url = self._pages[by].take_opened() if by in self._pages else None
-        with contextlib.suppress(CDPError):
+        url = arrival.by.opened_url(arrival.place)
+        with contextlib.suppress(CDPError, TimeoutError):
             # The document may be replaced under the question; its events tell the rest.
-            await page.catch_up(url)
+            async with asyncio.timeout(ARRIVAL_CEILING_S):
+                await page.catch_up(url)
         self._sink(Source.BROWSER, TabOpened(tab=number, url=url or ""))
         self._view(number)
 
@@ -188,7 +209,7 @@ class Tabs:
     async def _catch_up(self) -> None:
         """Take over the tabs that pages opened and let go of those they closed."""
         while self._arriving:
-            await self._welcome(*self._arriving.pop(0))
+            await self._welcome(self._arriving.pop(0))
         for number in [number for number, page in self._pages.items() if page.closed]:
             self._drop(number)
         if not self._pages:
@@ -212,6 +233,8 @@ class Tabs:
                 if page.closed and clock() < end:
                     continue
                 raise
+            if page.owes_tabs:
+                await self._expect_tabs(page)
             if not self._arriving and not page.closed:
                 before = self._readings.get(page.tab, NOTHING)
                 if reading is not None:
@@ -219,6 +242,15 @@ class Tabs:
                 return Sight(tab=page.tab, before=before, after=reading)
             if clock() >= end:
                 raise SandboxError(Failure.TIMEOUT, "pages never stop opening tabs")
+
+    async def _expect_tabs(self, page: Page) -> None:
+        """Wait for the tabs that a page said it opens."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ARRIVAL_CEILING_S):
+                while page.owes_tabs:
+                    self._came.clear()
+                    await self._came.wait()
+        page.forgive_tabs()
 
     def detach(self) -> None:
         """Stop to listen; the context's end closes the tabs themselves."""

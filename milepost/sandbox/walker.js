@@ -222,6 +222,19 @@
       return {settled, url: location.href, title: document.title, rows: JSON.stringify(rows()), hosts: suspects.length};
     },
     element: elementOf,
+    // What an action can name and the viewport shows, where it is: [id, x, y, width, height].
+    boxes() {
+      const out = [];
+      for (const [id, ref] of elements) {
+        const e = ref.deref();
+        if (!e || !e.isConnected || !e.ownerDocument.defaultView || e.tagName === 'OPTION' || !shown(e) || !INTERACTIVE.has(roleOf(e))) continue;
+        const box = e.getBoundingClientRect(), at = viewOf(e.ownerDocument);
+        const left = Math.max(at.left, box.left + at.x), top = Math.max(at.top, box.top + at.y);
+        const right = Math.min(at.right, box.right + at.x), bottom = Math.min(at.bottom, box.bottom + at.y);
+        if (right > left && bottom > top) out.push([String(id), left, top, right - left, bottom - top]);
+      }
+      return {boxes: out.sort((a, b) => a[0] - b[0])};
+    },
     point(id, still) {
       const {e, error} = ready(id);
       if (error) return {error};
@@ -290,9 +303,9 @@
       if (error) return {error};
       locate(e);
       e.focus();
-      if (document.activeElement !== e && e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
+      if (e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
       if (where === 'end') {
-        if (e.isContentEditable) { const s = getSelection(); s.selectAllChildren(e); s.collapseToEnd(); }
+        if (e.isContentEditable) { const s = e.ownerDocument.getSelection(); s.selectAllChildren(e); s.collapseToEnd(); }
         else if (e.setSelectionRange && e.selectionStart !== null) e.setSelectionRange(e.value.length, e.value.length);
       }
       return {};

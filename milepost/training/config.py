@@ -37,7 +37,9 @@ class RunSection(Section):
     seed: Count = 0
     """Seed of everything that is drawn: tasks, sampling, batches."""
     threads: Positive = 2
-    """CPU threads of the learner and the engine."""
+    """CPU threads of the engine, while browsers want the others."""
+    learner_threads: Positive = 2
+    """CPU threads of the learner, while the browsers rest."""
 
 
 class TasksSection(Section):

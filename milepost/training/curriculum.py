@@ -43,7 +43,7 @@ DRILLS = 6
 class Course:
     """How the policy is pre-trained."""
 
-    steps: int = 7000
+    steps: int = 5000
     """Optimiser steps."""
     batch: int = 32
     """Lessons a step."""

@@ -13,7 +13,7 @@ import numpy as np
 from milepost.sandbox.actions import AcceptDialog, Action, Noop
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Dialog, Element, Observation
-from milepost.training.scenes import Line, Page, draw_clicks, draw_form, draw_line, draw_search
+from milepost.training.scenes import Line, Page, draw_choice, draw_clicks, draw_form, draw_line, draw_search
 from milepost.training.wordbook import Wordbook, pick
 
 _OTHERS = (
@@ -58,10 +58,12 @@ def draw_lesson(rng: np.random.Generator, book: Wordbook, difficulty: Difficulty
         book = book.plain()
     count = 1 + int(rng.integers(difficulty.steps))
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.4:
         goal, page = draw_form(rng, book, count)
-    elif kind < 0.85 or count == 1:
+    elif kind < 0.65 or difficulty.plain:
         goal, page = draw_clicks(rng, book, count)
+    elif kind < 0.85:
+        goal, page = draw_choice(rng, book, count)
     else:
         goal, page = draw_search(rng, book)
     if book.fillers and rng.random() < 0.5:

@@ -12,7 +12,7 @@ SEEDS_PER_RUN = 1_000_000
 
 _MEMORY = 0.8
 """How much of the old estimate of a template survives an iteration."""
-_FLOOR = 0.15
+_FLOOR = 0.35
 """Least weight of a template, so that none is forgotten."""
 
 

@@ -63,6 +63,30 @@ _JOINS = (", then ", " and ", ", ", "; ", ". Then ", ", and ", ". ")
 _AFFIRM = ("OK", "Yes", "Confirm", "Continue", "Accept", "Agree", "Apply", "Done")
 _REFUSE = ("Cancel", "No", "Back", "Close", "Dismiss", "Discard", "Later")
 _BLANK = ("Choose", "Select", "None", "")
+_SUBMITS = (
+    *_AFFIRM,
+    "Submit",
+    "Save",
+    "Send",
+    "Create",
+    "Add",
+    "Next",
+    "Go",
+    "Book",
+    "Register",
+    "Update",
+    "Start",
+)
+_CHOICE_WORDINGS = (
+    "for {value}",
+    "in {value}",
+    "as {value}",
+    "{value}",
+    "with {value}",
+    "by {value}",
+    "to {value}",
+)
+_CHOICE_VERBS = ("show", "get", "make", "send", "print", "book", "add", "prepare", "order", "share", "create")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +135,12 @@ def draw_form(rng: np.random.Generator, book: Wordbook, count: int) -> tuple[str
     submit = Step(role="button" if rng.random() < 0.9 else "link", name=names[-1])
     confirm = rng.random() < 0.3
     wanted = [*fields, submit] if count > 1 else [*fields] if rng.random() < 0.7 else [submit]
-    goal = _word_goal(rng, wanted) + (pick(rng, _JOINS) + pick(rng, _CONFIRM_WORDINGS)) * (
+    said = wanted
+    if count > 1 and book.longest > 1 and rng.random() < 0.25:
+        # Whoever asks for a form to be filled in wants it sent, said or not.
+        submit = replace(submit, role="button", name=pick(rng, _SUBMITS))
+        wanted, said = [*fields, submit], fields
+    goal = _word_goal(rng, said) + (pick(rng, _JOINS) + pick(rng, _CONFIRM_WORDINGS)) * (
         confirm and rng.random() < 0.4
     )
     shown = [fields[int(i)] for i in rng.permutation(len(fields))]
@@ -200,6 +229,55 @@ def _wrap(rng: np.random.Generator, book: Wordbook, step: Step) -> list[Line]:
     lines: list[Line] = [(draw_line(rng, step.role, step.name), step)]
     if step.role == "link" and rng.random() < 0.25:
         lines.insert(0, (draw_line(rng, "row", f"{step.name} {book.value(rng)}"), None))
+    return lines
+
+
+def draw_choice(rng: np.random.Generator, book: Wordbook, count: int) -> tuple[str, Page]:
+    """A thing with lists to choose from: the goal names options and no lists, then one button does it."""
+    title = Step(role="heading", name=book.name(rng))
+    fields = [_draw_list(rng, book) for _ in range(max(1, min(count, 3)))]
+    values = [field.value for field in fields]
+    submit = Step(role="button", name=pick(rng, _SUBMITS if rng.random() < 0.6 else book.labels))
+    quoted = 0.65 if rng.random() < 0.8 else 0.0
+    parts = [pick(rng, _CHOICE_WORDINGS).format(value=_quote(rng, field.value, quoted)) for field in fields]
+    asked = [parts[int(i)] for i in rng.permutation(len(parts))]
+    goal = f"{pick(rng, _CHOICE_VERBS)} {_quote(rng, title.name, quoted)} {' '.join(asked)}"
+    at = int(rng.integers(len(fields) + 1))
+    lines: list[Line] = []
+    if rng.random() < 0.8:
+        lines.append((draw_line(rng, "heading", title.name), None))
+    for place, field in enumerate(fields):
+        lines += _show_list(rng, book, field, done=place < at, taken=values)
+    lines.append((draw_line(rng, "button", submit.name), submit))
+    opened = Step(role="link", name=title.name)
+    return goal, Page(
+        lines=lines,
+        target=fields[at] if at < len(fields) else submit,
+        previous=fields[at - 1] if at else opened if rng.random() < 0.7 else None,
+        moved=at == 0,
+        title=title.name if rng.random() < 0.5 else "",
+    )
+
+
+def _draw_list(rng: np.random.Generator, book: Wordbook) -> Step:
+    return Step(role="combobox", name=book.name(rng), value=book.choice(rng))
+
+
+def _show_list(
+    rng: np.random.Generator, book: Wordbook, field: Step, *, done: bool, taken: Sequence[str]
+) -> list[Line]:
+    """Show a list with its options; one that nobody asked for is chosen until the right one is."""
+    others = [book.choice(rng) for _ in range(int(rng.integers(2, 5)))]
+    options = dict.fromkeys(
+        [pick(rng, (*_BLANK, "All")), *(o for o in others if o not in taken), field.value]
+    )
+    shown = [list(options)[int(i)] for i in rng.permutation(len(options))]
+    value = field.value if done else next(option for option in shown if option != field.value)
+    line = draw_line(rng, field.role, field.name, value=value)
+    lines: list[Line] = [(line, field)]
+    for option in shown:
+        states = ("selected",) if option == value else ()
+        lines.append((replace(draw_line(rng, "option", option), depth=line.depth + 1, states=states), None))
     return lines
 
 

@@ -277,8 +277,12 @@ class Trainer:
         )
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
-        with self._arena.engine.weights:
-            update = learner.update(rows, self._rng)
+        torch.set_num_threads(self.config.run.learner_threads)
+        try:
+            with self._arena.engine.weights:
+                update = learner.update(rows, self._rng)
+        finally:
+            torch.set_num_threads(self.config.run.threads)
         return update, facts
 
     async def _finish(self, reason: str) -> Summary:

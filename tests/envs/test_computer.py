@@ -164,3 +164,23 @@ def test_a_dead_browser_gives_no_reward_rather_than_zero_and_the_next_reset_work
     env.reset(seed=1)
     assert solve(env)[0] == pytest.approx(1.75)
     env.close()
+
+
+def test_extras_are_shown_on_top_when_asked() -> None:
+    env = ComputerEnv(
+        "CatalogSearch-v0", extras=("screenshot", "marks", "axtree", "dom"), viewport=(400, 300)
+    )
+    shown, _ = env.reset(seed=1)
+    assert shown in env.observation_space
+    assert shown["screenshot"].shape == shown["marks"].shape == (300, 400, 3)
+    assert (shown["screenshot"] != shown["marks"]).any()
+    shown, *_ = env.step("noop()")
+    assert shown in env.observation_space
+    env.close()
+
+
+def test_an_unknown_extra_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="unknown extra 'video'; expected some of screenshot, marks, axtree, dom"
+    ):
+        ComputerEnv("CatalogSearch-v0", extras=("video",))

@@ -14,6 +14,8 @@ from milepost.sandbox.events import (
     EventFormatError,
     FileCreated,
     NavigationCompleted,
+    Requested,
+    Responded,
     Source,
     Trust,
     from_record,
@@ -91,3 +93,20 @@ def test_an_unknown_kind_is_refused_by_name() -> None:
     record = orjson.loads(orjson.dumps(to_record(build_log().events[0]))) | {"kind": "teleported"}
     with pytest.raises(EventFormatError, match="unknown event kind 'teleported'"):
         from_record(record)
+
+
+def test_requests_of_a_step_stand_in_the_order_of_their_urls() -> None:
+    facts = [
+        Requested(method="GET", url="http://a.test/z.js", allowed=True),
+        Requested(method="GET", url="http://a.test/a.css", allowed=True),
+        Responded(method="GET", url="http://a.test/z.js", status=200),
+        Responded(method="GET", url="http://a.test/a.css", status=200),
+    ]
+    heads = set()
+    for order in ((0, 1, 2, 3), (1, 0, 3, 2), (0, 2, 1, 3), (1, 3, 0, 2)):
+        log = EventLog()
+        for place in order:
+            log.note(Source.PROXY, facts[place])
+        assert [event.fact for event in log.commit(0)] == [facts[1], facts[3], facts[0], facts[2]]
+        heads.add(log.head)
+    assert len(heads) == 1

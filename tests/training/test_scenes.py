@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from milepost.sandbox.actions import Click, Fill, SelectOption
-from milepost.training.scenes import Page, Step, draw_clicks, draw_form, draw_search
+from milepost.training.scenes import Page, Step, draw_choice, draw_clicks, draw_form, draw_search
 from milepost.training.wordbook import build_wordbook
 
 BOOK = build_wordbook()
@@ -16,6 +16,8 @@ def pages(kind: str, count: int = 200) -> list[tuple[str, Page]]:
         return [draw_form(rng, BOOK, 1 + n % 5) for n in range(count)]
     if kind == "clicks":
         return [draw_clicks(rng, BOOK, 1 + n % 4) for n in range(count)]
+    if kind == "choice":
+        return [draw_choice(rng, BOOK, 1 + n % 4) for n in range(count)]
     return [draw_search(rng, BOOK) for _ in range(count)]
 
 
@@ -32,7 +34,7 @@ def test_a_step_is_done_by_the_action_for_its_role(role: str, value: str, action
     assert Step(role=role, name="n", value=value).act("3") == action
 
 
-@pytest.mark.parametrize("kind", ["form", "clicks", "search"])
+@pytest.mark.parametrize("kind", ["form", "clicks", "choice", "search"])
 def test_what_is_to_be_done_is_on_the_page_exactly_once(kind: str) -> None:
     for _, page in pages(kind):
         shown = [step for _, step in page.lines if step is page.target]
@@ -89,3 +91,25 @@ def test_a_click_is_named_by_the_goal() -> None:
         assert page.target is not None
         assert page.target.said in goal
         assert page.target.name.endswith(page.target.said)
+
+
+def test_a_choice_is_made_list_by_list_and_then_its_button_is_pressed() -> None:
+    pressed = 0
+    for goal, page in pages("choice"):
+        lists = [
+            (element, step) for element, step in page.lines if step is not None and step.role == "combobox"
+        ]
+        waiting = [step for element, step in lists if element.value != step.value]
+        assert page.target is (waiting[0] if waiting else page.lines[-1][1])
+        assert all(step.value in goal for _, step in lists)
+        pressed += not waiting
+    assert pressed > 40
+
+
+def test_the_option_asked_for_stands_below_its_list() -> None:
+    for _, page in pages("choice"):
+        if page.target is None or page.target.role != "combobox":
+            continue
+        place = next(i for i, (_, step) in enumerate(page.lines) if step is page.target)
+        below = [element.name for element, step in page.lines[place + 1 :] if step is None]
+        assert page.target.value in below
