@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from milepost.sandbox.actions import ACTION_TYPES
 from milepost.sandbox.events import FACT_FIELDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+ENVIRONMENTS = ROOT / "docs/environments.md"
 GUIDE = ROOT / "docs/writing-a-task.md"
 MINIWOB = ROOT / "docs/miniwob.md"
 
@@ -106,6 +108,36 @@ def test_the_environment_of_the_readme_prints_what_the_readme_says() -> None:
     assert run_python("-c", example) == printed
 
 
+def test_the_page_of_your_own_in_the_readme_is_an_environment() -> None:
+    _, example, _ = snippets(README, "python")
+    assert run_python("-c", f"{example}\nprint(env.spec, env.observation_space['tree'])").startswith(
+        "None Unicode"
+    )
+
+
+PRINTED = (
+    r"\(1\.0, True\)\n",
+    r"\('.+', '.+', '.+', '.+'\)\n",
+    r"\[(1\.0|0\.99\d*), (1\.0|0\.99\d*)\]\n",
+    r"\(600, 800, 3\) \{.+\n",
+    r"\(\{'type': 'text', 'text': '.+'\},\) no element .+\n",
+)
+"""What each example of the environments' page prints."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("number", range(len(PRINTED)))
+def test_the_examples_of_the_environments_page_run(number: int) -> None:
+    examples = snippets(ENVIRONMENTS, "python")
+    assert len(examples) == len(PRINTED)
+    assert re.fullmatch(PRINTED[number], run_python("-c", examples[number]))
+
+
+def test_the_environments_page_names_every_action() -> None:
+    (table,) = re.findall(r"^\| for \| calls \|\n.*?\n\n", ENVIRONMENTS.read_text(), re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(\w+)", table)) == set(ACTION_TYPES)
+
+
 @pytest.mark.browser
 def test_the_environment_of_the_miniwob_page_is_solved() -> None:
     (example,) = snippets(MINIWOB, "python")
@@ -113,13 +145,14 @@ def test_the_environment_of_the_miniwob_page_is_solved() -> None:
 
 
 def test_the_milestones_of_the_readme_are_valid() -> None:
-    _, spec = snippets(README, "python")
+    _, _, spec = snippets(README, "python")
     assert run_python("-c", f"{spec}\nprint(spec.total)") == "1\n"
 
 
 @pytest.mark.parametrize(
     "document",
     [
+        ENVIRONMENTS,
         GUIDE,
         MINIWOB,
         README,

@@ -7,6 +7,7 @@ CPU time of Playwright's (decision record 0003).
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -60,6 +61,7 @@ FLAGS = (
 )
 
 LAUNCH_DEADLINE_S = 30.0
+SCRATCH_PREFIX = "milepost-"
 
 
 class BrowserLaunchError(RuntimeError):
@@ -94,7 +96,8 @@ class Browser:
         self._download_owner: dict[str, str] = {}
         self._tab_handlers: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
         self._context_of: dict[str, str] = {}
-        self.scratch = Path(tempfile.mkdtemp(prefix="milepost-"))
+        sweep_scratch()
+        self.scratch, self._lock = make_scratch()
         connection.on("", self._on_browser_event)
 
     @classmethod
@@ -186,6 +189,35 @@ class Browser:
             await self._browser.close()
         await self._playwright.stop()
         shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def make_scratch() -> tuple[Path, int | None]:
+    """Make a browser's scratch folder; the lock in it is held while its process lives."""
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+    lock: int | None = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    assert lock is not None
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder, lock
+
+
+def sweep_scratch() -> None:
+    """Remove scratch folders whose process was killed before it could: their locks are free."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
+        try:
+            lock = os.open(folder / "lock", os.O_RDWR)
+        except OSError:
+            # Being made this instant, somebody else's, or not ours at all.
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(lock)
 
 
 def _wants_sandbox(environment: Mapping[str, str]) -> bool:

@@ -11,6 +11,9 @@ import httpx
 FETCH_DEADLINE_S = 30.0
 """A live server that takes longer is answered for with 504."""
 
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A larger body is answered for with 502: an endless one must not fill the memory."""
+
 _CHUNK = 65536
 _HOP_BY_HOP = {
     "connection",
@@ -57,18 +60,23 @@ class Gateway:
         """Ask a live server over HTTP; redirects go back to the browser, which asks again."""
         kept = [(k, v) for k, v in headers if k.decode("latin-1").lower() not in _HOP_BY_HOP]
         try:
-            async with httpx.AsyncClient(timeout=FETCH_DEADLINE_S, follow_redirects=False) as client:
-                response = await client.request(method, url, headers=kept, content=body)
+            async with (
+                httpx.AsyncClient(timeout=FETCH_DEADLINE_S, follow_redirects=False) as client,
+                client.stream(method, url, headers=kept, content=body) as response,
+            ):
+                content = await _read(response)
         except httpx.TimeoutException:
             return _refuse(504, f"{urlsplit(url).netloc} did not answer within {FETCH_DEADLINE_S:g} s")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _refuse(502, f"{urlsplit(url).netloc} cannot be reached: {error}")
+        if content is None:
+            return _refuse(502, f"{url[:200]} is larger than {MAX_ANSWER_BYTES} bytes")
         passed = [
             (k, v)
             for k, v in response.headers.raw
             if k.decode("latin-1").lower() not in _HOP_BY_HOP | _DECODED
         ]
-        return response.status_code, passed, response.content
+        return response.status_code, passed, content
 
     async def dig(self, netloc: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Join a browser's connection with a live server's until one of them ends; false when it cannot be reached."""
@@ -88,6 +96,17 @@ class Gateway:
             await asyncio.gather(*pipes, return_exceptions=True)
             to_them.close()
         return True
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    """Read an answer's body, decoded; None when it is too large, and may have no end."""
+    parts, size = list[bytes](), 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)
 
 
 async def _pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -107,9 +107,11 @@ def _draw_others(
 ) -> list[Element]:
     spare = max(0, int(rng.integers(1, difficulty.elements + 1)) - len(lines))
     taken = {element.name for element, _ in lines}
+    names = [name for name in taken if name] or [book.name(rng)]
+    names.sort()
     others = []
     for _ in range(spare):
-        name = book.vary(rng, pick(rng, lines)[0].name) if rng.random() < 0.4 else book.name(rng)
+        name = book.vary(rng, pick(rng, names)) if rng.random() < 0.4 else book.name(rng)
         role = pick(rng, _OTHERS)
         value = book.value(rng) if role == "textbox" and rng.random() < 0.4 else ""
         if name not in taken:

@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+import pickle
 import threading
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
@@ -184,3 +186,19 @@ def test_an_unknown_extra_is_refused() -> None:
         ValueError, match="unknown extra 'video'; expected some of screenshot, marks, axtree, dom"
     ):
         ComputerEnv("CatalogSearch-v0", extras=("video",))
+
+
+def test_gymnasiums_wrappers_and_specs_work() -> None:
+    env = gymnasium.make("milepost/CatalogSearch-v0", render_mode="rgb_array", max_episode_steps=2)
+    spec = pickle.loads(pickle.dumps(env.spec))
+    assert gymnasium.make(spec).spec == env.spec
+    env = gymnasium.wrappers.RecordEpisodeStatistics(env)
+    env.reset(seed=1)
+    frame = env.render()
+    assert isinstance(frame, np.ndarray)
+    assert frame.shape == (768, 1024, 3)
+    env.step("noop()")
+    _, _, terminated, truncated, info = env.step("noop()")
+    assert (terminated, truncated) == (False, True)
+    assert info["episode"]["l"] == 2
+    env.close()

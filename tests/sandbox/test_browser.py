@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from milepost.sandbox.browser import Browser, BrowserLaunchError, BrowserOptions
+from milepost.sandbox.browser import Browser, BrowserLaunchError, BrowserOptions, make_scratch, sweep_scratch
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
 
 pytestmark = pytest.mark.browser
@@ -67,3 +67,21 @@ def _is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
     except FileNotFoundError:
         return False
+
+
+def test_scratch_folders_of_killed_processes_are_swept_and_others_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "milepost-left"
+    left.mkdir()
+    (left / "lock").touch()
+    strange = tmp_path / "milepost-strange"
+    strange.mkdir()
+    live, lock = make_scratch()
+    sweep_scratch()
+    assert sorted(tmp_path.iterdir()) == sorted([strange, live])
+    assert lock is not None
+    os.close(lock)
+    sweep_scratch()
+    assert list(tmp_path.iterdir()) == [strange]

@@ -70,6 +70,13 @@ async def test_a_server_that_is_not_there_is_answered_for() -> None:
     assert b"127.0.0.1:9 cannot be reached" in body
 
 
+async def test_an_endless_answer_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milepost.sandbox.gateway.MAX_ANSWER_BYTES", 10)
+    status, _, body = await Gateway(hosts=()).fetch("GET", f"http://127.0.0.1:{port}/", [], b"")
+    assert status == 502
+    assert body.endswith(b"is larger than 10 bytes")
+
+
 async def test_a_tunnel_joins_two_connections(port: int) -> None:
     gateway = Gateway(hosts=())
 

@@ -1,0 +1,159 @@
+"""Pages that would break, fool or hang what looks at them. Each is an error in the observation or a typed failure
+within the deadline, and other episodes do not notice."""
+
+import asyncio
+
+import pytest
+
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.pool import Pool
+from milepost.sandbox.world import Deadlines
+from tests.sandbox.conftest import build_world
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "/loop": "<title>Loop</title><button onclick='while (true);'>Spin</button>",
+    "/alerts": "<title>Alerts</title><h1>x</h1><button onclick=\"setInterval(() => alert('again'), 1)\">Start</button>",
+    "/trap": """<title>Trap</title><button>Touch</button><a href=/two>Leave</a>
+<script>onbeforeunload = e => { e.preventDefault(); return 'stay'; };</script>""",
+    "/huge": """<title>Huge</title><button>First</button><script>
+document.body.insertAdjacentHTML('beforeend', '<i></i>'.repeat(100000));</script>""",
+    "/deep": """<title>Deep</title><script>let e = document.body;
+for (let i = 0; i < 3000; i++) e = e.appendChild(document.createElement('div'));
+e.innerHTML = '<button>Bottom</button>';</script>""",
+    "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
+    "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 30)</script><h1>x</h1>",
+}
+
+
+@pytest.fixture
+async def brisk() -> Pool:
+    return Pool(contexts=3, deadlines=Deadlines(step_s=4))
+
+
+async def test_a_page_that_never_yields_fails_within_the_deadline_and_alone(brisk: Pool) -> None:
+    try:
+        async with (
+            brisk.session(build_world()) as (other, _),
+            brisk.session(build_world(PAGES, "/loop")) as (session, _),
+        ):
+            stuck = asyncio.create_task(session.step('click("1")'))
+            view = await other.step("noop(50)")
+            assert view.title == "Home"
+            with pytest.raises(SandboxError) as caught:
+                await stuck
+            assert caught.value.failure is Failure.TIMEOUT
+            assert (await other.step("scroll(0, 10)")).last_error == ""
+        async with brisk.session(build_world()) as (_, view):
+            assert view.title == "Home"
+    finally:
+        await brisk.close()
+
+
+async def test_a_storm_of_alerts_is_one_dialog_after_the_other(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/alerts")) as (session, view):
+        view = await session.step(f'click("{view.find("button", "Start")}")')
+        for _ in range(3):
+            view = await session.step("noop(20)") if view.dialog is None else view
+            assert view.dialog is not None
+            assert view.dialog.message == "again"
+            view = await session.step("accept_dialog()")
+        refused = await session.step('click("1")')
+        assert refused.dialog is None or "dialog is open" in refused.last_error
+
+
+async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/trap")) as (session, view):
+        leave = view.find("link", "Leave")
+        view = await session.step(f'click("{view.find("button", "Touch")}")')
+        view = await session.step(f'click("{leave}")')
+        assert view.dialog is not None
+        assert view.dialog.type == "beforeunload"
+        view = await session.step("dismiss_dialog()")
+        assert view.title == "Trap"
+        view = await session.step('goto("http://shop.test/two")')
+        assert view.dialog is not None
+        view = await session.step("accept_dialog()")
+        assert view.title == "Two"
+
+
+@pytest.mark.parametrize(("page", "name"), [("/huge", "First"), ("/deep", "Bottom")])
+async def test_large_and_deep_pages_are_read(pool: Pool, page: str, name: str) -> None:
+    async with pool.session(build_world(PAGES, page)) as (session, view):
+        view = await session.step(f'click("{view.find("button", name)}")')
+        assert view.last_error == ""
+
+
+async def test_a_document_without_a_root_is_empty(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/gone")) as (session, view):
+        view = await session.step('click("1")')
+        assert view.elements == ()
+        view = await session.step('goto("http://shop.test/two")')
+        assert view.title == "Two"
+
+
+async def test_a_page_that_loads_itself_again_and_again_is_read_all_the_same(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/reload")) as (session, view):
+        assert view.title == "Reload"
+        view = await session.step('goto("http://shop.test/two")')
+        assert view.title == "Two"
+
+
+async def test_a_crashed_renderer_is_an_infrastructure_failure_of_its_episode_alone(pool: Pool) -> None:
+    async with pool.session(build_world()) as (other, _), pool.session(build_world()) as (session, _):
+        assert session._tabs is not None
+        session._tabs.active.post_input("Page.crash", {})
+        with pytest.raises(SandboxError) as caught:
+            await session.step("noop(100)")
+        assert caught.value.failure is Failure.INFRASTRUCTURE
+        assert (await other.step("noop()")).title == "Home"
+
+
+async def test_a_dead_browser_is_replaced(pool: Pool) -> None:
+    browser = await pool.warm_up()
+    session, _ = await pool.open(build_world())
+    browser.connection.post("Browser.crash")
+    with pytest.raises(SandboxError) as caught:
+        await session.step("noop(200)")
+    assert caught.value.failure is Failure.INFRASTRUCTURE
+    await session.close()
+    async with pool.session(build_world()) as (_, view):
+        assert view.title == "Home"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "chrome://version",
+        "view-source:http://shop.test/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "about:blank",
+        "http://evil.test/",
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://shop.test@evil.test/",
+        "http://shop.test:81/",
+        "http://[shop.test/",
+        "blob:http://shop.test/x",
+        "https://shop.test/",
+    ],
+)
+async def test_only_the_episodes_own_sites_are_opened(pool: Pool, url: str) -> None:
+    async with pool.session(build_world()) as (session, _):
+        for verb in ("goto", "new_tab"):
+            view = await session.step(f"{verb}({url!r})")
+            assert view.title == "Home"
+            assert "is not open to this episode" in view.last_error or "is not a URL" in view.last_error
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\0", "\x1b[2J", "click(" * 500, "fill('1', '" + "x" * 200_000 + "')", "\ud83d"]
+)
+async def test_any_text_of_an_agent_is_an_error_at_worst(pool: Pool, text: str) -> None:
+    async with pool.session(build_world()) as (session, _):
+        view = await session.step(text)
+        assert view.last_error
+        assert (await session.step("noop()")).last_error == ""
