@@ -30,7 +30,7 @@ class CDPConnection:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._ids = 0
-        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pending: dict[int, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
         self._handlers: dict[str, Handler] = {}
         self._loop = asyncio.get_running_loop()
         self._outbox: list[str] = []
@@ -68,7 +68,7 @@ class CDPConnection:
         message: dict[str, Any] = {"id": self._ids, "method": method, "params": params or {}}
         if session:
             message["sessionId"] = session
-        self._pending[self._ids] = future
+        self._pending[self._ids] = session, future
         self._outbox.append(orjson.dumps(message).decode())
         self._wake.set()
         return future
@@ -108,11 +108,13 @@ class CDPConnection:
     def _deliver(self, message: dict[str, Any]) -> None:
         number = message.get("id")
         if number is None:
+            if message["method"] == "Target.detachedFromTarget":
+                self._abandon(message["params"]["sessionId"])
             handler = self._handlers.get(message.get("sessionId", ""))
             if handler is not None:
                 handler(message["method"], message.get("params", {}))
             return
-        future = self._pending.pop(number, None)
+        _, future = self._pending.pop(number, ("", None))
         if future is None or future.done():
             return
         if "error" in message:
@@ -120,10 +122,17 @@ class CDPConnection:
         else:
             future.set_result(message["result"])
 
+    def _abandon(self, session: str) -> None:
+        """Fail what a session that ended was asked: the browser never answers that."""
+        for number in [number for number, (owner, _) in self._pending.items() if owner == session]:
+            _, future = self._pending.pop(number)
+            if not future.done():
+                future.set_exception(CDPError("the tab is gone"))
+
     def _lose(self) -> None:
         self._closed = True
         pending, self._pending = self._pending, {}
-        for future in pending.values():
+        for _, future in pending.values():
             if not future.done():
                 future.set_exception(ConnectionLostError("the browser is gone"))
         for handler in list(self._handlers.values()):

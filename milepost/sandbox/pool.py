@@ -1,10 +1,12 @@
 """Many sessions on one warm browser, which is replaced when it dies or has grown old."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from milepost.sandbox.browser import Browser, BrowserLaunchError, BrowserOptions
+from milepost.sandbox.cdp import CDPError
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher
 from milepost.sandbox.observation import Observation
@@ -13,6 +15,12 @@ from milepost.sandbox.world import Deadlines, World
 
 RECYCLE_AFTER = 4_000
 """Sessions after which a browser is replaced, before its memory grows."""
+
+MAX_MEMORY_BYTES = 6 * 1024**3
+"""A browser that takes more is replaced as soon as its sessions have ended."""
+
+_WEIGH_EVERY = 100
+"""Sessions between two looks at a browser's memory; one takes some milliseconds."""
 
 
 class _Warm:
@@ -25,10 +33,17 @@ class _Warm:
         self.watcher = FileWatcher(files)
         self.opened = 0
         self.active = 0
+        self.heavy = False
 
     @property
     def spent(self) -> bool:
-        return not self.browser.alive or self.opened >= RECYCLE_AFTER
+        return not self.browser.alive or self.heavy or self.opened >= RECYCLE_AFTER
+
+    async def weigh(self, limit: int) -> None:
+        """Find out now and then whether the browser has grown too large."""
+        if self.opened and self.opened % _WEIGH_EVERY == 0 and self.browser.alive:
+            with contextlib.suppress(CDPError):
+                self.heavy = await self.browser.measure_memory() > limit
 
     async def close(self) -> None:
         self.watcher.close()
@@ -44,11 +59,24 @@ class Pool:
         contexts: int = 8,
         options: BrowserOptions = BrowserOptions(),
         deadlines: Deadlines = Deadlines(),
+        max_memory: int = MAX_MEMORY_BYTES,
     ) -> None:
+        """Prepare a pool; the browser starts with the first session.
+
+        Args:
+            contexts: most sessions at a time.
+            options: how the browser is started.
+            deadlines: of every session.
+            max_memory: bytes a browser may take before it is replaced.
+
+        Raises:
+            ValueError: no contexts.
+        """
         if contexts < 1:
             raise ValueError(f"a pool has at least one context, got {contexts}")
         self._options = options
         self._deadlines = deadlines
+        self._max_memory = max_memory
         self._places = asyncio.Semaphore(contexts)
         self._launching = asyncio.Lock()
         self._warm: _Warm | None = None
@@ -58,6 +86,8 @@ class Pool:
 
     async def _browser(self) -> _Warm:
         async with self._launching:
+            if self._warm is not None:
+                await self._warm.weigh(self._max_memory)
             if self._warm is not None and self._warm.spent:
                 self._retired.append(self._warm)
                 self._warm = None

@@ -19,6 +19,15 @@ async def _talk(socket: ServerConnection) -> None:
                 answer: dict[str, Any] = {"id": message["id"], "result": message["params"]}
             case "fail":
                 answer = {"id": message["id"], "error": {"message": "no such thing"}}
+            case "end":
+                ended = {
+                    "method": "Target.detachedFromTarget",
+                    "params": {"sessionId": message["params"]["of"]},
+                }
+                await socket.send(orjson.dumps(ended).decode())
+                answer = {"id": message["id"], "result": {}}
+            case "ponder":
+                continue
             case "hang up":
                 await socket.close()
                 return
@@ -73,6 +82,14 @@ async def test_a_lost_connection_fails_what_waits_and_tells_every_session(connec
     assert told == ["Inspector.detached"]
     with pytest.raises(ConnectionLostError):
         await connection.send("echo")
+
+
+async def test_what_a_session_was_asked_fails_when_it_ends(connection: CDPConnection) -> None:
+    asked, other = connection.send("ponder", session="a"), connection.send("ponder", session="b")
+    await connection.send("end", {"of": "a"})
+    with pytest.raises(CDPError, match="the tab is gone"):
+        await asked
+    assert not other.done()
 
 
 async def test_nobody_hears_of_a_posted_command_that_is_refused(connection: CDPConnection) -> None:

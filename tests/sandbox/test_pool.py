@@ -68,3 +68,18 @@ async def test_a_browser_that_is_not_there_is_named(tmp_path: object) -> None:
     with pytest.raises(RuntimeError, match="chromium"):
         await pool.warm_up()
     await pool.close()
+
+
+async def test_a_browser_that_has_grown_too_large_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("milepost.sandbox.pool._WEIGH_EVERY", 1)
+    pool = Pool(contexts=1, max_memory=1)
+    first = await pool.warm_up()
+    assert await first.measure_memory() > 50 * 1024**2
+    async with pool.session(build_world()):
+        pass
+    async with pool.session(build_world()) as (_, view):
+        assert view.title == "Home"
+        second = await pool.warm_up()
+    assert second is not first
+    assert not first.alive
+    await pool.close()
