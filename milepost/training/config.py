@@ -98,6 +98,8 @@ class AlgorithmSection(Section):
     """What advantages are divided by."""
     gamma: Fraction = 1.0
     """Discount per turn."""
+    shrinkage: Amount = 0.0
+    """How many peers the other groups of a template count for in a baseline (`milestone_loo`); 0 is off."""
     clip_low: Fraction = 0.2
     clip_high: Amount = 0.28
     dual_clip: Amount = 0.0

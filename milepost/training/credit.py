@@ -29,7 +29,11 @@ def credit_batch(
     if algorithm.control == "shuffled_rewards":
         trajectories = shuffle_rewards(trajectories, rng)
     credit = assign_credit(
-        trajectories, estimator=algorithm.advantage, scale=algorithm.scale, gamma=algorithm.gamma
+        trajectories,
+        estimator=algorithm.advantage,
+        scale=algorithm.scale,
+        gamma=algorithm.gamma,
+        shrinkage=algorithm.shrinkage,
     )
     rows = build_rows(trajectories, credit.advantages, aggregation=algorithm.aggregation, constant=constant)
     turns = max(1, credit.baselines.total())

@@ -9,6 +9,7 @@ from milepost.training.advantages import (
     Scale,
     assign_credit,
     grpo,
+    measure_priors,
     milestone_loo,
     returns_to_go,
     rloo,
@@ -55,6 +56,43 @@ def test_too_few_peers_at_the_milestones_fall_back_to_the_turn_index() -> None:
     advantages, sources = milestone_loo(rewards, reached, min_peers=2)
     assert sources[0] == [Baseline.ANCHOR, Baseline.INDEX]
     assert advantages[0] == [1.0 - 0.25, 1.0 - 0.25]
+
+
+def test_a_baseline_is_shrunk_towards_the_mean_of_other_groups() -> None:
+    rewards, reached = [[1.0], [1.0], [0.0]], [[NO], [NO], [NO]]
+    advantages, sources = milestone_loo(rewards, reached, prior={NO: 0.25}, shrinkage=2.0)
+    # two peers and a prior that counts for two
+    assert advantages == [[1.0 - (1.0 + 0.5) / 4], [1.0 - (1.0 + 0.5) / 4], [0.0 - (2.0 + 0.5) / 4]]
+    assert {source for row in sources for source in row} == {Baseline.ANCHOR}
+
+
+def test_where_only_other_groups_stood_they_are_the_baseline() -> None:
+    rewards, reached = [[0.5, 1.0], [0.0]], [[NO, A], [NO]]
+    advantages, sources = milestone_loo(rewards, reached, prior={A: 0.25}, shrinkage=1.0)
+    assert advantages[0] == [1.5 - 0.0, 1.0 - 0.25]
+    assert sources[0] == [Baseline.ANCHOR, Baseline.TEMPLATE]
+
+
+def test_groups_that_fared_alike_teach_when_others_of_their_template_fared_otherwise() -> None:
+    batch = [
+        *(from_rewards([1.0], group="g", member=i) for i in range(2)),
+        *(from_rewards([0.0], group="h", member=i) for i in range(2)),
+        *(from_rewards([1.0], group="k", member=i, task_id="Other-v0") for i in range(2)),
+    ]
+    assert assign_credit(batch).flat_groups == 1.0
+    credit = assign_credit(batch, shrinkage=1.0)
+    # g: one peer with 1 and a prior of 0; h: one peer with 0 and a prior of 1; k has no other group
+    assert credit.advantages == [[0.5], [0.5], [-0.5], [-0.5], [0.0], [0.0]]
+    assert credit.flat_groups == pytest.approx(1 / 3)
+
+
+def test_the_prior_of_a_group_leaves_the_group_out() -> None:
+    groups = {
+        "g": [from_rewards([1.0]), from_rewards([0.0, 0.5])],
+        "h": [from_rewards([0.25])],
+    }
+    assert measure_priors(groups) == {"g": {NO: 0.25}, "h": {NO: 0.75}}
+    assert measure_priors(groups, gamma=0.5) == {"g": {NO: 0.25}, "h": {NO: 0.625}}
 
 
 def test_grpo_subtracts_the_mean_and_rloo_the_mean_of_the_others() -> None:

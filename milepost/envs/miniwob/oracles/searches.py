@@ -46,7 +46,8 @@ def _fill_place(view: Observation, field: Element, place: str) -> Action | None:
     """Choose an airport among the suggestions by the keyboard; None when the field holds it."""
     if f"({place})" in field.value or field.value.startswith(f"{place} ("):
         # The suggestions still show: Enter takes the one in the field and closes them.
-        return Press(field.id, "Enter") if field.value in texts(view) else None
+        shown = {element.name for element in view.elements if element.role not in ("status", "textbox")}
+        return Press(field.id, "Enter") if field.value in shown else None
     # Typing asks for suggestions; from then on the field holds one after the other.
     return Press(field.id, "ArrowDown") if field.value else Fill(field.id, place)
 
