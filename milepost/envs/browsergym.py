@@ -134,7 +134,8 @@ class BrowserGymEnv(gymnasium.Env[dict[str, Any], str]):
         parts["active_page_index"] = spaces.Box(0, 1000, (1,), np.int64)
         parts["elapsed_time"] = spaces.Box(0, np.inf, (1,), np.float64)
         if screenshot:
-            parts["screenshot"] = self._env.observation_space["screenshot"]
+            width, height = self._env.size
+            parts["screenshot"] = spaces.Box(0, 255, (height, width, 3), np.uint8)
         self.observation_space = spaces.Dict(parts)
 
     @property

@@ -72,8 +72,9 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._episode: Episode | None = None
         self.render_mode = render_mode
         self._extras = tuple(extras)
-        self._size = viewport or self._template.viewport
-        self.observation_space = observation_space(self._extras, viewport=self._size)
+        self.size = viewport or self._template.viewport
+        """Width and height of the viewport."""
+        self.observation_space = observation_space(self._extras, viewport=self.size)
         self.action_space = Unicode(max_length=MAX_ACTION_CHARS)
 
     @property
@@ -143,7 +144,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.uint8)
 
     def _blank(self) -> NDArray[np.uint8]:
-        width, height = self._size
+        width, height = self.size
         return np.zeros((height, width, 3), dtype=np.uint8)
 
     def step(self, action: str) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:

@@ -12,6 +12,7 @@ from milepost.sandbox.events import (
     EpisodeEnded,
     EpisodeStarted,
     EventFormatError,
+    Fact,
     FileCreated,
     NavigationCompleted,
     Requested,
@@ -96,7 +97,7 @@ def test_an_unknown_kind_is_refused_by_name() -> None:
 
 
 def test_requests_of_a_step_stand_in_the_order_of_their_urls() -> None:
-    facts = [
+    facts: list[Fact] = [
         Requested(method="GET", url="http://a.test/z.js", allowed=True),
         Requested(method="GET", url="http://a.test/a.css", allowed=True),
         Responded(method="GET", url="http://a.test/z.js", status=200),
