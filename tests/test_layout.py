@@ -25,6 +25,8 @@ LONG_FILES = {
     "tests/sandbox/test_session.py": "a session is tested action by action",
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
+    "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
+    "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",
     "milepost/sandbox/session.py": "one episode's world: how it opens, steps, settles and closes",
 }
@@ -43,6 +45,8 @@ UNTESTED = {
 
 SEEN_THROUGH = {
     "milepost/sandbox/follower.py": "tests/sandbox/test_session.py",
+    "milepost/sandbox/steady.py": "tests/sandbox/test_session.py",
+    "milepost/sandbox/camera.py": "tests/sandbox/test_marks.py",
     "milepost/sandbox/hand.py": "tests/sandbox/test_actor.py",
     "milepost/sandbox/page.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/witness.py": "tests/sandbox/test_session.py",

@@ -49,6 +49,8 @@ class Follower:
         """Whether it is gone because it was closed, which is no failure."""
         self.opened: list[str] = []
         """URLs of the tabs that the page said it opens."""
+        self.on_open: Callable[[], None] = lambda: None
+        """Called when the page says that it opens one."""
         self.claimed = 0
         """How many of them have come."""
         self.dragged: Mapping[str, Any] | None = None
@@ -152,6 +154,7 @@ class Follower:
 
     def _on_open(self, params: Mapping[str, Any]) -> None:
         self.opened.append(params["url"])
+        self.on_open()
 
     def _on_drag(self, params: Mapping[str, Any]) -> None:
         self.dragged = params["data"]

@@ -1,7 +1,6 @@
 """One tab: trusted input, settling and reading, over our own DevTools session."""
 
 import asyncio
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 import orjson
 
 from milepost.sandbox.browser import Browser
-from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.cdp import CDPError, ConnectionLostError, forget
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
-from milepost.sandbox.marks import Box
 from milepost.sandbox.observation import Dialog, Element
 from milepost.sandbox.shadow import open_closed_roots
 from milepost.sandbox.sites import FactSink
@@ -21,8 +19,12 @@ from milepost.sandbox.sites import FactSink
 Argument = str | int | bool | Sequence[str]
 """What a function of the walker takes."""
 
-STEADY = (Path(__file__).parent / "steady.js").read_text(encoding="utf-8")
 SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
+
+ON_NEW_DOCUMENT = "Page.addScriptToEvaluateOnNewDocument"
+
+ACK_CEILING_S = 1.0
+"""How long an input event's answer is waited for after the event opened a tab."""
 
 SETTLE_CEILING_S = 5.0
 """A page that has not settled by then is read as it is, with `settled` false."""
@@ -79,31 +81,27 @@ class Page:
             tab: its number in the episode.
             viewport: width and height it gets, in CSS pixels.
             sink: takes the facts it witnesses.
-            steady: script that runs first in its documents, see `write_steady`.
+            steady: script that runs first in its documents, see `steady`.
         """
         send = browser.connection.send
         session = (await send("Target.attachToTarget", {"targetId": target, "flatten": True}))["sessionId"]
         page = cls(browser, tab=tab, target=target, session=session, viewport=viewport, sink=sink)
         browser.connection.on(session, page._follower.on_event)
+        if steady:
+            # Of a process, not of a tab: refused where the tab that opened this one has set them.
+            browser.connection.post("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}, session)
+            browser.connection.post("Emulation.setLocaleOverride", {"locale": "en-US"}, session)
         await asyncio.gather(
             send("Page.enable", {}, session),
             send("Runtime.enable", {}, session),
             send("Network.enable", {"maxTotalBufferSize": 0, "maxResourceBufferSize": 0}, session),
             send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD}, session),
             send(
-                "Page.addScriptToEvaluateOnNewDocument",
+                ON_NEW_DOCUMENT,
                 {"source": SCRIPT, "worldName": WORLD, "runImmediately": True},
                 session,
             ),
-            *(
-                send(method, parameters, session)
-                for method, parameters in (
-                    ("Page.addScriptToEvaluateOnNewDocument", {"source": steady, "runImmediately": True}),
-                    ("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}),
-                    ("Emulation.setLocaleOverride", {"locale": "en-US"}),
-                )
-                if steady
-            ),
+            *([send(ON_NEW_DOCUMENT, {"source": steady, "runImmediately": True}, session)] if steady else []),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}, session),
             send(
                 "Emulation.setDeviceMetricsOverride",
@@ -142,12 +140,17 @@ class Page:
         """
         follower = self._follower
         follower.loading = follower.awaited = url not in ("", "about:blank")
-        state, there = await self.evaluate("[document.readyState, location.href]", own=True) or ("", "")
-        if follower.loading and state == "complete" and there != "about:blank":
-            follower.finish_load(there)
-        elif follower.loading and not follower.navigated_to:
-            # It may commit while we come; the load event needs to know what was loaded.
-            follower.navigated_to = (url or "") if there == "about:blank" else there
+        while follower.awaited:
+            state, there = await self.evaluate("[document.readyState, location.href]", own=True) or ("", "")
+            if there not in ("", "about:blank") and state == "complete":
+                follower.finish_load(there)
+            elif follower.loading or there not in ("", "about:blank"):
+                # It may commit while we come; the load event needs to know what was loaded.
+                follower.navigated_to = (
+                    follower.navigated_to or (url if there == "about:blank" else there) or ""
+                )
+                break
+            # Else it has loaded behind a question that the blank document answered: ask again.
         if follower.world is None:
             # The document came after its old process was told of our script, and before its new one was.
             world = {"frameId": self.target, "worldName": WORLD}
@@ -344,54 +347,39 @@ class Page:
 
     async def dispatch(self, method: str, params: Mapping[str, Any]) -> None:
         """Send an input event and wait until the page has handled it, or a dialog opened."""
+        follower, opened = self._follower, len(self._follower.opened)
+        future = self._connection.send(method, params, self._session)
         try:
-            await self._follower.unless_dialog(self._connection.send(method, params, self._session))
+            async with asyncio.timeout(None) as ceiling:
+                # A tab that the event opens may swallow the answer together with the focus.
+                follower.on_open = lambda: ceiling.reschedule(
+                    asyncio.get_running_loop().time() + ACK_CEILING_S
+                )
+                await follower.unless_dialog(future)
+        except TimeoutError:
+            if len(follower.opened) == opened:
+                raise
+            future.add_done_callback(forget)
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
         except CDPError:
             # The target went away while it handled the event (the page closed itself, or its process was
             # swapped): who reads the page next finds out what became of it.
             return
+        finally:
+            follower.on_open = _nothing
 
-    async def find_boxes(self) -> tuple[Box, ...]:
-        """Give where the elements are that an action can name and the viewport shows."""
-        answer = await self.call("boxes")
-        return tuple(
-            Box(id=self.prefix + number, x=x, y=y, width=width, height=height)
-            for number, x, y, width, height in answer.get("boxes", ())
-        )
-
-    async def capture(self, kind: str) -> str:
-        """Capture Chromium's own view of the page as JSON: `axtree` (accessibility tree) or `dom` (DOM snapshot)."""
-        method, params = _CAPTURES[kind]
-        return orjson.dumps(await self._connection.send(method, params, self._session)).decode()
-
-    async def screenshot(self, encoding: str = "png") -> bytes:
-        """Capture the viewport as an encoded image (`png`, `jpeg` or `webp`)."""
-        reply = await self._connection.send(
-            "Page.captureScreenshot", {"format": encoding, "optimizeForSpeed": True}, self._session
-        )
-        return base64.b64decode(reply["data"])
+    async def command(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a DevTools command that concerns neither input nor navigation."""
+        return await self._connection.send(method, params, self._session)
 
     def detach(self) -> None:
         """Stop to listen; the context's end closes the tab itself."""
         self._connection.off(self._session)
 
 
-_CAPTURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "axtree": ("Accessibility.getFullAXTree", {}),
-    "dom": (
-        "DOMSnapshot.captureSnapshot",
-        {"computedStyles": [], "includeDOMRects": True, "includePaintOrder": True},
-    ),
-}
-
-
-def write_steady(seed: int, instant_ms: int | None) -> str:
-    """Write the script that gives documents the episode's chance and time; empty to leave them theirs."""
-    if instant_ms is None:
-        return ""
-    return STEADY.replace("SEED = 0, INSTANT = 0", f"SEED = {seed & 0xFFFFFFFF}, INSTANT = {instant_ms}")
+def _nothing() -> None:
+    return
 
 
 def name_prefix(tab: int) -> str:

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
+from milepost.sandbox.camera import capture_view, take_screenshot
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
 from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
 from milepost.sandbox.differences import compare_readings
@@ -33,11 +31,11 @@ from milepost.sandbox.events import (
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
-from milepost.sandbox.marks import draw_marks, encode_image
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
-from milepost.sandbox.page import Reading, write_steady
+from milepost.sandbox.page import Reading
 from milepost.sandbox.referee import consult, open_match
 from milepost.sandbox.sites import SiteProxy
+from milepost.sandbox.steady import write_steady
 from milepost.sandbox.tabs import NOTHING, Sight, Tabs
 from milepost.sandbox.world import Deadlines, World
 
@@ -155,6 +153,8 @@ class Session:
             SandboxError: the browser failed or the deadline passed. The log has the failure; call `close`.
         """
         self._step += 1
+        # A lone surrogate is no text: no page takes it, and no log could hold it.
+        text = text.encode("utf-8", "replace").decode()
         try:
             async with asyncio.timeout(self._deadlines.step_s):
                 shown, error = await self._act(text)
@@ -288,12 +288,8 @@ class Session:
             SandboxError: the browser failed or the deadline passed.
         """
         assert self._tabs is not None
-        page = self._tabs.active
         async with self._guard("the screenshot"):
-            if not marks:
-                return await page.screenshot(encoding)
-            encoded, boxes = await page.screenshot("png"), await page.find_boxes()
-        return encode_image(draw_marks(Image.open(io.BytesIO(encoded)), boxes), encoding)
+            return await take_screenshot(self._tabs.active, encoding, marks=marks)
 
     async def capture(self, kind: str) -> str:
         """Capture Chromium's own view of the tab as JSON: `axtree` or `dom`.
@@ -303,7 +299,7 @@ class Session:
         """
         assert self._tabs is not None
         async with self._guard("the capture"):
-            return await self._tabs.active.capture(kind)
+            return await capture_view(self._tabs.active, kind)
 
     @contextlib.asynccontextmanager
     async def _guard(self, what: str) -> AsyncIterator[None]:

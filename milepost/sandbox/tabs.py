@@ -68,7 +68,7 @@ class Tabs:
             viewport: width and height of every tab, in CSS pixels.
             sink: takes the facts.
             on_download: takes the download events of every tab.
-            steady: script that runs first in every document, see `page.write_steady`.
+            steady: script that runs first in every document, see `steady`.
         """
         self._browser = browser
         self._context = context
@@ -81,6 +81,7 @@ class Tabs:
         self._openers: dict[int, int] = {}
         self._opened = 0
         self._arriving: list[_Arrival] = []
+        self._excess: list[str] = []
         self._came = asyncio.Event()
         self._in_view = FIRST
         browser.watch_tabs(context, self._on_target)
@@ -156,7 +157,8 @@ class Tabs:
         place = by.claim_tab()
         self._came.set()
         if len(pages) + len(self._arriving) >= MAX_TABS:
-            self._browser.connection.post("Target.closeTarget", {"targetId": target})
+            # Not at once: closing a tab while its opener is still opening others can block their renderer.
+            self._excess.append(target)
             return
         self._arriving.append(_Arrival(target=target, by=by, place=place))
 
@@ -172,12 +174,22 @@ class Tabs:
             # It closed itself before we came.
             return
         url = arrival.by.opened_url(arrival.place)
-        with contextlib.suppress(CDPError, TimeoutError):
-            # The document may be replaced under the question; its events tell the rest.
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ARRIVAL_CEILING_S):
-                await page.catch_up(url)
+                await self._follow(page, url)
         self._sink(Source.BROWSER, TabOpened(tab=number, url=url or ""))
         self._view(number)
+
+    async def _follow(self, page: Page, url: str | None) -> None:
+        """Catch up with a tab's document, which may be replaced under the question."""
+        while not page.closed:
+            try:
+                return await page.catch_up(url)
+            except ConnectionLostError:
+                raise
+            except CDPError:
+                await asyncio.sleep(0.005)
+        return None
 
     async def _add(self, number: int, target: str, *, opener: int) -> Page:
         page = await Page.attach(
@@ -210,6 +222,8 @@ class Tabs:
         """Take over the tabs that pages opened and let go of those they closed."""
         while self._arriving:
             await self._welcome(self._arriving.pop(0))
+        while self._excess:
+            self._browser.connection.post("Target.closeTarget", {"targetId": self._excess.pop()})
         for number in [number for number, page in self._pages.items() if page.closed]:
             self._drop(number)
         if not self._pages:

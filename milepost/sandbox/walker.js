@@ -111,6 +111,8 @@
     const name = minor ? '' : nameOf(c, role);
     if (minor || (!name && WHEN_NAMED.has(role))) {
       if (!plain && ((c.hasAttribute('tabindex') && c.tabIndex >= 0) || c.hasAttribute('onclick'))) {
+        // A container keeps its parts apart; anything else that can be clicked is named by what it holds.
+        if (role && WHEN_NAMED.has(role)) { line(c, depth, role, name, off); walk(c, depth + 1, quiet, false, off); return; }
         const own = nameOf(c, 'button');
         line(c, depth, role && role !== 'none' ? role : 'generic', own, off);
         walk(c, depth + 1, quiet || own.length <= 400, false, off);
@@ -266,7 +268,7 @@
       if (error) return {error};
       const role = roleOf(e);
       if (!['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio'].includes(role)) return {error: `element ${id} (${role || e.tagName.toLowerCase()}) cannot be ticked`};
-      return {role, checked: checkedOf(e)};
+      return {role, checked: e.tagName === 'INPUT' ? e.checked : e.getAttribute('aria-checked') === 'true'};
     },
     file_field(id) {
       const {e, error} = ready(id);

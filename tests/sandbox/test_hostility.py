@@ -19,8 +19,8 @@ PAGES = {
 <script>onbeforeunload = e => { e.preventDefault(); return 'stay'; };</script>""",
     "/huge": """<title>Huge</title><button>First</button><script>
 document.body.insertAdjacentHTML('beforeend', '<i></i>'.repeat(100000));</script>""",
-    "/deep": """<title>Deep</title><script>let e = document.body;
-for (let i = 0; i < 3000; i++) e = e.appendChild(document.createElement('div'));
+    "/deep": """<title>Deep</title><body><script>let e = document.body;
+for (let i = 0; i < 400; i++) e = e.appendChild(document.createElement('div'));
 e.innerHTML = '<button>Bottom</button>';</script>""",
     "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 30)</script><h1>x</h1>",

@@ -25,8 +25,8 @@ def test_frontier_selection_prefers_templates_with_mixed_groups_and_forgets_none
     sampler = TaskSampler(IDS, run_seed=0, selection="frontier")
     sampler.note({"A-v0": 1.0, "B-v0": 0.0, "C-v0": 0.0})
     counts = Counter(task_id for task_id, _ in sampler.draw(2_000, make_rng()))
-    assert counts["A-v0"] > 1_400
-    assert min(counts.values()) > 150
+    assert counts["A-v0"] > 1_050
+    assert min(counts.values()) > 300
 
 
 def test_a_restored_sampler_goes_on_where_it_stood() -> None:

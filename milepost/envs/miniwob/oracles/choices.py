@@ -50,10 +50,9 @@ def select_entries(view: Observation) -> Action:
     named = next((found for found in sets if ", ".join(o.name for o in found) == wanted), ())
     if box is None or not named:
         return Noop()
-    for option in named:
-        if "selected" not in option.states:
-            return SelectOption(box.id, option.name)
-    return submit(view)
+    if all("selected" in option.states for option in named):
+        return submit(view)
+    return SelectOption(box.id, tuple(option.name for option in named))
 
 
 def choose_and_enter(view: Observation) -> Action:
