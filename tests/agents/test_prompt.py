@@ -1,7 +1,6 @@
 """Observation to prompt, action to decision and back."""
 
 import dataclasses
-import typing
 
 import pytest
 from hypothesis import given
@@ -23,6 +22,7 @@ from milepost.agents.tiny.tokenizer import ACT, END, USER, build_tokenizer
 from milepost.sandbox.actions import ACTION_TYPES, Action, Click, Fill, Noop
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Dialog, Element, File, Observation
+from tests.sandbox.strategies import actions
 
 PAGE = Observation(
     goal='Set "Amount" to "48.20", then press "Save".',
@@ -54,22 +54,6 @@ HOSTILE = (
 )
 
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30))
-VALUES: dict[object, st.SearchStrategy[object]] = {
-    str: NAMES,
-    int: st.integers(-10_000, 10_000),
-    tuple[str, ...]: st.lists(NAMES, max_size=3).map(tuple),
-}
-VALUES[str | tuple[str, ...]] = st.one_of(VALUES[str], VALUES[tuple[str, ...]])
-
-
-@st.composite
-def actions(draw: st.DrawFn) -> Action:
-    cls = draw(st.sampled_from(sorted(ACTION_TYPES.values(), key=lambda c: c.__name__)))
-    hints = typing.get_type_hints(cls)
-    values = {f.name: draw(VALUES[hints[f.name]]) for f in dataclasses.fields(cls)}
-    if "element" in values and draw(st.booleans()):
-        values["element"] = draw(st.sampled_from(("1", "2", "3")))
-    return typing.cast(Action, cls(**values))
 
 
 @st.composite
@@ -81,7 +65,7 @@ def observations(draw: st.DrawFn) -> Observation:
     return Observation(goal="g", url="http://a.test/", title="t", elements=elements)
 
 
-@given(actions(), observations())
+@given(actions(NAMES, ("1", "2", "3")), observations())
 def test_the_decision_for_any_action_on_any_page_parses_to_the_action(
     action: Action, observation: Observation
 ) -> None:

@@ -59,8 +59,10 @@ async def test_a_storm_of_alerts_is_one_dialog_after_the_other(pool: Pool) -> No
             assert view.dialog is not None
             assert view.dialog.message == "again"
             view = await session.step("accept_dialog()")
+        while view.dialog is None:
+            view = await session.step("noop(20)")
         refused = await session.step('click("1")')
-        assert refused.dialog is None or "dialog is open" in refused.last_error
+        assert "dialog is open" in refused.last_error
 
 
 async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
@@ -145,7 +147,7 @@ async def test_only_the_episodes_own_sites_are_opened(pool: Pool, url: str) -> N
     async with pool.session(build_world()) as (session, _):
         for verb in ("goto", "new_tab"):
             view = await session.step(f"{verb}({url!r})")
-            assert view.title == "Home"
+            assert view.url == "http://shop.test/"
             assert "is not open to this episode" in view.last_error or "is not a URL" in view.last_error
 
 
