@@ -24,6 +24,7 @@ from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.envs import apps
 from milepost.training.examples import Example, collate, compute_logits, count_solved, encode_lesson
 from milepost.training.lessons import Difficulty, Lesson, draw_lesson
+from milepost.training.muon import Muon
 from milepost.training.wordbook import Wordbook, build_wordbook
 
 STAGES: tuple[Difficulty, ...] = (
@@ -234,7 +235,7 @@ def _make_optimizers(model: Qwen3ForCausalLM, course: Course) -> list[torch.opti
     inside = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in inside]
     return [
-        torch.optim.Muon(matrices, lr=course.matrix_rate, weight_decay=0.0, momentum=0.95),
+        Muon(matrices, lr=course.matrix_rate),
         torch.optim.AdamW(others, lr=course.rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
