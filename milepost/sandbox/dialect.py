@@ -6,6 +6,7 @@ executed. The tool schemas come from the same dataclasses.
 
 import ast
 import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -169,10 +170,15 @@ def _literal(verb: str, name: str, node: ast.expr) -> object:
         raise ActionError(f"{verb}: {name} must be a plain value; expected {signature(verb)}") from None
 
 
+@functools.cache
+def _read_hints(cls: type) -> dict[str, object]:
+    return typing.get_type_hints(cls)
+
+
 def _construct(verb: str, given: Mapping[str, object]) -> Action:
     """Build the dataclass from plain values, each checked against its field's type."""
     cls = ACTION_TYPES[verb]
-    hints = typing.get_type_hints(cls)
+    hints = _read_hints(cls)
     for name in given:
         if name not in hints:
             _refuse(verb, name)
@@ -228,7 +234,7 @@ _STRINGS: dict[str, object] = {"type": "array", "items": {"type": "string"}}
 
 
 def _tool_schema(verb: str, cls: type, style: str) -> dict[str, object]:
-    hints = typing.get_type_hints(cls)
+    hints = _read_hints(cls)
     fields = dataclasses.fields(cls)
     description = (cls.__doc__ or "").strip()
     parameters = {

@@ -6,13 +6,14 @@ to end, keys and values have their places reserved, and the last layer runs for 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
 import torch
-from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 from transformers import DynamicCache, PreTrainedModel, Qwen3ForCausalLM
-from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3DecoderLayer, Qwen3RMSNorm
+from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
 
 class Decoder(Protocol):
@@ -43,12 +44,14 @@ def _is_plain(model: Qwen3ForCausalLM) -> bool:
     everywhere = all(kind == "full_attention" for kind in config.layer_types or ())
     scaled = dict(config.rope_parameters or {}).get("rope_type", "default") != "default"
     # An adapter or a quantised layer is no plain Linear, and only its own forward knows it.
-    linear = all(
+    plain = all(
         type(m) is torch.nn.Linear
         for name, m in model.named_modules()
         if name.endswith("_proj") or name == "lm_head"
     )
-    return everywhere and not scaled and linear and config.hidden_act == "silu"
+    biased = any(name.endswith(".bias") for name, _ in model.named_parameters())
+    known = config.hidden_act == "silu" and model.dtype == torch.float32 and model.device.type == "cpu"
+    return everywhere and known and not scaled and not biased and plain
 
 
 class CachedDecoder:
@@ -102,40 +105,44 @@ class CachedDecoder:
 
 
 class LeanDecoder:
-    """Runs a plain Qwen3 from its own modules' weights. N is the number of packed tokens, H heads of size E."""
+    """Runs a plain Qwen3 from its own weights. N is the number of packed tokens, H heads of size E.
+
+    The weights are copied into fewer, larger matrices when it is made: at this size a step is as slow as it has
+    operations. So a decoder serves one batch, and sees no later change of the model.
+    """
 
     def __init__(self, model: Qwen3ForCausalLM) -> None:
-        """Decode with `model`."""
+        """Decode with `model` as it is now."""
         self._model = model
-        self._layers: list[Qwen3DecoderLayer] = list(model.model.layers)
-        self._keys_RHTE: list[torch.Tensor] = []
-        self._values_RHTE: list[torch.Tensor] = []
+        self._layers = [_fuse(layer) for layer in model.model.layers]
+        self._kept_RHTE: list[torch.Tensor] = []
+        """Each layer's keys, then values, in H: twice the key heads."""
         self._length_R = torch.empty(0, dtype=torch.long)
 
     def start(self, prompts: Sequence[Sequence[int]], room: int) -> torch.Tensor:
         """Read the prompts, packed end to end; give the next token's logits, shape (R, V)."""
         lengths = [len(prompt) for prompt in prompts]
         self._length_R = torch.tensor(lengths)
-        spans = [(end - length, end) for length, end in zip(lengths, _sum_up(lengths), strict=True)]
+        spans = [(end - length, end) for length, end in zip(lengths, accumulate(lengths), strict=True)]
         x_NC = self._model.model.embed_tokens(torch.tensor([i for prompt in prompts for i in prompt]))
-        turn_N1E = self._turn(x_NC, torch.cat([torch.arange(length) for length in lengths]))
+        turn_N1P = self._turn(x_NC, torch.cat([torch.arange(length) for length in lengths]))
         last = torch.tensor([end - 1 for _, end in spans])
         config = self._model.config
-        shape = (len(prompts), config.num_key_value_heads, max(lengths) + room, config.head_dim)
+        heads, kept = config.num_attention_heads, config.num_key_value_heads
+        shape = (len(prompts), 2 * kept, max(lengths) + room, config.head_dim)
         for index, layer in enumerate(self._layers):
             final = index == len(self._layers) - 1
-            q_NHE, k_NHE, v_NHE = _project(layer, x_NC, turn_N1E)
-            keys_RHTE, values_RHTE = x_NC.new_zeros(shape), x_NC.new_zeros(shape)
+            qkv_HNE = _project(layer, x_NC, turn_N1P).transpose(0, 1)
+            kept_RHTE = x_NC.new_zeros(shape)
             mixed = []
             for row, (start, end) in enumerate(spans):
-                k_HTE, v_HTE = k_NHE[start:end].transpose(0, 1), v_NHE[start:end].transpose(0, 1)
-                keys_RHTE[row, :, : end - start], values_RHTE[row, :, : end - start] = k_HTE, v_HTE
-                q_HTE = q_NHE[end - 1 if final else start : end].transpose(0, 1)
+                kept_RHTE[row, :, : end - start] = qkv_HNE[heads:, start:end]
+                q_HTE = qkv_HNE[:heads, end - 1 if final else start : end]
+                k_HTE, v_HTE = qkv_HNE[heads:, start:end].split(kept)
                 mixed.append(
                     _attend(q_HTE[None], k_HTE[None], v_HTE[None], causal=not final)[0].transpose(0, 1)
                 )
-            self._keys_RHTE.append(keys_RHTE)
-            self._values_RHTE.append(values_RHTE)
+            self._kept_RHTE.append(kept_RHTE)
             x_NC = _finish(layer, x_NC[last] if final else x_NC, torch.cat(mixed))
         return self._predict(x_NC)
 
@@ -145,63 +152,88 @@ class LeanDecoder:
             return
         rows_R = torch.tensor(rows)
         self._length_R = self._length_R[rows_R]
-        self._keys_RHTE = [keys[rows_R] for keys in self._keys_RHTE]
-        self._values_RHTE = [values[rows_R] for values in self._values_RHTE]
+        self._kept_RHTE = [kept[rows_R] for kept in self._kept_RHTE]
 
     def advance(self, ids: Sequence[int]) -> torch.Tensor:
         """Add one token to every row; give the next token's logits, shape (R, V)."""
-        rows_R, place_R = torch.arange(len(ids)), self._length_R
-        longest = int(place_R.max()) + 1
+        heads, place_R = self._model.config.num_attention_heads, self._length_R
+        rows_R, longest = torch.arange(len(ids)), int(place_R.max()) + 1
         seen_R11T = (torch.arange(longest) <= place_R[:, None])[:, None, None]
         x_RC = self._model.model.embed_tokens(torch.tensor(ids))
-        turn_R1E = self._turn(x_RC, place_R)
-        for layer, keys_RHTE, values_RHTE in zip(
-            self._layers, self._keys_RHTE, self._values_RHTE, strict=True
-        ):
-            q_RHE, k_RHE, v_RHE = _project(layer, x_RC, turn_R1E)
-            keys_RHTE[rows_R, :, place_R], values_RHTE[rows_R, :, place_R] = k_RHE, v_RHE
-            mixed_RH1E = _attend(
-                q_RHE[:, :, None], keys_RHTE[:, :, :longest], values_RHTE[:, :, :longest], seen=seen_R11T
-            )
+        turn_R1P = self._turn(x_RC, place_R)
+        for layer, kept_RHTE in zip(self._layers, self._kept_RHTE, strict=True):
+            qkv_RHE = _project(layer, x_RC, turn_R1P)
+            kept_RHTE[rows_R, :, place_R] = qkv_RHE[:, heads:]
+            k_RHTE, v_RHTE = kept_RHTE[:, :, :longest].chunk(2, dim=1)
+            mixed_RH1E = _attend(qkv_RHE[:, :heads, None], k_RHTE, v_RHTE, seen=seen_R11T)
             x_RC = _finish(layer, x_RC, mixed_RH1E[:, :, 0])
         self._length_R = place_R + 1
         return self._predict(x_RC)
 
-    def _turn(self, x_NC: torch.Tensor, place_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the rotary cosines and sines of the tokens' places, each of shape (N, 1, E)."""
+    def _turn(self, x_NC: torch.Tensor, place_N: torch.Tensor) -> torch.Tensor:
+        """Give the tokens' places as rotations of P = E/2 complex numbers, shape (N, 1, P)."""
         cos_1NE, sin_1NE = self._model.model.rotary_emb(x_NC, place_N[None])
-        return cos_1NE[0, :, None], sin_1NE[0, :, None]
+        pairs = cos_1NE.shape[-1] // 2
+        return torch.complex(cos_1NE[0, :, :pairs], sin_1NE[0, :, :pairs])[:, None]
 
     def _predict(self, x_RC: torch.Tensor) -> torch.Tensor:
         norm = self._model.model.norm
-        logits_RV: torch.Tensor = self._model.lm_head(_normalise(norm, x_RC))
+        x_RC = rms_norm(x_RC, (x_RC.shape[-1],), norm.weight, norm.variance_epsilon)
+        logits_RV: torch.Tensor = self._model.lm_head(x_RC)
         return logits_RV
 
 
-def _sum_up(lengths: Sequence[int]) -> list[int]:
-    return list(accumulate(lengths))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """A layer's weights. J counts the heads of queries and keys, F the inner features."""
+
+    qkv_DC: torch.Tensor
+    """Queries, keys, values; in queries and keys the two numbers that turn together stand side by side."""
+    scale_JE: torch.Tensor
+    """What normalised queries and keys are multiplied by, in the same order."""
+    out_DC: torch.Tensor
+    up_CF: torch.Tensor
+    """The gate, then what it lets through."""
+    down_FC: torch.Tensor
+    before_C: torch.Tensor
+    """Scale of the norm before attention."""
+    between_C: torch.Tensor
+    """Scale of the norm before the feed-forward network."""
+    epsilon: float
 
 
-def _normalise(norm: Qwen3RMSNorm, x: torch.Tensor) -> torch.Tensor:
-    return rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+def _fuse(layer: Qwen3DecoderLayer) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    size = attention.head_dim
+    # i and i + E/2 turn together in the model; here they are neighbours, so that a pair is a complex number. The
+    # order inside a head does not matter to a product of queries and keys.
+    order_E = torch.arange(size).view(2, size // 2).T.flatten()
+    q_HEC, k_HEC = (
+        projection.weight.view(-1, size, projection.in_features)[:, order_E]
+        for projection in (attention.q_proj, attention.k_proj)
+    )
+    norms = (attention.q_norm.weight[order_E], len(q_HEC)), (attention.k_norm.weight[order_E], len(k_HEC))
+    return _Layer(
+        qkv_DC=torch.cat([q_HEC.flatten(0, 1), k_HEC.flatten(0, 1), attention.v_proj.weight]),
+        scale_JE=torch.cat([weight_E.expand(heads, size) for weight_E, heads in norms]),
+        out_DC=attention.o_proj.weight.T,
+        up_CF=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).T,
+        down_FC=mlp.down_proj.weight.T,
+        before_C=layer.input_layernorm.weight,
+        between_C=layer.post_attention_layernorm.weight,
+        epsilon=layer.input_layernorm.variance_epsilon,
+    )
 
 
-def _project(
-    layer: Qwen3DecoderLayer, x_NC: torch.Tensor, turn_N1E: tuple[torch.Tensor, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Give queries, keys and values, each of shape (N, H, E); the first two turned to their places."""
-    attention: Qwen3Attention = layer.self_attn
-    x_NC = _normalise(layer.input_layernorm, x_NC)
-    shape = (x_NC.shape[0], -1, attention.head_dim)
-    q_NHE = _normalise(attention.q_norm, attention.q_proj(x_NC).view(shape))
-    k_NHE = _normalise(attention.k_norm, attention.k_proj(x_NC).view(shape))
-    return _rotate(q_NHE, turn_N1E), _rotate(k_NHE, turn_N1E), attention.v_proj(x_NC).view(shape)
-
-
-def _rotate(x_NHE: torch.Tensor, turn_N1E: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    cos_N1E, sin_N1E = turn_N1E
-    first, second = x_NHE.chunk(2, dim=-1)
-    return x_NHE * cos_N1E + torch.cat((-second, first), dim=-1) * sin_N1E
+def _project(layer: _Layer, x_NC: torch.Tensor, turn_N1P: torch.Tensor) -> torch.Tensor:
+    """Give queries, keys and values, shape (N, H, E); the first two turned to their places."""
+    heads, size = layer.scale_JE.shape
+    y_NC = rms_norm(x_NC, (x_NC.shape[-1],), layer.before_C, layer.epsilon)
+    qkv_NHE = linear(y_NC, layer.qkv_DC).view(len(x_NC), -1, size)
+    qk_NJE = rms_norm(qkv_NHE[:, :heads], (size,), None, layer.epsilon) * layer.scale_JE
+    turned_NJP = torch.view_as_complex(qk_NJE.unflatten(-1, (-1, 2))) * turn_N1P
+    qkv_NHE[:, :heads] = torch.view_as_real(turned_NJP).flatten(-2)
+    return qkv_NHE
 
 
 def _attend(
@@ -218,11 +250,9 @@ def _attend(
     )
 
 
-def _finish(layer: Qwen3DecoderLayer, x_NC: torch.Tensor, mixed_NHE: torch.Tensor) -> torch.Tensor:
+def _finish(layer: _Layer, x_NC: torch.Tensor, mixed_NHE: torch.Tensor) -> torch.Tensor:
     """Add what attention found and what the feed-forward network makes of it."""
-    x_NC = x_NC + layer.self_attn.o_proj(mixed_NHE.flatten(1))
-    mlp = layer.mlp
-    y_NC = _normalise(layer.post_attention_layernorm, x_NC)
-    y_NC = silu(mlp.gate_proj(y_NC)) * mlp.up_proj(y_NC)
-    out_NC: torch.Tensor = x_NC + mlp.down_proj(y_NC)
-    return out_NC
+    x_NC = torch.addmm(x_NC, mixed_NHE.flatten(1), layer.out_DC)
+    y_NC = rms_norm(x_NC, (x_NC.shape[-1],), layer.between_C, layer.epsilon)
+    gate_NF, up_NF = (y_NC @ layer.up_CF).chunk(2, dim=-1)
+    return torch.addmm(x_NC, silu(gate_NF) * up_NF, layer.down_FC)
