@@ -33,8 +33,8 @@ def test_steps_are_those_of_torch_up_to_its_precision() -> None:
         for i, (a, b) in enumerate(zip(own, other, strict=True)):
             a.grad = draw(*a.shape, seed=100 * step + i)
             b.grad = a.grad.clone()
-        mine.step()  # type: ignore[no-untyped-call]
-        theirs.step()
+        mine.step()
+        theirs.step()  # type: ignore[no-untyped-call]
     for i, (a, b) in enumerate(zip(own, other, strict=True)):
         moved, expected = a.detach() - draw(*a.shape, seed=i), b.detach() - draw(*b.shape, seed=i)
         assert float((moved - expected).norm() / expected.norm()) < 0.02  # bfloat16 has 8 bits

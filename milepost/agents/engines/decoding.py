@@ -128,7 +128,8 @@ class LeanDecoder:
         turn_N1P = self._turn(x_NC, torch.cat([torch.arange(length) for length in lengths]))
         last = torch.tensor([end - 1 for _, end in spans])
         config = self._model.config
-        heads, kept = config.num_attention_heads, config.num_key_value_heads
+        heads = config.num_attention_heads
+        kept = len(self._layers[0].scale_JE) - heads
         shape = (len(prompts), 2 * kept, max(lengths) + room, config.head_dim)
         for index, layer in enumerate(self._layers):
             final = index == len(self._layers) - 1
@@ -138,7 +139,7 @@ class LeanDecoder:
             for row, (start, end) in enumerate(spans):
                 kept_RHTE[row, :, : end - start] = qkv_HNE[heads:, start:end]
                 q_HTE = qkv_HNE[:heads, end - 1 if final else start : end]
-                k_HTE, v_HTE = qkv_HNE[heads:, start:end].split(kept)
+                k_HTE, v_HTE = qkv_HNE[heads:, start:end].chunk(2)
                 mixed.append(
                     _attend(q_HTE[None], k_HTE[None], v_HTE[None], causal=not final)[0].transpose(0, 1)
                 )
@@ -231,7 +232,7 @@ def _project(layer: _Layer, x_NC: torch.Tensor, turn_N1P: torch.Tensor) -> torch
     y_NC = rms_norm(x_NC, (x_NC.shape[-1],), layer.before_C, layer.epsilon)
     qkv_NHE = linear(y_NC, layer.qkv_DC).view(len(x_NC), -1, size)
     qk_NJE = rms_norm(qkv_NHE[:, :heads], (size,), None, layer.epsilon) * layer.scale_JE
-    turned_NJP = torch.view_as_complex(qk_NJE.unflatten(-1, (-1, 2))) * turn_N1P
+    turned_NJP = torch.view_as_complex(qk_NJE.view(len(x_NC), heads, -1, 2)) * turn_N1P
     qkv_NHE[:, :heads] = torch.view_as_real(turned_NJP).flatten(-2)
     return qkv_NHE
 
