@@ -118,7 +118,7 @@ def _draw_fields(rng: np.random.Generator) -> tuple[tuple[Field, ...], dict[str,
 
 
 def _draw_form(rng: np.random.Generator, form_fields: tuple[Field, ...]) -> Form:
-    confirm, cancel = choose(rng, (("Confirm", "Cancel"), ("Yes", "No"), ("Confirm", "Back")))
+    confirm, cancel = choose(rng, (("Approve", "Change"), ("Record", "Review"), ("Complete", "Check")))
     return Form(
         look=draw_look(rng, _BRANDS),
         title=choose(rng, ("New expense", "Expense form", "Your expense")),
