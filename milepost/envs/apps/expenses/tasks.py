@@ -98,6 +98,12 @@ _CHOICES = (
         key="team", labels=("Team", "Department", "Group"), options=("Sales", "Design", "Finance", "Legal")
     ),
 )
+_ANSWERS = (("Approve", "Change"), ("Record", "Review"), ("Complete", "Check"))
+"""What the dialog's buttons may say: the one that files the expense, and the one that goes back to the form.
+
+Not the usual yes and no, which the built-in policy knows from its synthetic lessons: which is which is for the reward to
+teach.
+"""
 _BRANDS = ("Spendly", "Tally", "Ledger", "Penny", "Outlay")
 
 
@@ -118,7 +124,7 @@ def _draw_fields(rng: np.random.Generator) -> tuple[tuple[Field, ...], dict[str,
 
 
 def _draw_form(rng: np.random.Generator, form_fields: tuple[Field, ...]) -> Form:
-    confirm, cancel = choose(rng, (("Approve", "Change"), ("Record", "Review"), ("Complete", "Check")))
+    confirm, cancel = choose(rng, _ANSWERS)
     return Form(
         look=draw_look(rng, _BRANDS),
         title=choose(rng, ("New expense", "Expense form", "Your expense")),
