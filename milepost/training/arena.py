@@ -13,6 +13,7 @@ from milepost.agents.engines.engine import EngineError
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
+from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.pool import Pool
 from milepost.training.config import Config
 from milepost.training.display import Display
@@ -35,6 +36,8 @@ class Limits:
     max_failures: float = 0.2
     """Largest fraction of a phase's episodes that may fail for reasons that are not the policy's."""
     reward: RewardMode = RewardMode.NORMALIZED
+    drawn: bool = True
+    """Whether the browser draws pages, see `BrowserOptions`."""
 
 
 def build_limits(config: Config) -> Limits:
@@ -45,6 +48,7 @@ def build_limits(config: Config) -> Limits:
         max_tokens=config.policy.max_tokens,
         max_failures=config.rollout.max_failures,
         reward=config.rollout.reward,
+        drawn=config.rollout.drawn,
     )
 
 
@@ -89,7 +93,7 @@ class Arena:
         self._pool: Pool
 
     async def __aenter__(self) -> Self:
-        self._pool = Pool(contexts=self._limits.contexts)
+        self._pool = Pool(contexts=self._limits.contexts, options=BrowserOptions(drawn=self._limits.drawn))
         await self._pool.warm_up()
         return self
 

@@ -71,6 +71,9 @@ class RolloutSection(Section):
     """Episodes under way at once, waiting for a context included."""
     reward: RewardMode = RewardMode.NORMALIZED
     """How milestones pay; `normalized` makes every task worth 1."""
+    drawn: bool = True
+    """Whether the browser draws pages. Without, rollouts take a third less CPU time, and sites that wait for frames
+    (`requestAnimationFrame`, observers of sizes and intersections, lazy images) do not work."""
     max_failures: Fraction = 0.2
     """Largest fraction of episodes an iteration may lose to failures of the harness before the run stops."""
     record_every: Count = 0
