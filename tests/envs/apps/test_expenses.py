@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from milepost.envs.apps.expenses.server import AMOUNT, Field, Form, build, find_errors
+from milepost.envs.apps.expenses.server import AMOUNT, Choice, Field, Form, build, find_errors
 from milepost.envs.apps.expenses.tasks import TEMPLATE
 from milepost.envs.apps.pages import Look
 from milepost.envs.task import Task
@@ -24,9 +24,11 @@ FORM = Form(
     two_columns=False,
     submit="Submit",
     question="Is this correct?",
-    confirm="Yes",
-    cancel="No",
-    confirm_first=True,
+    choices=(
+        Choice(id="confirm", caption="Yes"),
+        Choice(id="print", caption="Print"),
+        Choice(id="cancel", caption="No"),
+    ),
     success="Expense sent",
     form_link="New expense",
     list_link="My expenses",

@@ -1,7 +1,7 @@
 """CatalogSearch: search a catalogue and open the right one of several similar items.
 
 The agent enters the item's name, searches, and opens the one entry that has exactly this name; others share a
-word with it, and it may stand on the second page of the results.
+word with it, and it may now and then stand on the second page of the results.
 """
 
 import functools
@@ -71,7 +71,7 @@ def _draw_layout(rng: np.random.Generator) -> Layout:
         button=choose(rng, ("Search", "Find", "Go")),
         results_as=choose(rng, ("table", "list", "tiles")),
         in_place=bool(rng.integers(2)),
-        page_size=choose(rng, (4, 8)),
+        page_size=choose(rng, (6, 8)),
         sorted_by=choose(rng, ("name", "price")),
     )
 

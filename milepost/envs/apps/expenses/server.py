@@ -40,6 +40,15 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A button of the dialog."""
+
+    id: str
+    """What it does: `confirm` files the expense, `cancel` goes back to the form, `print` prints."""
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """Everything the site shows: it never knows which values are wanted."""
 
@@ -52,12 +61,8 @@ class Form:
     """Caption of the button that opens the dialog."""
     question: str
     """Heading of the dialog."""
-    confirm: str
-    """Caption of the dialog's button that files the expense."""
-    cancel: str
-    """Caption of the dialog's button that goes back to the form."""
-    confirm_first: bool
-    """Whether the confirming button stands before the cancelling one."""
+    choices: tuple[Choice, ...]
+    """The dialog's buttons, in their order."""
     success: str
     """Text of the banner that shows after filing."""
     form_link: str

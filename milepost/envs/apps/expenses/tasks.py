@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milepost.envs.apps import words
-from milepost.envs.apps.expenses.server import AMOUNT, NUMBER, Field, Form, build
+from milepost.envs.apps.expenses.server import AMOUNT, NUMBER, Choice, Field, Form, build
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Split, Task, Template, choose
 from milepost.milestones import Goal, Spec, all_of, fields, forbid, milestone, number, text, when
@@ -125,6 +125,10 @@ def _draw_fields(rng: np.random.Generator) -> tuple[tuple[Field, ...], dict[str,
 
 def _draw_form(rng: np.random.Generator, form_fields: tuple[Field, ...]) -> Form:
     confirm, cancel = choose(rng, _ANSWERS)
+    choices = tuple(
+        Choice(id=name, caption=caption)
+        for name, caption in (("confirm", confirm), ("cancel", cancel), ("print", "Print"))
+    )
     return Form(
         look=draw_look(rng, _BRANDS),
         title=choose(rng, ("New expense", "Expense form", "Your expense")),
@@ -132,9 +136,7 @@ def _draw_form(rng: np.random.Generator, form_fields: tuple[Field, ...]) -> Form
         two_columns=bool(rng.integers(2)),
         submit=choose(rng, ("Submit", "Send", "Save", "Continue")),
         question=choose(rng, ("Send this expense?", "Is this correct?", "Check the values")),
-        confirm=confirm,
-        cancel=cancel,
-        confirm_first=bool(rng.integers(2)),
+        choices=tuple(choices[int(index)] for index in rng.permutation(len(choices))),
         success=choose(rng, ("Expense sent", "Expense filed", "Your expense was saved")),
         form_link=choose(rng, ("New expense", "Add expense")),
         list_link=choose(rng, ("My expenses", "Filed expenses")),
@@ -176,7 +178,9 @@ def _make_oracle(form: Form, wanted: Mapping[str, str]) -> Callable[[Observation
     def act(observation: Observation) -> Action:
         if observation.find("dialog"):
             seen = {element.name for element in observation.elements}
-            button = observation.find("button", form.confirm if seen.issuperset(lines) else form.cancel)
+            way = "confirm" if seen.issuperset(lines) else "cancel"
+            caption = next(choice.caption for choice in form.choices if choice.id == way)
+            button = observation.find("button", caption)
             return Click(button) if button else Noop()
         if observation.find("status", form.success):
             return Noop()
