@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One episode's only site, called without a browser or a network."""
+    """One of an episode's sites, called without a browser or a network."""
 
     app: ASGIApp
     records: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
@@ -64,9 +64,9 @@ class Visit:
         )
 
 
-def visit(task: Task) -> Visit:
-    """Open a task's site as an episode would."""
-    (site,) = task.sites.values()
+def visit(task: Task, host: str = "") -> Visit:
+    """Open one of a task's sites as an episode would: that of the start page, or of a host."""
+    site = task.sites[host or urlsplit(task.start_url).netloc]
     records: list[tuple[str, Mapping[str, Any]]] = []
     return Visit(app=site.build(lambda change, data: records.append((change, data))), records=records)
 
