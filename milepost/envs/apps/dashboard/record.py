@@ -36,10 +36,10 @@ WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
 """How the goal is put, by split."""
 
 _TABS: Mapping[str, tuple[str, ...]] = {
-    "Overview": ("Manager", "Branch", "Rating"),
+    "Overview": ("Manager", "Branch", "Customer number"),
     "Contact": ("Contact person", "Phone", "Deputy"),
     "Billing": ("Account", "Credit limit", "Bookkeeper"),
-    "Contract": ("Contract number", "Signed by", "Notice days"),
+    "Contract": ("Contract number", "Signed by", "Mandate"),
 }
 _PEOPLE = {"Manager", "Contact person", "Deputy", "Bookkeeper", "Signed by"}
 

@@ -1,8 +1,9 @@
 """What the tasks of the search site share: its look, the rules of finding, and the way of the oracle."""
 
 import functools
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from milepost.envs.apps.finder.server import APP, RESULTS, Entry, Layout, build,
 from milepost.envs.apps.moves import enter, follow, press, take_first
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Oracle, Task
-from milepost.milestones import Goal, Spec, fields, forbid, matches, milestone, one_of, text, when
+from milepost.milestones import Goal, Predicate, Spec, fields, forbid, matches, milestone, one_of, text, when
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
@@ -56,10 +57,11 @@ def make_rules(layout: Layout, target: Entry, terms: tuple[str, ...]) -> Spec:
         target: what is to be opened.
         terms: what may be searched for, each of them right.
     """
-    typed = [when("filled", name=layout.label, value=text(term)) for term in terms]
-    ran = [when("app_changed", app=APP, change="search.executed", data=fields(query=text(t))) for t in terms]
-    query = functools.reduce(lambda a, b: a | b, typed[1:], typed[0])
-    executed = functools.reduce(lambda a, b: a | b, ran[1:], ran[0])
+    query = _any_of(when("filled", name=layout.label, value=text(term)) for term in terms)
+    executed = _any_of(
+        when("app_changed", app=APP, change="search.executed", data=fields(query=text(term)))
+        for term in terms
+    )
     listed = when("element_appeared", role=one_of("list", "table"), name=RESULTS)
     opened = when("app_changed", app=APP, change="entry.opened", data=fields(id=target.id))
     other = matches(rf"(?!{re.escape(target.id)}$).*")
@@ -73,6 +75,10 @@ def make_rules(layout: Layout, target: Entry, terms: tuple[str, ...]) -> Spec:
         forbidden=(forbid("guessing", when=wrong.count(GUESSES)),),
         goal=Goal(when=opened, frame=(when("app_changed", app=APP),)),
     )
+
+
+def _any_of(parts: Iterable[Predicate]) -> Predicate:
+    return functools.reduce(operator.or_, parts)
 
 
 def make_oracle(layout: Layout, target: Entry, term: str) -> Oracle:

@@ -129,11 +129,11 @@ def _make_oracle(layout: Layout, wish: Wish) -> Oracle:
     warnings = {s.warning: s.label for s in panel.switches if s.warning}
 
     def set_up(view: Observation) -> list[Action | None]:
-        entries = [
+        moves: list[Action | None] = [
             (pick if entry.options else enter)(view, entry.label, wish.values[entry.key])
             for entry in panel.entries
         ]
-        return entries + [switch(view, role, s.label, s.label in wish.on) for s in panel.switches]
+        return [*moves, *(switch(view, role, s.label, s.label in wish.on) for s in panel.switches)]
 
     def act(view: Observation) -> Action:
         dialog = view.element("dialog")
