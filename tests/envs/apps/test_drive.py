@@ -18,6 +18,7 @@ from milepost.sandbox.events import AppChanged, DownloadFinished, Fact, FileCrea
 from tests.envs.apps.conftest import Visit, judge, visit, witness
 
 FILE = File(id="d1", name="plan.csv", folder="root", content=b"Month,Total\nMay,7\n")
+NOTHING = Fraction(0)
 DIGEST = hashlib.sha256(FILE.content).hexdigest()
 
 
@@ -66,8 +67,8 @@ def test_a_download_pays_in_three_parts() -> None:
 
 
 def test_a_file_that_no_download_stands_behind_pays_nothing() -> None:
-    assert pay(make_rules(FILE), created()) == (0, False)
-    assert pay(make_rules(FILE), finished(folder="f1"), created()) == (0, False)
+    assert pay(make_rules(FILE), created()) == (NOTHING, False)
+    assert pay(make_rules(FILE), finished(folder="f1"), created()) == (NOTHING, False)
 
 
 def test_a_file_of_the_same_name_with_other_content_is_not_the_goal() -> None:
@@ -83,7 +84,7 @@ def test_a_change_must_come_before_the_download() -> None:
     renamed = changed("file.renamed", id="d1", name="plan.csv")
     rule = was_changed("file.renamed", id="d1", name="plan.csv")
     spec = make_rules(FILE, change=rule, may_change=was_changed("file.renamed", id="d1"))
-    assert pay(spec, finished(), created()) == (0, False)
+    assert pay(spec, finished(), created()) == (NOTHING, False)
     assert pay(spec, renamed, finished(), created()) == (Fraction(7, 4), True)
     again = changed("file.renamed", id="d1", name="b.csv")
     assert pay(spec, again, renamed, finished(), created())[1]
