@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from milepost.envs.registry import templates
 from milepost.sandbox.actions import ACTION_TYPES
 from milepost.sandbox.events import FACT_FIELDS
 
@@ -18,6 +19,7 @@ README = ROOT / "README.md"
 ENVIRONMENTS = ROOT / "docs/environments.md"
 GUIDE = ROOT / "docs/writing-a-task.md"
 MINIWOB = ROOT / "docs/miniwob.md"
+TASKS = ROOT / "docs/tasks.md"
 
 _FENCE = re.compile(
     r"(?:^`(?P<path>[\w./-]+)`\n\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -144,6 +146,20 @@ def test_the_environment_of_the_miniwob_page_is_solved() -> None:
     assert re.fullmatch(r'Click on the ".+" button\. 1\.0\n', run_python("-c", example))
 
 
+def test_the_page_of_tasks_lists_every_template_under_its_family() -> None:
+    listed, family = [], ""
+    for name, template in re.findall(r"^\| (\w*) ?\| `([\w-]+)` \|", TASKS.read_text(), re.MULTILINE):
+        family = name or family
+        listed.append((family, template))
+    assert sorted(listed) == sorted((row.family, row.id) for row in templates())
+
+
+@pytest.mark.browser
+def test_the_example_of_the_page_of_tasks_shows_a_goal() -> None:
+    (example,) = snippets(TASKS, "python")
+    assert '"' in run_python("-c", example)
+
+
 def test_the_milestones_of_the_readme_are_valid() -> None:
     _, _, spec = snippets(README, "python")
     assert run_python("-c", f"{spec}\nprint(spec.total)") == "1\n"
@@ -156,6 +172,7 @@ def test_the_milestones_of_the_readme_are_valid() -> None:
         GUIDE,
         MINIWOB,
         README,
+        TASKS,
         ROOT / "docs/architecture.md",
         ROOT / "docs/decisions/README.md",
         ROOT / "CONTRIBUTING.md",

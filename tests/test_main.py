@@ -109,7 +109,9 @@ def test_the_oracle_plays_an_episode_step_by_step() -> None:
 
 @pytest.mark.browser
 def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
-    code, output = run("eval", "oracle", "--episodes", "2", "--out", str(tmp_path), "--json")
+    code, output = run(
+        "eval", "oracle", "--task", "CatalogSearch-v0", "--episodes", "6", "--out", str(tmp_path), "--json"
+    )
     assert code == 0
     assert json.loads(output)["success"] == 1.0
     code, output = run("audit", str(tmp_path))

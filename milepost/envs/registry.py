@@ -59,6 +59,160 @@ _ROWS = (
         max_steps=6,
         template="milepost.envs.apps.catalog.tasks:TEMPLATE",
     ),
+    Row(
+        id="NotificationSwitch-v0",
+        family="settings",
+        summary="Open the notifications, turn one or two switches and save.",
+        max_steps=12,
+        template="milepost.envs.apps.preferences.notifications:TEMPLATE",
+    ),
+    Row(
+        id="ChannelMatrix-v0",
+        family="settings",
+        summary="Choose by which channel an event is told, in a table of checkboxes, and save.",
+        max_steps=12,
+        template="milepost.envs.apps.preferences.channels:TEMPLATE",
+    ),
+    Row(
+        id="ProfileUpdate-v0",
+        family="settings",
+        summary="Change a field, a list and a switch of the profile and save.",
+        max_steps=14,
+        template="milepost.envs.apps.preferences.profile:TEMPLATE",
+    ),
+    Row(
+        id="SecurityPanel-v0",
+        family="settings",
+        summary="Turn a switch that asks back in a dialog, choose from a list and save.",
+        max_steps=14,
+        template="milepost.envs.apps.preferences.security:TEMPLATE",
+    ),
+    Row(
+        id="DashboardFigure-v0",
+        family="navigation",
+        summary="Open a board, choose a period, read a figure out and answer with it.",
+        max_steps=10,
+        template="milepost.envs.apps.dashboard.figure:TEMPLATE",
+    ),
+    Row(
+        id="TableLookup-v0",
+        family="navigation",
+        summary="Find a row in a table of several pages, read it out and answer with one of its cells.",
+        max_steps=12,
+        template="milepost.envs.apps.dashboard.lookup:TEMPLATE",
+    ),
+    Row(
+        id="TopRow-v0",
+        family="navigation",
+        summary="Sort a grid, read out the row with the highest or lowest number and answer with its name.",
+        max_steps=12,
+        template="milepost.envs.apps.dashboard.top_row:TEMPLATE",
+    ),
+    Row(
+        id="RecordField-v0",
+        family="navigation",
+        summary="Open a record of a long list, go to one of its tabs, read a field out and answer with it.",
+        max_steps=12,
+        template="milepost.envs.apps.dashboard.record:TEMPLATE",
+    ),
+    Row(
+        id="MailCompose-v0",
+        family="email",
+        summary="Write a message with a subject and the right file attached, and send it.",
+        max_steps=12,
+        template="milepost.envs.apps.mail.compose:TEMPLATE",
+    ),
+    Row(
+        id="MailReply-v0",
+        family="email",
+        summary="Find a message, answer it with a text and a file, and send.",
+        max_steps=12,
+        template="milepost.envs.apps.mail.reply:TEMPLATE",
+    ),
+    Row(
+        id="MailForward-v0",
+        family="email",
+        summary="Find a message and forward it with the file that came with it.",
+        max_steps=12,
+        template="milepost.envs.apps.mail.forward:TEMPLATE",
+    ),
+    Row(
+        id="SheetToMail-v0",
+        family="email",
+        summary="Download a table from the dashboard and mail its total with the file attached.",
+        max_steps=18,
+        template="milepost.envs.apps.mail.sheet:TEMPLATE",
+    ),
+    Row(
+        id="FileDownload-v0",
+        family="file",
+        summary="Find the right file in the folders of a file store and download it.",
+        max_steps=10,
+        template="milepost.envs.apps.drive.download:TEMPLATE",
+    ),
+    Row(
+        id="FileRename-v0",
+        family="file",
+        summary="Find a file, rename it in a dialog and download it under its new name.",
+        max_steps=12,
+        template="milepost.envs.apps.drive.rename:TEMPLATE",
+    ),
+    Row(
+        id="FileMove-v0",
+        family="file",
+        summary="Find a file, move it to another folder in a dialog and download it from there.",
+        max_steps=12,
+        template="milepost.envs.apps.drive.move:TEMPLATE",
+    ),
+    Row(
+        id="FileConvert-v0",
+        family="file",
+        summary="Find a file, convert it to another format in a dialog and download the copy.",
+        max_steps=12,
+        template="milepost.envs.apps.drive.convert:TEMPLATE",
+    ),
+    Row(
+        id="EventSignup-v0",
+        family="form",
+        summary="Find an event, fill in its form, send it and accept the browser's question.",
+        max_steps=14,
+        template="milepost.envs.apps.bookings.registration:TEMPLATE",
+    ),
+    Row(
+        id="RoomBooking-v0",
+        family="form",
+        summary="Choose a room, fill in the booking in a dialog and confirm it in another.",
+        max_steps=14,
+        template="milepost.envs.apps.bookings.room:TEMPLATE",
+    ),
+    Row(
+        id="VisitorPass-v0",
+        family="form",
+        summary="Fill in a form of three steps, look it over, send it and confirm.",
+        max_steps=15,
+        template="milepost.envs.apps.bookings.visitor:TEMPLATE",
+    ),
+    Row(
+        id="WikiSearch-v0",
+        family="search",
+        summary="Look a name up in a wiki and open the article about the right one that bears it.",
+        max_steps=10,
+        template="milepost.envs.apps.finder.wiki:TEMPLATE",
+    ),
+    Row(
+        id="LatestInvoice-v0",
+        family="search",
+        summary="Search a company's invoices and open the latest one.",
+        max_steps=10,
+        template="milepost.envs.apps.finder.invoices:TEMPLATE",
+    ),
+    Row(
+        id="MarketFilter-v0",
+        family="search",
+        summary="Search a market and open the one offer of the right material and color, with filters to help.",
+        max_steps=10,
+        template="milepost.envs.apps.finder.market:TEMPLATE",
+    ),
 )
 
 
@@ -83,14 +237,14 @@ def imported_templates() -> tuple[Row, ...]:
 
 
 def get_template(template_id: str) -> "Template":
-    """Import the template of an id, written with or without `milepost/`.
+    """Import the template of an id, written with or without `milepost/`, such as `TableLookup-v0@hard`.
 
     Raises:
-        UnknownTaskError: no template has this id; the message names the nearest.
+        UnknownTaskError: no template has this id, or it has no such level; the message names what there is.
     """
     from milepost.envs.task import Template, UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
 
-    wanted = template_id.removeprefix(f"{NAMESPACE}/")
+    wanted, _, level = template_id.removeprefix(f"{NAMESPACE}/").partition("@")
     rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
     if wanted not in rows:
         unknown = (
@@ -103,7 +257,7 @@ def get_template(template_id: str) -> "Template":
         template = template[wanted]
     if not isinstance(template, Template):
         raise TypeError(f"{rows[wanted].template} must be a Template, got {type(template).__name__}")
-    return template
+    return template.at(level) if level else template
 
 
 def _describe_unknown(template_id: str, wanted: str, known: list[str]) -> str:

@@ -7,7 +7,7 @@ own, so success on `test` says something about tasks no policy was trained on.
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -64,6 +64,37 @@ Builder = Callable[[np.random.Generator, Split], Task]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difficulty:
+    """How hard a template's tasks are made."""
+
+    distractors: int
+    """How many things resemble the wanted one."""
+    depth: int
+    """How much lies between the start and the wanted thing, from 0: pages of a table, folders, panels."""
+    hint: bool
+    """Whether the goal also says where to look."""
+
+
+LEVELS: Mapping[str, Difficulty] = {
+    "easy": Difficulty(distractors=2, depth=0, hint=True),
+    "normal": Difficulty(distractors=4, depth=1, hint=True),
+    "hard": Difficulty(distractors=7, depth=2, hint=False),
+}
+"""The levels that graded templates come in; `normal` is the one that an id without a level means."""
+
+GradedBuilder = Callable[[np.random.Generator, Split, Difficulty], Task]
+
+
+def grade(build: GradedBuilder) -> Mapping[str, Builder]:
+    """Make a template's builder for every level out of one that takes the difficulty."""
+
+    def at(difficulty: Difficulty) -> Builder:
+        return lambda rng, split: build(rng, split, difficulty)
+
+    return {name: at(difficulty) for name, difficulty in LEVELS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A family of tasks under one id."""
 
@@ -78,6 +109,19 @@ class Template:
     build: Builder
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels for which the pages are made."""
+    levels: Mapping[str, Builder] = field(default_factory=dict)
+    """Builders by level of difficulty, see `grade`; empty for a template that has one difficulty only."""
+
+    def at(self, level: str) -> "Template":
+        """Give the template at a level of difficulty; its id then ends with the level: `TableLookup-v0@hard`.
+
+        Raises:
+            UnknownTaskError: the template has no such level.
+        """
+        if level not in self.levels:
+            known = ", ".join(self.levels) or "none, its tasks have one difficulty"
+            raise UnknownTaskError(f"{self.id} has no level {level!r}; its levels: {known}")
+        return replace(self, id=f"{self.id}@{level}", build=self.levels[level])
 
     def task(self, seed: int, split: Split = Split.TRAIN) -> Task:
         """Draw the task of a seed: the same seed and split give the same task, always.

@@ -248,6 +248,8 @@ globalThis.milepostNames ||= (() => {
     if (role === 'status' || role === 'alert') return squash(trimmed(e, 'aria-label') || contents(e, fresh, 0));  // what they say is what counts
     return squash(alternative(e, role, fresh, 0));
   };
+  // All that an element says, for whoever reads it out.
+  const textOf = e => contents(e, new Set(), 0);
 
   // ---- values and states ----
   const chosen = e => [...e.selectedOptions].map(o => o.label || o.text);
@@ -297,5 +299,5 @@ globalThis.milepostNames ||= (() => {
     if (!plain) { const pressed = e.getAttribute('aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
     return out;
   };
-  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};
+  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};
 })();

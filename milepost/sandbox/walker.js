@@ -13,7 +13,7 @@
   };
   const elementOf = id => { const ref = elements.get(Number(id)); return ref && ref.deref(); };
 
-  const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
+  const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
     INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
   const words = text => text.split(' ');
   const INTERACTIVE = new Set(words('button link textbox searchbox spinbutton combobox listbox checkbox radio switch slider tab menuitem'
@@ -351,7 +351,7 @@
       const {e, error} = ready(id);
       if (error) return {error};
       const [role, name] = describe(e);
-      return {role, name, text: squash(valueOf(e, role) || textOf(e.shadowRoot || e)).slice(0, 20000)};
+      return {role, name, text: squash(valueOf(e, role) || textOf(e)).slice(0, 20000)};
     },
   };
 

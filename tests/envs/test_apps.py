@@ -1,6 +1,9 @@
 """What every built-in task keeps to, whatever it is about."""
 
+import functools
+import importlib
 import re
+from collections import Counter
 from fractions import Fraction
 from html.parser import HTMLParser
 from types import ModuleType
@@ -12,17 +15,30 @@ from milepost.envs.apps.catalog import tasks as catalog
 from milepost.envs.apps.expenses import tasks as expenses
 from milepost.envs.apps.reports import tasks as reports
 from milepost.envs.registry import Row, get_template, templates
-from milepost.envs.task import Split
+from milepost.envs.task import LEVELS, Split, Task
 from milepost.milestones import Spec
 from milepost.sandbox.actions import Noop
+from milepost.sandbox.events import AppChanged, NavigationCompleted
 from milepost.sandbox.observation import Observation
-from tests.envs.apps.conftest import visit
+from tests.envs.apps.conftest import judge, visit
 
-MODULES = (expenses, reports, catalog)
-SEEDS = range(60)
+FIRST = (expenses, reports, catalog)
+"""The apps whose words are tokens of the shipped policy."""
+MODULES = tuple(importlib.import_module(row.template.partition(":")[0]) for row in templates())
+SEEDS = range(24)
+FEW_SEEDS = range(6)
+"""For what renders pages."""
 
 each_template = pytest.mark.parametrize("row", templates(), ids=lambda row: row.id)
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.TEMPLATE.id)
+each_graded = pytest.mark.parametrize(
+    "row", [row for row in templates() if get_template(row.id).levels], ids=lambda row: row.id
+)
+
+
+@functools.cache
+def draw(template_id: str, seed: int, split: Split = Split.TRAIN) -> Task:
+    return get_template(template_id).task(seed, split)
 
 
 def words_of(text: str) -> set[str]:
@@ -32,9 +48,8 @@ def words_of(text: str) -> set[str]:
 @each_template
 @pytest.mark.parametrize("split", Split)
 def test_a_seed_gives_the_same_task_again(row: Row, split: Split) -> None:
-    template = get_template(row.id)
-    for seed in SEEDS:
-        first, second = template.task(seed, split), template.task(seed, split)
+    for seed in FEW_SEEDS:
+        first, second = draw(row.id, seed, split), get_template(row.id).task(seed, split)
         assert (first.goal, first.params, first.spec) == (second.goal, second.params, second.spec)
         path = urlsplit(first.start_url).path
         assert visit(first).get(path).body == visit(second).get(path).body
@@ -42,15 +57,13 @@ def test_a_seed_gives_the_same_task_again(row: Row, split: Split) -> None:
 
 @each_template
 def test_no_goal_of_one_split_is_in_another(row: Row) -> None:
-    template = get_template(row.id)
-    goals = [{template.task(seed, split).goal for seed in SEEDS} for split in Split]
+    goals = [{draw(row.id, seed, split).goal for seed in SEEDS} for split in Split]
     assert len(set().union(*goals)) == sum(len(g) for g in goals)
 
 
 @each_template
 def test_most_seeds_give_different_tasks(row: Row) -> None:
-    template = get_template(row.id)
-    assert len({template.task(seed).goal for seed in SEEDS}) >= 55
+    assert len({draw(row.id, seed).goal for seed in SEEDS}) >= 23
 
 
 @each_module
@@ -61,19 +74,21 @@ def test_each_split_has_wordings_of_its_own(module: ModuleType) -> None:
 
 
 def test_held_out_wordings_use_no_word_that_training_lacks() -> None:
-    def used(split: Split) -> set[str]:
-        return {
-            w for m in MODULES for text in m.WORDINGS[split] for w in words_of(re.sub(r"{\w+}", "", text))
-        }
+    def used(split: Split, modules: tuple[ModuleType, ...]) -> set[str]:
+        texts = [text for module in modules for text in module.WORDINGS[split]]
+        return {word for text in texts for word in words_of(re.sub(r"{\w+}", "", text))}
 
-    assert used(Split.VALIDATION) | used(Split.TEST) <= used(Split.TRAIN)
+    assert used(Split.VALIDATION, FIRST) | used(Split.TEST, FIRST) <= used(Split.TRAIN, FIRST)
+    trained = {word.casefold() for word in used(Split.TRAIN, MODULES)}
+    held_out = used(Split.VALIDATION, MODULES) | used(Split.TEST, MODULES)
+    assert {word for word in held_out if word.casefold() not in trained} == set()
 
 
-def test_the_goals_of_all_tasks_share_a_small_vocabulary() -> None:
+def test_the_goals_of_the_first_tasks_share_a_small_vocabulary() -> None:
     found: set[str] = set()
-    for row in templates():
+    for module in FIRST:
         for seed in range(400):
-            found |= words_of(get_template(row.id).task(seed).goal)
+            found |= words_of(module.TEMPLATE.task(seed).goal)
     assert 200 <= len(found) <= 320
 
 
@@ -96,8 +111,8 @@ class _Counter(HTMLParser):
 
 @each_template
 def test_a_start_page_is_small_and_needs_nothing_else(row: Row) -> None:
-    for seed in SEEDS:
-        task = get_template(row.id).task(seed)
+    for seed in FEW_SEEDS:
+        task = draw(row.id, seed)
         answer = visit(task).get(urlsplit(task.start_url).path)
         assert answer.status == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -112,26 +127,86 @@ def test_a_start_page_is_small_and_needs_nothing_else(row: Row) -> None:
 
 @each_template
 def test_an_oracle_that_sees_nothing_it_knows_waits(row: Row) -> None:
-    task = get_template(row.id).task(0)
+    task = draw(row.id, 0)
     assert task.oracle(Observation(goal=task.goal, url="about:blank", title="")) == Noop()
+
+
+@each_template
+def test_looking_at_the_start_page_pays_nothing(row: Row) -> None:
+    for seed in FEW_SEEDS:
+        task = draw(row.id, seed)
+        site = visit(task)
+        site.get(urlsplit(task.start_url).path)
+        app = task.sites[urlsplit(task.start_url).netloc].app
+        facts = [AppChanged(app=app, change=change, data=data) for change, data in site.records]
+        assert judge(task, NavigationCompleted(tab=0, url=task.start_url), *facts) == ({}, False)
+
+
+@each_graded
+def test_every_level_draws_tasks_of_its_own(row: Row) -> None:
+    template = get_template(row.id)
+    assert list(template.levels) == list(LEVELS)
+    for seed in FEW_SEEDS:
+        tasks = [draw(f"{row.id}@{level}", seed) for level in LEVELS]
+        assert len({task.goal for task in tasks}) == len(LEVELS)
+        rewards = {tuple((m.name, m.reward) for m in task.spec.milestones) for task in tasks}
+        assert len(rewards) == 1
+
+
+@each_graded
+def test_a_hard_goal_says_no_more_than_an_easy_one(row: Row) -> None:
+    quoted = [
+        sum(len(re.findall(r'"[^"]*"', draw(f"{row.id}@{level}", seed).goal)) for seed in SEEDS)
+        for level in ("easy", "hard")
+    ]
+    fields = {"VisitorPass-v0", "EventSignup-v0"}  # harder forms ask for more
+    assert quoted[1] <= quoted[0] or row.id in fields
+
+
+def test_each_category_has_at_least_four_templates() -> None:
+    found = Counter(row.family for row in templates())
+    assert set(found) == {"navigation", "form", "file", "email", "settings", "search"}
+    assert all(count >= 4 for count in found.values())
 
 
 REWARDS = {
     "ExpenseForm-v0": {"filled": "0.2", "asked": "0.3", "filed": "0.5"},
     "ReportExport-v0": {"created": "1.0", "content": "0.5", "tidy": "0.25"},
     "CatalogSearch-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
+    "NotificationSwitch-v0": {"opened": "0.25", "switched": "0.25", "saved": "0.5"},
+    "ChannelMatrix-v0": {"opened": "0.25", "switched": "0.25", "saved": "0.5"},
+    "ProfileUpdate-v0": {"opened": "0.25", "switched": "0.25", "saved": "0.5"},
+    "SecurityPanel-v0": {"opened": "0.25", "switched": "0.25", "saved": "0.5"},
+    "DashboardFigure-v0": {"opened": "0.25", "seen": "0.25", "read": "0.5"},
+    "TableLookup-v0": {"opened": "0.25", "seen": "0.25", "read": "0.5"},
+    "TopRow-v0": {"opened": "0.25", "seen": "0.25", "read": "0.5"},
+    "RecordField-v0": {"opened": "0.25", "seen": "0.25", "read": "0.5"},
+    "MailCompose-v0": {"addressed": "0.25", "attached": "0.5", "sent": "1.0"},
+    "MailReply-v0": {"addressed": "0.25", "attached": "0.5", "sent": "1.0"},
+    "MailForward-v0": {"addressed": "0.25", "attached": "0.5", "sent": "1.0"},
+    "SheetToMail-v0": {"addressed": "0.25", "attached": "0.5", "sent": "1.0"},
+    "FileDownload-v0": {"created": "1.0", "content": "0.5", "tidy": "0.25"},
+    "FileRename-v0": {"created": "1.0", "content": "0.5", "tidy": "0.25"},
+    "FileMove-v0": {"created": "1.0", "content": "0.5", "tidy": "0.25"},
+    "FileConvert-v0": {"created": "1.0", "content": "0.5", "tidy": "0.25"},
+    "EventSignup-v0": {"filled": "0.2", "asked": "0.3", "filed": "0.5"},
+    "RoomBooking-v0": {"filled": "0.2", "asked": "0.3", "filed": "0.5"},
+    "VisitorPass-v0": {"filled": "0.2", "asked": "0.3", "filed": "0.5"},
+    "WikiSearch-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
+    "LatestInvoice-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
+    "MarketFilter-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
 }
 
 
 @each_template
 def test_milestones_pay_what_the_categories_state(row: Row) -> None:
-    for seed in range(5):
-        spec = get_template(row.id).task(seed).spec
+    for seed in FEW_SEEDS:
+        spec = draw(row.id, seed).spec
         expected = {name: Fraction(reward) for name, reward in REWARDS[row.id].items()}
         assert {m.name: m.reward for m in spec.milestones} == expected
 
 
 @each_template
 def test_the_rules_survive_a_round_trip_through_json(row: Row) -> None:
-    spec = get_template(row.id).task(3).spec
+    spec = draw(row.id, 3).spec
     assert Spec.from_bytes(spec.to_bytes()) == spec

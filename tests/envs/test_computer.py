@@ -16,7 +16,8 @@ from milepost.envs.task import UnknownTaskError
 from milepost.sandbox.dialect import render_action
 
 pytestmark = pytest.mark.browser
-IDS = [template.id for template in templates()]
+IDS = [template.id for template in templates()[:3]]
+"""The first tasks; every task is played in `test_episode`."""
 
 
 def solve(env: ComputerEnv, seed: int = 3, split: str = "train") -> tuple[float, int]:

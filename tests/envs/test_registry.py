@@ -7,8 +7,9 @@ from milepost.envs.registry import Row, get_template, templates
 from milepost.envs.task import UnknownTaskError
 
 
-def test_the_three_first_tasks_are_listed() -> None:
-    assert [row.id for row in templates()] == ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+def test_the_three_first_tasks_come_first() -> None:
+    assert [row.id for row in templates()][:3] == ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+    assert len({row.id for row in templates()}) == len(templates()) >= 24
 
 
 @pytest.mark.parametrize("row", templates(), ids=lambda row: row.id)
@@ -29,10 +30,32 @@ def test_an_id_may_carry_the_namespace() -> None:
 def test_an_unknown_id_names_the_nearest() -> None:
     with pytest.raises(UnknownTaskError) as caught:
         get_template("milepost/ReportExports")
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(
         "no task has the id 'milepost/ReportExports'; did you mean ReportExport-v0? "
-        "Known ids: ExpenseForm-v0, ReportExport-v0, CatalogSearch-v0"
+        "Known ids: ExpenseForm-v0, ReportExport-v0, CatalogSearch-v0, "
     )
+
+
+def test_an_id_may_carry_a_level() -> None:
+    template = get_template("milepost/TableLookup-v0@hard")
+    assert (template.id, template.family) == ("TableLookup-v0@hard", "navigation")
+    assert template.task(1).goal != get_template("TableLookup-v0").task(1).goal
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("TableLookup-v0@hrad", "TableLookup-v0 has no level 'hrad'; its levels: easy, normal, hard"),
+        (
+            "ExpenseForm-v0@hard",
+            "ExpenseForm-v0 has no level 'hard'; its levels: none, its tasks have one difficulty",
+        ),
+    ],
+)
+def test_an_unknown_level_names_those_there_are(wanted: str, message: str) -> None:
+    with pytest.raises(UnknownTaskError) as caught:
+        get_template(wanted)
+    assert str(caught.value) == message
 
 
 def test_an_id_like_no_other_gets_the_list_only() -> None:

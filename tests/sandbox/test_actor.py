@@ -2,7 +2,7 @@
 
 import pytest
 
-from milepost.sandbox.events import AnswerGiven, Clicked, Copied, Filled, Selected, Toggled
+from milepost.sandbox.events import AnswerGiven, Clicked, Copied, Filled, Selected, TextExtracted, Toggled
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.session import Session
@@ -102,6 +102,22 @@ async def test_text_is_filled_cleared_typed_and_pasted(pool: Pool) -> None:
         assert filled[-2:] == ["Ada", ""]
         view = await act(session, view, "type", "Notes", "x" * 3000)
         assert view.last_error == "3000 characters are too many to type; at most 2000, or use fill"
+
+
+TABLE = """<!doctype html><title>Table</title><table aria-label="Orders">
+<tr><td>Ada</td><td><b>12</b></td></tr><tr><td>Bob</td><td>7<button>Open</button></td></tr></table>
+<div role="group" aria-label="Total"><span>Sum</span><br>19</div>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("Ada 12", "Ada 12"), ("Orders", "Ada 12 Bob 7 Open"), ("Total", "Sum 19")]
+)
+async def test_what_is_read_out_is_all_that_an_element_says(pool: Pool, name: str, text: str) -> None:
+    async with pool.session(build_world({"/": TABLE})) as (session, view):
+        view = await act(session, view, "extract", name)
+        assert (view.last_text, view.last_error) == (text, "")
+        (read,) = (e.fact for e in session.log.events if isinstance(e.fact, TextExtracted))
+        assert (read.name, read.text) == (name, text)
 
 
 async def test_dates_and_ranges_take_values_and_say_what_they_expect(pool: Pool) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from milepost.envs.task import Task
-from milepost.milestones import fold
+from milepost.milestones import When, fold
+from milepost.milestones.operators import Eq, Fields, Text
+from milepost.milestones.predicates import walk
 from milepost.milestones.trust import TRUST_OF_KIND
-from milepost.sandbox.events import GENESIS, Event, Fact, Source, chain, kind_of
+from milepost.sandbox.events import GENESIS, ElementAppeared, Event, Fact, Source, chain, kind_of
 from milepost.sandbox.sites import ASGIApp
 
 
@@ -25,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One episode's only site, called without a browser or a network."""
+    """One of an episode's sites, called without a browser or a network."""
 
     app: ASGIApp
     records: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
@@ -64,9 +66,9 @@ class Visit:
         )
 
 
-def visit(task: Task) -> Visit:
-    """Open a task's site as an episode would."""
-    (site,) = task.sites.values()
+def visit(task: Task, host: str = "") -> Visit:
+    """Open one of a task's sites as an episode would: that of the start page, or of a host."""
+    site = task.sites[host or urlsplit(task.start_url).netloc]
     records: list[tuple[str, Mapping[str, Any]]] = []
     return Visit(app=site.build(lambda change, data: records.append((change, data))), records=records)
 
@@ -85,3 +87,37 @@ def judge(task: Task, *facts: Fact) -> tuple[dict[str, Fraction], bool]:
     """What a task pays for these facts, by milestone, and whether its goal is reached."""
     progress, hits = fold(task.spec, witness(*facts))
     return {hit.name: hit.reward for hit in hits}, progress.goal_reached
+
+
+def is_worthless(task: Task, *facts: Fact) -> bool:
+    """Whether these facts pay nothing and reach no goal; after a veto milestones fire without being paid."""
+    rewards, reached = judge(task, *facts)
+    return not any(rewards.values()) and not reached
+
+
+def find_wanted(task: Task, change: str) -> dict[str, str]:
+    """The plain values of what a task's goal wants an app to record; a free text is left out."""
+    (data,) = (
+        dict(leaf.tests)["data"] for leaf in _leaves(task, "app_changed") if _is(leaf, "change", change)
+    )
+    assert isinstance(data, Fields)
+    found: dict[str, str] = {}
+    for key, test in data.tests:
+        if isinstance(test, Eq | Text):
+            found[key] = str(test.value if isinstance(test, Eq) else test.text)
+    return found
+
+
+def find_banner(task: Task) -> ElementAppeared:
+    """The banner that a task's goal waits for."""
+    (leaf,) = _leaves(task, "element_appeared")
+    (name,) = (test.value for key, test in leaf.tests if key == "name" and isinstance(test, Eq))
+    return ElementAppeared(tab=0, role="status", name=str(name))
+
+
+def _leaves(task: Task, kind: str) -> list[When]:
+    return [p for p in walk(task.spec.goal.when) if isinstance(p, When) and p.kind == kind]
+
+
+def _is(leaf: When, field: str, value: str) -> bool:
+    return dict(leaf.tests).get(field) == Eq(value)

@@ -1,0 +1,1 @@
+"""A company's dashboard: boards of figures, long tables, sortable grids and records in tabs."""

@@ -1,0 +1,1 @@
+"""A file store: folders, and files to rename, move, convert and download."""

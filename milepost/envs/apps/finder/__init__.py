@@ -1,0 +1,1 @@
+"""Collections to search: a wiki, a file of invoices, a market with filters."""

@@ -1,0 +1,1 @@
+"""A mailbox: messages to read, to answer and to pass on, drafts with attachments."""
