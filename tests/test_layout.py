@@ -51,7 +51,6 @@ SEEN_THROUGH = {
     "milepost/sandbox/page.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/witness.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/events.py": "tests/sandbox/test_log.py",
-    "milepost/envs/driver.py": "tests/envs/test_computer.py",
 }
 """Modules that show what they do only through another one, and where that is tested."""
 

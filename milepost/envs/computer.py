@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from milepost.envs.conditions import Conditions
 from milepost.envs.driver import Driver
 from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
@@ -43,6 +44,10 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         render_mode: str | None = None,
         viewport: tuple[int, int] | None = None,
         extras: Sequence[str] = (),
+        actions_per_step: int = 1,
+        max_tokens: int | None = None,
+        page_time_ms: int | None = None,
+        traffic: bool = False,
     ) -> None:
         """Prepare the environment; the browser starts at the first reset.
 
@@ -54,10 +59,16 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             viewport: width and height in CSS pixels; those for which the pages are made when None.
             extras: what observations hold on top: `screenshot`, `marks` (a screenshot with numbered marks), `axtree`,
                 `dom`. Each costs time at every step.
+            actions_per_step: most actions in one message; they are carried out in order, up to the first that fails.
+            max_tokens: budget of the tree, estimated at four characters a token; what is left out is counted in
+                its place. None shows all.
+            page_time_ms: milliseconds that pass on the page in a step, however long the agent thinks; None leaves
+                pages the real time. Pages with turns of their own (MiniWoB++) keep those.
+            traffic: whether the traffic is kept, for `episode.har()`.
 
         Raises:
             UnknownTaskError: no such template; names the nearest.
-            ValueError: an unknown split, mode, render mode or extra.
+            ValueError: an unknown split, mode, render mode or extra, or a number out of its range.
         """
         if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode is rgb_array, human or None, got {render_mode!r}")
@@ -67,7 +78,13 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._template = get_template(task) if isinstance(task, str) else task
         self._split = Split(split)
         self._mode = RewardMode(reward_mode)
-        self._viewport = viewport
+        self._conditions = Conditions(
+            viewport=viewport,
+            actions_per_step=actions_per_step,
+            max_tokens=max_tokens,
+            page_time_ms=page_time_ms,
+            traffic=traffic,
+        )
         self._options = BrowserOptions(headed=render_mode == "human")
         self._episode: Episode | None = None
         self.render_mode = render_mode
@@ -123,7 +140,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
     async def _reset(self, seed: int, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
         await self._close_episode()
         self._episode, observation = await Episode.open(
-            self.driver.pool, self._template, seed, split, mode=self._mode, viewport=self._viewport
+            self.driver.pool, self._template, seed, split, mode=self._mode, conditions=self._conditions
         )
         return await self._show(observation), self._info(seed=seed, split=split.value)
 

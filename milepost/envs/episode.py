@@ -3,8 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from milepost.envs.conditions import Conditions
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Hit, Progress, RewardMode, Spec, advance, score, start_progress, step_reward
 from milepost.sandbox.events import Event, PageScored
@@ -66,9 +71,9 @@ class Episode:
         split: Split = Split.TRAIN,
         *,
         mode: RewardMode = RewardMode.MILESTONES,
-        viewport: tuple[int, int] | None = None,
+        conditions: Conditions = Conditions(),
     ) -> tuple["Episode", Observation]:
-        """Draw the task of a seed and open its world, in the template's viewport unless another is given.
+        """Draw the task of a seed and open its world, in the template's viewport unless the conditions name another.
 
         Raises:
             SandboxError: the world could not be made.
@@ -85,7 +90,13 @@ class Episode:
             # A live site's server would notice that its pages live in another time.
             instant_ms=None if task.live else INSTANT_MS,
             files=task.files,
-            viewport=viewport or template.viewport,
+            storage=task.storage,
+            viewport=conditions.viewport or template.viewport,
+            # A page that keeps score has a clock of its own: its turns.
+            page_time_ms=None if task.referee else conditions.page_time_ms,
+            actions_per_step=conditions.actions_per_step,
+            max_tokens=conditions.max_tokens,
+            traffic=conditions.traffic,
             referee=task.referee,
         )
         session, observation = await pool.open(world)
@@ -186,13 +197,30 @@ class Episode:
         """Capture Chromium's own view of the tab as JSON: `axtree` or `dom`."""
         return await self._session.capture(kind)
 
+    def har(self) -> dict[str, Any]:
+        """Give the traffic so far as an HTTP archive (HAR 1.2).
+
+        Raises:
+            RuntimeError: the episode keeps no traffic.
+        """
+        if self._session.traffic is None:
+            raise RuntimeError(
+                "no traffic was kept; open the episode, or make the environment, with traffic=True"
+            )
+        return self._session.traffic.to_har(version=version("milepost"))
+
     def save(self, directory: Path) -> None:
-        """Write `events.jsonl`, `spec.json` and `rewards.json`, from which the reward can be recomputed."""
+        """Write `events.jsonl`, `spec.json` and `rewards.json`, from which the reward can be recomputed.
+
+        If the episode keeps its traffic, `traffic.har` lies beside them.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         if not self.over:
             self._finish("closed")
         write_log(self._session.log.events, directory / "events.jsonl")
         (directory / "spec.json").write_bytes(self.task.spec.to_bytes())
+        if self._session.traffic is not None:
+            (directory / "traffic.har").write_bytes(orjson.dumps(self.har(), option=orjson.OPT_INDENT_2))
         trace = score(self.task.spec, self._session.log.events)
         (directory / "rewards.json").write_bytes(trace.to_bytes())
 

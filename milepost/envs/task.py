@@ -17,6 +17,7 @@ from milepost.milestones import Spec
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
+from milepost.sandbox.storage import StorageState
 
 _T = TypeVar("_T")
 
@@ -53,6 +54,8 @@ class Task:
     """Hosts of the real network that are open all the same, such as `example.com` or `*.example.com`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files in the workspace at the start, by relative path."""
+    storage: StorageState | None = None
+    """Cookies and local storage at the start."""
     referee: str = ""
     """For a start page that draws its own task: the expression it is asked, see `sandbox.referee`.
 

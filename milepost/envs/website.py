@@ -1,7 +1,8 @@
 """Environments on any web site: one's own pages, or live hosts that are named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from milepost.envs.task import Oracle, Split, Task, Template
 from milepost.milestones import Goal, Milestone, Spec, all_of, when
 from milepost.sandbox.actions import Noop
 from milepost.sandbox.observation import Observation
+from milepost.sandbox.storage import StorageState, read_storage_state
 
 MAX_STEPS = 30
 
@@ -31,6 +33,7 @@ def build_template(
     milestones: Sequence[Milestone],
     done: Goal | None = None,
     allow: Sequence[str] = (),
+    storage_state: str | Path | Mapping[str, Any] | StorageState | None = None,
     max_steps: int = MAX_STEPS,
     oracle: Oracle = _stand_still,
     name: str = "Website-v0",
@@ -44,12 +47,14 @@ def build_template(
         done: when the goal is reached, and what else may change on the way; without it all milestones make the
             goal, and anything may change.
         allow: further hosts that are open, such as `cdn.example.com` or `*.example.com`; all others are closed.
+        storage_state: cookies and local storage at the start: a file as Playwright's `storage_state` writes it, or
+            what is in one.
         max_steps: steps before the episode is truncated.
         oracle: the task's own solution, if there is one.
         name: id in logs and records.
 
     Raises:
-        ValueError: the URL is not one of the web's, or there are no milestones.
+        ValueError: the URL is not one of the web's, there are no milestones, or the storage state is none.
         SpecError: the milestones contradict each other.
     """
     parts = urlsplit(url)
@@ -66,6 +71,7 @@ def build_template(
         sites={},
         live=(parts.netloc.lower(), *allow),
         spec=spec,
+        storage=None if storage_state is None else read_storage_state(storage_state),
         oracle=oracle,
     )
     return Template(
@@ -88,10 +94,10 @@ def make(url: str, *, goal: str, milestones: Sequence[Milestone], **options: Any
         url: where the episode starts.
         goal: what the agent is asked, in words.
         milestones: what pays.
-        options: of `build_template` (`done`, `allow`, `max_steps`, `oracle`, `name`) and of
-            `ComputerEnv` (`reward_mode`, `render_mode`, `viewport`).
+        options: of `build_template` (`done`, `allow`, `storage_state`, `max_steps`, `oracle`, `name`) and of
+            `ComputerEnv` (`reward_mode`, `viewport`, `traffic`, ...).
     """
-    own = ("done", "allow", "max_steps", "oracle", "name")
+    own = ("done", "allow", "storage_state", "max_steps", "oracle", "name")
     template = build_template(
         url, goal=goal, milestones=milestones, **{key: options.pop(key) for key in own if key in options}
     )

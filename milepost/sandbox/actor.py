@@ -1,6 +1,5 @@
 """Carries out the agent's actions: on the tab in view, on the files, and on the episode itself."""
 
-import asyncio
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -48,6 +47,7 @@ from milepost.sandbox.actions import (
     UploadFile,
     WriteFile,
 )
+from milepost.sandbox.clipboard import Clipboard
 from milepost.sandbox.events import (
     AnswerGiven,
     Copied,
@@ -59,7 +59,6 @@ from milepost.sandbox.files import Workspace, WorkspaceError
 from milepost.sandbox.gateway import Gateway
 from milepost.sandbox.hand import Hand
 from milepost.sandbox.keyboard import KeyNameError
-from milepost.sandbox.sites import FactSink
 from milepost.sandbox.tabs import Tabs
 
 MAX_NOOP_MS = 10_000
@@ -75,7 +74,7 @@ class Actor:
         *,
         hosts: Collection[str],
         live: Collection[str] = (),
-        sink: FactSink,
+        clipboard: Clipboard,
     ) -> None:
         """Prepare an actor.
 
@@ -84,14 +83,14 @@ class Actor:
             workspace: its files.
             hosts: the episode's own sites.
             live: hosts of the real network that are open, see `gateway`.
-            sink: takes the facts.
+            clipboard: the episode's own, which takes the facts too.
         """
         self._tabs = tabs
         self._workspace = workspace
         self._hosts = hosts
         self._gateway = Gateway(hosts=live)
-        self._sink = sink
-        self._clipboard = ""
+        self._clipboard = clipboard
+        self._sink = clipboard.note
         self.read_text = ""
         """What the last action read."""
         self.finished = ""
@@ -100,7 +99,7 @@ class Actor:
     async def perform(self, action: Action) -> str:
         """Carry out an action; gives an error text for the agent, empty when it was done."""
         self.read_text = ""
-        hand = Hand(self._tabs.active)
+        hand = Hand(self._tabs.active, self._clipboard)
         try:
             for part in (self._touch, self._press_on, self._browse, self._handle_files):
                 error = await part(action, hand)
@@ -163,7 +162,7 @@ class Actor:
             case Copy(element):
                 return await self._copy(hand, element)
             case Paste(element):
-                return await hand.fill(element, self._clipboard)
+                return await hand.fill(element, self._clipboard.text)
             case Extract(element):
                 return await self._extract(hand, element)
             case _:
@@ -220,7 +219,7 @@ class Actor:
             case Noop(ms):
                 if not 0 <= ms <= MAX_NOOP_MS:
                     return f"noop waits 0 to {MAX_NOOP_MS} ms, got {ms}"
-                await asyncio.sleep(ms / 1000)
+                await self._tabs.active.pass_time(ms)
             case Answer(text):
                 self.finished = "answer"
                 self._sink(Source.AGENT, AnswerGiven(text=text))
@@ -248,9 +247,7 @@ class Actor:
     async def _copy(self, hand: Hand, element: str) -> str:
         error, answer = await hand.extract(element)
         if not error:
-            # A clipboard of the episode's own: the browser's is shared by all of its contexts.
-            self._clipboard = answer["text"]
-            self._sink(Source.SESSION, Copied(tab=self._tabs.active.tab, text=self._clipboard))
+            self._sink(Source.SESSION, Copied(tab=self._tabs.active.tab, text=answer["text"]))
         return error
 
     async def _extract(self, hand: Hand, element: str) -> str:

@@ -24,6 +24,10 @@ class ConnectionLostError(CDPError):
     """The browser is gone: it crashed or was closed."""
 
 
+class ScriptError(CDPError):
+    """An expression raised an error in the page; the message is the error's description."""
+
+
 class CDPConnection:
     """One WebSocket with flat sessions: commands are futures, events go to the session's handler."""
 

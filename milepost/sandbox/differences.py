@@ -11,7 +11,7 @@ from milepost.sandbox.events import (
     Source,
     TitleChanged,
 )
-from milepost.sandbox.page import Reading
+from milepost.sandbox.settle import Reading
 
 
 def compare_readings(tab: int, before: Reading, after: Reading) -> Iterator[tuple[Source, Fact]]:

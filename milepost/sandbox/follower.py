@@ -42,6 +42,10 @@ class Follower:
         """Requests of scripts that are not answered yet."""
         self.fetched = False
         """Whether one was answered since the page was last read."""
+        self.frames: set[str] = set()
+        """Frames that navigate, beside the tab's own document."""
+        self.expired = False
+        """Whether the page time that was given has passed, see `clock`."""
         self.dialog: Dialog | None = None
         self.gone = ""
         """Why the tab is gone; empty while it is there."""
@@ -87,16 +91,21 @@ class Follower:
 
     def _on_navigation_start(self, params: Mapping[str, Any]) -> None:
         kind = params.get("navigationType", "")
-        if params["frameId"] != self._target or kind in ("sameDocument", "historySameDocument"):
+        if kind in ("sameDocument", "historySameDocument"):
             return
-        if params.get("disposition", "currentTab") == "currentTab":
+        if params.get("disposition", "currentTab") != "currentTab":
+            return
+        if params["frameId"] == self._target:
             self.loading = True
+        else:
+            self.frames.add(params["frameId"])
 
     def _on_commit(self, params: Mapping[str, Any]) -> None:
         frame = params["frame"]
         if frame["id"] == self._target:
             self.loading = True
             self.inflight.clear()
+            self.frames.clear()
             self.fetched = False
             self.navigated_to = frame["url"] + frame.get("urlFragment", "")
 
@@ -112,9 +121,16 @@ class Follower:
         self.loading = False
 
     def _on_stopped(self, params: Mapping[str, Any]) -> None:
+        self.frames.discard(params["frameId"])
         # A tab that a page opened stops its blank document first, and only then loads what it was opened for.
         if params["frameId"] == self._target and not self.awaited:
             self.loading = False
+
+    def _on_frame_gone(self, params: Mapping[str, Any]) -> None:
+        self.frames.discard(params["frameId"])
+
+    def _on_expired(self, _params: Mapping[str, Any]) -> None:
+        self.expired = True
 
     def _on_history(self, params: Mapping[str, Any]) -> None:
         if params["frameId"] == self._target:
@@ -162,9 +178,13 @@ class Follower:
     def _on_binding(self, params: Mapping[str, Any]) -> None:
         # Only our world has the binding; the context id is checked all the same.
         if params["name"] == BINDING and params["executionContextId"] == self.world:
-            fact = read_note(self._tab, orjson.loads(params["payload"]))
-            if fact is not None:
-                self._note(Source.INPUT, fact)
+            self.note_input(params["payload"])
+
+    def note_input(self, payload: str) -> None:
+        """Note what a walker of ours witnessed."""
+        fact = read_note(self._tab, orjson.loads(payload))
+        if fact is not None:
+            self._note(Source.INPUT, fact)
 
     async def _next_change(self) -> None:
         if self._change.done():
@@ -176,9 +196,31 @@ class Follower:
         if self.gone:
             raise SandboxError(Failure.INFRASTRUCTURE, self.gone)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something loads, or was loaded since the page was last read."""
+        return self.pending or self.fetched
+
+    @property
+    def pending(self) -> bool:
+        """Whether something loads."""
+        return bool(self.loading or self.world is None or self.inflight or self.frames)
+
+    def forgive(self) -> None:
+        """Wait no longer for what is outstanding: a poll without end is no reason to wait in every step."""
+        self.inflight.clear()
+        self.frames.clear()
+
     async def until_ready(self) -> None:
-        """Wait until the document is loaded, its world exists and no fetch is in flight, or a dialog opens."""
-        while self.dialog is None and (self.loading or self.world is None or self.inflight):
+        """Wait until the documents are loaded, the world exists and no fetch is in flight, or a dialog opens."""
+        while self.dialog is None and self.pending:
+            self.check()
+            await self._next_change()
+        self.check()
+
+    async def until_expired(self) -> None:
+        """Wait until the page time that was given has passed, or a dialog opens."""
+        while self.dialog is None and not self.expired:
             self.check()
             await self._next_change()
         self.check()
@@ -207,6 +249,8 @@ _HANDLERS: Mapping[str, Callable[[Follower, Mapping[str, Any]], None]] = {
     "Page.domContentEventFired": Follower._on_parsed,
     "Page.loadEventFired": Follower._on_load,
     "Page.frameStoppedLoading": Follower._on_stopped,
+    "Page.frameDetached": Follower._on_frame_gone,
+    "Emulation.virtualTimeBudgetExpired": Follower._on_expired,
     "Page.navigatedWithinDocument": Follower._on_history,
     "Page.javascriptDialogOpening": Follower._on_dialog,
     "Page.javascriptDialogClosed": Follower._on_dialog_closed,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from milepost.sandbox.actions import BUTTONS
+from milepost.sandbox.clipboard import Clipboard, is_paste
 from milepost.sandbox.events import Selected, Source
 from milepost.sandbox.keyboard import Key, hold, parse_keys
 from milepost.sandbox.page import Page
@@ -23,8 +24,9 @@ _BACKSPACE = Key(key="Backspace", code="Backspace", number=8)
 class Hand:
     """Acts on a page: on its elements by their ids, on its viewport by coordinates, on its focus by keys."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, clipboard: Clipboard) -> None:
         self._page = page
+        self._clipboard = clipboard
 
     # -- mouse --------------------------------------------------------------------------------------
 
@@ -186,6 +188,8 @@ class Hand:
         return ""
 
     async def _press_keys(self, keys: tuple[Key, ...]) -> None:
+        if is_paste(keys):
+            await self._page.hold_clipboard(self._clipboard.text)
         held = 0
         for key in keys[:-1]:
             held |= key.modifier

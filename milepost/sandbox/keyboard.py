@@ -13,6 +13,7 @@ _NAMED: Mapping[str, tuple[str, int, str]] = {
     "ArrowDown": ("ArrowDown", 40, ""),
     "ArrowLeft": ("ArrowLeft", 37, ""),
     "ArrowRight": ("ArrowRight", 39, ""),
+    "Insert": ("Insert", 45, ""),
     "Home": ("Home", 36, ""),
     "End": ("End", 35, ""),
     "PageUp": ("PageUp", 33, ""),

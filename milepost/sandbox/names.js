@@ -67,7 +67,7 @@ globalThis.milepostNames ||= (() => {
     if (given) for (const word of given.trim().toLowerCase().split(/\s+/)) {
       if (word === 'none' || word === 'presentation') { if (keepsRole(e)) break; return 'none'; }
       if (word === 'image') return 'img';
-      if (ROLES.has(word) || word.startsWith('doc-') || word.startsWith('graphics-')) return word;
+      if (ROLES.has(word) || /^(doc|graphics)-[a-z-]+$/.test(word)) return word;
     }
     return native(e);
   };

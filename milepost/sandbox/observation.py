@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
+ELIDED = "elided"
+"""Role of a line that counts what was left out of the tree, see `elision`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One line of the tree: an element with an id, or (id empty) a piece of text."""
+    """One line of the tree: an element with an id, or (id empty) a piece of text, or what was left out."""
 
     id: str
     """Stable for the element's life; goes straight into an action: `click("12")`."""
@@ -27,6 +30,8 @@ class Element:
     @property
     def line(self) -> str:
         """The element as the tree shows it: `[12] button "Submit" disabled`."""
+        if self.role == ELIDED:
+            return " " * self.depth + f"(... {self.name})"
         if not self.id:
             return " " * self.depth + quote(self.name)
         parts = [f"[{self.id}]", self.role]
@@ -132,7 +137,8 @@ def _describe_file(file: File) -> str:
 _WORD = r'(?:"(?:[^"\\]|\\.)*")'
 _LINE = re.compile(
     rf"^(?P<depth> *)(?:\[(?P<id>\w+)\] (?P<role>[\w-]+)(?: (?P<name>{_WORD}))?"
-    rf"(?: value=(?P<value>{_WORD}))?(?P<states>(?: [a-z]+)*)|(?P<text>{_WORD}))$"
+    rf"(?: value=(?P<value>{_WORD}))?(?P<states>(?: [a-z]+)*)|(?P<text>{_WORD})"
+    r"|\(\.\.\. (?P<elided>[\w ,:-]+)\))$"
 )
 
 
@@ -155,6 +161,8 @@ def _parse_line(line: str) -> Element:
     depth = len(groups["depth"] or "")
     if groups["text"] is not None:
         return Element(id="", depth=depth, role="text", name=orjson.loads(groups["text"]))
+    if groups["elided"] is not None:
+        return Element(id="", depth=depth, role=ELIDED, name=groups["elided"])
     return Element(
         id=groups["id"] or "",
         depth=depth,

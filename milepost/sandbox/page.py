@@ -2,42 +2,38 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from milepost.sandbox.browser import Browser
-from milepost.sandbox.cdp import CDPError, ConnectionLostError, forget
+from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError, forget
+from milepost.sandbox.clock import PageClock, PageTime
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
-from milepost.sandbox.observation import Dialog, Element
-from milepost.sandbox.shadow import open_closed_roots
+from milepost.sandbox.frames import Frames, Place, Spot, name_prefix
+from milepost.sandbox.observation import Dialog
+from milepost.sandbox.settle import SETTLE_CEILING_S, Reading, Settler
 from milepost.sandbox.sites import FactSink
 
-Argument = str | int | bool | Sequence[str]
+Argument = str | int | float | bool | Sequence[str]
 """What a function of the walker takes."""
 
 SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
 
 ON_NEW_DOCUMENT = "Page.addScriptToEvaluateOnNewDocument"
 
+_FRAMES_TOO = {
+    "autoAttach": True,
+    # To hold frames until our script is there would also hold windows that pages open, and block who opens many.
+    "waitForDebuggerOnStart": False,
+    "flatten": True,
+    "filter": [{"type": "iframe"}],
+}
+
 ACK_CEILING_S = 1.0
 """How long an input event's answer is waited for after the event opened a tab."""
-
-SETTLE_CEILING_S = 5.0
-"""A page that has not settled by then is read as it is, with `settled` false."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a page showed when it was read."""
-
-    url: str
-    title: str
-    elements: tuple[Element, ...]
-    settled: bool
 
 
 class Page:
@@ -52,15 +48,31 @@ class Page:
         session: str,
         viewport: tuple[int, int],
         sink: FactSink,
+        time: PageTime | None = None,
     ) -> None:
         self._browser = browser
         self._connection = browser.connection
         self.tab = tab
+        self.prefix = name_prefix(tab)
+        """What the ids of this tab's elements begin with, so that an id of another tab is never mistaken."""
         self.viewport = viewport
         self.target = target
         self._session = session
         self.note = sink
+        self._steady = ""
         self._follower = Follower(tab=tab, target=target, sink=sink)
+        connection, follower = self._connection, self._follower
+        self._clock = PageClock(connection, session, follower, time) if time is not None else None
+        self._frames = Frames(connection, session, follower, target=target, prepare=self._prepare_frame)
+        self._settler = Settler(
+            connection=connection,
+            session=session,
+            follower=follower,
+            evaluate=self.evaluate,
+            frames=self._frames,
+            prefix=self.prefix,
+            clock=self._clock,
+        )
 
     @classmethod
     async def attach(
@@ -72,6 +84,7 @@ class Page:
         viewport: tuple[int, int],
         sink: FactSink,
         steady: str = "",
+        time: PageTime | None = None,
     ) -> "Page":
         """Take over a tab that exists.
 
@@ -82,34 +95,60 @@ class Page:
             viewport: width and height it gets, in CSS pixels.
             sink: takes the facts it witnesses.
             steady: script that runs first in its documents, see `steady`.
+            time: page time; None leaves the tab the real time.
         """
         send = browser.connection.send
         session = (await send("Target.attachToTarget", {"targetId": target, "flatten": True}))["sessionId"]
-        page = cls(browser, tab=tab, target=target, session=session, viewport=viewport, sink=sink)
-        browser.connection.on(session, page._follower.on_event)
-        if steady:
-            # Of a process, not of a tab: refused where the tab that opened this one has set them.
-            browser.connection.post("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}, session)
-            browser.connection.post("Emulation.setLocaleOverride", {"locale": "en-US"}, session)
+        page = cls(
+            browser,
+            tab=tab,
+            target=target,
+            session=session,
+            viewport=viewport,
+            sink=sink,
+            time=time,
+        )
+        page._steady = steady
+        browser.connection.on(session, page._on_event)
         await asyncio.gather(
-            send("Page.enable", {}, session),
-            send("Runtime.enable", {}, session),
-            send("Network.enable", {"maxTotalBufferSize": 0, "maxResourceBufferSize": 0}, session),
-            send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD}, session),
-            send(
-                ON_NEW_DOCUMENT,
-                {"source": SCRIPT, "worldName": WORLD, "runImmediately": True},
-                session,
-            ),
-            *([send(ON_NEW_DOCUMENT, {"source": steady, "runImmediately": True}, session)] if steady else []),
+            *page._prepare(session),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}, session),
             send(
                 "Emulation.setDeviceMetricsOverride",
                 {"width": viewport[0], "height": viewport[1], "deviceScaleFactor": 1, "mobile": False},
                 session,
             ),
+            *([page._clock.start()] if page._clock else []),
         )
         return page
+
+    def _prepare(self, session: str) -> list[asyncio.Future[dict[str, Any]]]:
+        """Put our script and our instruments into a session's documents: the tab's, or a frame's of another site."""
+        send, post = self._connection.send, self._connection.post
+        if self._steady:
+            # Of a process, not of a tab: refused where the tab that opened this one has set them.
+            post("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}, session)
+            post("Emulation.setLocaleOverride", {"locale": "en-US"}, session)
+        scripts = [
+            {"source": SCRIPT, "worldName": WORLD},
+            *([{"source": self._steady}] if self._steady else []),
+        ]
+        return [
+            send("Page.enable", {}, session),
+            send("Runtime.enable", {}, session),
+            send("Network.enable", {"maxTotalBufferSize": 0, "maxResourceBufferSize": 0}, session),
+            send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD}, session),
+            *(send(ON_NEW_DOCUMENT, {**script, "runImmediately": True}, session) for script in scripts),
+            send("Target.setAutoAttach", _FRAMES_TOO, session),
+        ]
+
+    def _prepare_frame(self, session: str) -> None:
+        for future in self._prepare(session):
+            future.add_done_callback(forget)
+
+    def _on_event(self, method: str, params: Mapping[str, Any]) -> None:
+        self._frames.on_event(self._session, method, params)
+        self._follower.on_event(method, params)
 
     @property
     def owes_tabs(self) -> bool:
@@ -160,9 +199,9 @@ class Page:
             follower.world = follower.world or made["executionContextId"]
 
     @property
-    def prefix(self) -> str:
-        """What the ids of this tab's elements begin with, so that an id of another tab is never mistaken."""
-        return name_prefix(self.tab)
+    def idle(self) -> bool:
+        """Whether nothing loads and no dialog is open."""
+        return not self._follower.busy and self._follower.dialog is None
 
     @property
     def closed(self) -> bool:
@@ -182,6 +221,7 @@ class Page:
         """Evaluate in our isolated world, or in the page's own; None when a dialog opened instead.
 
         Raises:
+            ScriptError: the expression raised an error.
             CDPError: the document went away under the call.
         """
         future = self._connection.send(
@@ -199,73 +239,31 @@ class Page:
             return None
         if "exceptionDetails" in reply:
             details = reply["exceptionDetails"]
-            raise CDPError(details.get("exception", {}).get("description", details.get("text", "")))
+            raise ScriptError(details.get("exception", {}).get("description", details.get("text", "")))
         return reply["result"].get("value")
 
     async def read(self, ceiling_s: float = SETTLE_CEILING_S) -> Reading | None:
-        """Wait until the page has settled and read it; None while a dialog blocks it."""
-        clock = asyncio.get_running_loop().time
-        end = clock() + ceiling_s
-        last: Reading | None = None
-        while True:
-            left = end - clock()
-            try:
-                async with asyncio.timeout(max(left, 0.05)):
-                    await self._follower.until_ready()
-                    if self._follower.dialog is not None:
-                        return None
-                    fetched, self._follower.fetched = self._follower.fetched, False
-                    call = f"milepost.step({max(int(left * 1000), 1)}, {'true' if fetched else 'false'})"
-                    value = await self.evaluate(call)
-                    if value and await open_closed_roots(
-                        value, self._connection, self._session, self._follower.world
-                    ):
-                        continue
-            except TimeoutError:
-                return await self._read_unsettled(last)
-            except ConnectionLostError as error:
-                raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
-            except CDPError:
-                # The document was replaced while we read it: read the next one.
-                await asyncio.sleep(0)
-                if clock() < end:
-                    continue
-                raise SandboxError(Failure.TIMEOUT, "the page never stops navigating") from None
-            if value is None:
-                return None
-            last = _reading(value, self.prefix)
-            busy = (
-                self._follower.loading
-                or self._follower.inflight
-                or self._follower.fetched
-                or self._follower.world is None
-            )
-            if not busy or clock() >= end:
-                return last
+        """Wait until the page has settled and read it; None while a dialog blocks it.
 
-    async def _read_unsettled(self, last: Reading | None) -> Reading:
-        """Read a page that never settles as it is, or say that it hangs."""
-        if self._follower.world is not None:
-            try:
-                async with asyncio.timeout(2.0):
-                    value = await self.evaluate("milepost.step(0)")
-                if value is not None:
-                    reading = _reading(value, self.prefix)
-                    return Reading(
-                        url=reading.url, title=reading.title, elements=reading.elements, settled=False
-                    )
-            except (TimeoutError, CDPError):
-                pass
-        if last is not None:
-            return Reading(url=last.url, title=last.title, elements=last.elements, settled=False)
-        raise SandboxError(Failure.TIMEOUT, "the page does not answer")
+        Raises:
+            SandboxError: the page does not answer, or its renderer died.
+        """
+        return await self._settler.read(ceiling_s)
+
+    async def pass_time(self, ms: int) -> None:
+        """Let time pass on the page: real time, or page time where the page lives in that."""
+        if self._clock is None:
+            await asyncio.sleep(ms / 1000)
+        else:
+            await self._clock.pass_time(ms)
 
     async def navigate(self, url: str) -> str:
         """Open a URL; gives the browser's error text, empty when it went well."""
         self._follower.loading = True
-        reply = await self._follower.unless_dialog(
-            self._connection.send("Page.navigate", {"url": url}, self._session)
-        )
+        future = self._connection.send("Page.navigate", {"url": url}, self._session)
+        if self._clock is not None:
+            await self._clock.run_until(future)
+        reply = await self._follower.unless_dialog(future)
         error = str((reply or {}).get("errorText", ""))
         if error or (reply is not None and "loaderId" not in reply):
             self._follower.loading = False
@@ -298,20 +296,36 @@ class Page:
 
     async def ask(self, function: str, element: str, *arguments: Argument) -> Mapping[str, Any]:
         """Call a function of the walker on an element of this tab."""
-        number = element[len(self.prefix) :] if element.startswith(self.prefix) else ""
-        if not number.isdecimal():
+        spot = self._locate(element)
+        if spot is None:
             return {"error": f"no element of this tab has the id {element}; take one from the tree"}
-        return await self.call(function, number, *arguments)
+        answer = await self.call(function, spot.element, *arguments, place=spot.place)
+        while spot.place is not None and "x" in answer:
+            # A point of a frame's viewport is wanted where it is in the tab's.
+            owner = self._frames.owner(spot.place)
+            if owner is None:
+                return {"error": f"element {element} is no longer on the page"}
+            answer = await self.call("place", owner.element, answer["x"], answer["y"], place=owner.place)
+            spot = Spot(owner.place, owner.element)
+        return answer
 
-    async def call(self, function: str, *arguments: Argument) -> Mapping[str, Any]:
-        """Call a function of the walker; a page that just navigated away answers with an error."""
+    def _locate(self, element: str) -> Spot | None:
+        return self._frames.locate(element[len(self.prefix) :]) if element.startswith(self.prefix) else None
+
+    async def call(
+        self, function: str, *arguments: Argument, place: Place | None = None
+    ) -> Mapping[str, Any]:
+        """Call a function of the walker, of a frame's if one is named; a page that went away answers with an error."""
         if self._follower.dialog is not None:
             return {
                 "error": f"a {self._follower.dialog.type} dialog is open; accept_dialog() or dismiss_dialog() first"
             }
         call = ", ".join(orjson.dumps(argument).decode() for argument in arguments)
         try:
-            answer: Mapping[str, Any] | None = await self.evaluate(f"milepost.{function}({call})")
+            expression = f"milepost.{function}({call})"
+            answer: Mapping[str, Any] | None = await (
+                self.evaluate(expression) if place is None else self._frames.evaluate(place, expression)
+            )
         except ConnectionLostError as error:
             raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
         except CDPError as error:
@@ -321,18 +335,20 @@ class Page:
             return answer
         return {"error": f"{'the tab was closed' if self.closed else 'a dialog opened'} during the action"}
 
+    async def hold_clipboard(self, text: str) -> None:
+        """Give the page what the next paste brings."""
+        for place in (None, *self._frames.places):
+            await self.call("hold", text, place=place)
+
     async def set_files(self, element: str, paths: Sequence[str]) -> None:
         """Choose files in a file field, by their absolute paths."""
-        number = element[len(self.prefix) :]
-        reply = await self._connection.send(
-            "Runtime.evaluate",
-            {"expression": f"milepost.element({number})", "contextId": self._follower.world},
-            self._session,
-        )
-        field = reply["result"]["objectId"]
-        await self._connection.send(
-            "DOM.setFileInputFiles", {"files": list(paths), "objectId": field}, self._session
-        )
+        spot = self._locate(element)
+        assert spot is not None
+        place = spot.place or Place(self._session, self._follower.world or 0)
+        found = {"expression": f"milepost.element({spot.element})", "contextId": place.context}
+        reply = await self._connection.send("Runtime.evaluate", found, place.session)
+        chosen = {"files": list(paths), "objectId": reply["result"]["objectId"]}
+        await self._connection.send("DOM.setFileInputFiles", chosen, place.session)
 
     async def intercept_drags(self, on: bool) -> Mapping[str, Any] | None:
         """Keep native drags from the operating system, or stop to; gives the data of the last one."""
@@ -376,24 +392,8 @@ class Page:
     def detach(self) -> None:
         """Stop to listen; the context's end closes the tab itself."""
         self._connection.off(self._session)
+        self._frames.detach()
 
 
 def _nothing() -> None:
     return
-
-
-def name_prefix(tab: int) -> str:
-    """Name the prefix of a tab's ids: none for the first, then b, c, ... z, ba, bb, ..."""
-    letters = ""
-    while tab:
-        tab, digit = divmod(tab, 26)
-        letters = chr(ord("a") + digit) + letters
-    return letters
-
-
-def _reading(value: Mapping[str, Any], prefix: str) -> Reading:
-    elements = tuple(
-        Element(id=i and prefix + i, depth=depth, role=role, name=name, value=content, states=tuple(states))
-        for i, depth, role, name, content, states in orjson.loads(value["rows"])
-    )
-    return Reading(url=value["url"], title=value["title"], elements=elements, settled=value["settled"])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError
 from milepost.sandbox.events import PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.page import Page
@@ -23,8 +23,6 @@ class Ruling:
     """What it asks for, in words."""
     scored: PageScored | None
     """How it went, once: in the first answer after the page ended its own episode."""
-    moved: bool
-    """Whether its turn may have changed what it shows."""
 
 
 async def consult(page: Page, referee: str) -> Ruling | None:
@@ -37,8 +35,11 @@ async def consult(page: Page, referee: str) -> Ruling | None:
         answer = await page.evaluate(referee, own=True)
     except ConnectionLostError as error:
         raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
-    except CDPError as error:
+    except ScriptError as error:
         raise SandboxError(Failure.TASK, f"the page's own rules broke: {error}") from error
+    except CDPError:
+        # The document went away under the question.
+        return None
     return _read(page.tab, answer) if isinstance(answer, Mapping) else None
 
 
@@ -58,7 +59,7 @@ async def open_match(page: Page, referee: str) -> str:
 def _read(tab: int, answer: Mapping[str, Any]) -> Ruling:
     score = answer["score"]
     scored = None if score is None else PageScored(tab=tab, score=_write(score), reason=str(answer["reason"]))
-    return Ruling(goal=str(answer["goal"]), scored=scored, moved=bool(answer["moved"]))
+    return Ruling(goal=str(answer["goal"]), scored=scored)
 
 
 def _write(score: float) -> str:

@@ -10,9 +10,12 @@ from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.camera import capture_view, take_screenshot
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.clipboard import Clipboard
+from milepost.sandbox.clock import PageTime
 from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
 from milepost.sandbox.differences import compare_readings
 from milepost.sandbox.downloads import Downloads
+from milepost.sandbox.elision import shorten_elements, shorten_lines
 from milepost.sandbox.events import (
     ActionTaken,
     DialogClosed,
@@ -32,11 +35,13 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
-from milepost.sandbox.page import Reading
-from milepost.sandbox.referee import consult, open_match
+from milepost.sandbox.referee import Ruling, consult, open_match
+from milepost.sandbox.settle import Reading
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.steady import write_steady
+from milepost.sandbox.storage import restore_storage
 from milepost.sandbox.tabs import NOTHING, Sight, Tabs
+from milepost.sandbox.traffic import Traffic
 from milepost.sandbox.world import Deadlines, World
 
 
@@ -53,7 +58,11 @@ class Session:
         self._context = ""
         self._tabs: Tabs | None = None
         self._proxy = SiteProxy(
-            world.sites, self.log.note, live=world.live, on_attachment=self._expect_download
+            world.sites,
+            self.log.note,
+            live=world.live,
+            traffic=Traffic() if world.traffic else None,
+            on_attachment=self._expect_download,
         )
         self._workspace: Workspace | None = None
         self._actor: Actor | None = None
@@ -63,6 +72,11 @@ class Session:
         """Called once when the session is closed (a pool takes its place back)."""
         self.settled = True
         """Whether the page had settled when it was last observed."""
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What passed the proxy, if the world keeps it."""
+        return self._proxy.traffic
 
     @property
     def finished(self) -> str:
@@ -121,18 +135,24 @@ class Session:
             },
         )
         self._downloads = Downloads(self._workspace, self.log.note)
+        clipboard = Clipboard(self.log.note)
+        step_ms = world.page_time_ms
+        time = None if step_ms is None else PageTime(step_ms=step_ms, instant_ms=world.instant_ms)
         self._tabs = Tabs(
             self._browser,
             context=self._context,
             viewport=world.viewport,
-            sink=self.log.note,
+            sink=clipboard.note,
             on_download=self._downloads.on_event,
-            steady=write_steady(world.seed, world.instant_ms),
+            steady=write_steady(world.seed, world.instant_ms, page_time=time is not None),
+            time=time,
         )
         self._actor = Actor(
-            self._tabs, self._workspace, hosts=world.sites, live=world.live, sink=self.log.note
+            self._tabs, self._workspace, hosts=world.sites, live=world.live, clipboard=clipboard
         )
         await asyncio.gather(behaviour, self._tabs.open())
+        if world.storage is not None:
+            await restore_storage(self._browser.connection, self._context, world.storage)
         error = await self._tabs.active.navigate(world.start_url)
         if error:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
@@ -230,16 +250,29 @@ class Session:
 
     async def _look(self, tabs: Tabs) -> Sight:
         """Read the settled tab; a page that keeps score itself has its turn before."""
-        sight = await tabs.read()
-        if not self._world.referee or sight.after is None:
-            return sight
-        ruling = await consult(tabs.active, self._world.referee)
+        referee, page = self._world.referee, tabs.active
+        if not referee:
+            return await tabs.read()
+        if not page.idle:
+            sight = await tabs.read()
+            if sight.after is None:
+                return sight
+            self._hear(await consult(tabs.active, referee))
+            again = await tabs.read()
+            return replace(again, before=sight.before) if again.tab == sight.tab else again
+        # Both questions at once: the page answers them one after the other, its turn first.
+        turn = asyncio.create_task(consult(page, referee))
+        try:
+            await asyncio.sleep(0)
+            sight = await tabs.read()
+            self._hear(await turn)
+        finally:
+            turn.cancel()
+        return sight
+
+    def _hear(self, ruling: Ruling | None) -> None:
         if ruling is not None and ruling.scored is not None:
             self.log.note(Source.PAGE, ruling.scored)
-        if ruling is None or not ruling.moved:
-            return sight
-        again = await tabs.read()
-        return replace(again, before=sight.before) if again.tab == sight.tab else again
 
     def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
         """Name the most telling consequence of the last action."""
@@ -261,14 +294,18 @@ class Session:
         assert self._workspace is not None
         assert self._actor is not None
         dialog: Dialog | None = self._tabs.active.dialog
-        sizes = self._workspace.manifest
+        sizes, budget = self._workspace.manifest, self._world.max_tokens
+        elements = self._reading.elements
+        changes = describe_changes(before.elements, elements)
+        if budget is not None:
+            elements, changes = shorten_elements(elements, budget), shorten_lines(changes, budget)
         return Observation(
             goal=self._goal,
             url=self._reading.url,
             title=self._reading.title,
             tabs=self._tabs.titles,
-            elements=self._reading.elements,
-            changes=describe_changes(before.elements, self._reading.elements),
+            elements=elements,
+            changes=changes,
             dialog=dialog,
             files=tuple(
                 File(path=path, size=size, change=file_changes.get(path, "")) for path, size in sizes.items()

@@ -17,7 +17,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import h11
 
 from milepost.sandbox.events import AppChanged, Fact, Requested, Responded, Source
-from milepost.sandbox.gateway import Gateway
+from milepost.sandbox.gateway import Answer, Gateway
+from milepost.sandbox.traffic import Exchange, Traffic
 
 Recorder = Callable[[str, Mapping[str, Any]], None]
 """How a site's server states that its state changed: `recorder("expense.submitted", {"amount": "48.20"})`."""
@@ -59,6 +60,7 @@ class SiteProxy:
         sink: FactSink,
         *,
         live: Collection[str] = (),
+        traffic: Traffic | None = None,
         on_attachment: Callable[[], None] = lambda: None,
     ) -> None:
         """Build the sites' servers.
@@ -67,11 +69,13 @@ class SiteProxy:
             sites: host name to site.
             sink: receives `requested`, `responded` and `app_changed` facts.
             live: hosts of the real network that may be reached, see `gateway`; none as a rule.
+            traffic: keeps what passes; nothing is kept without it.
             on_attachment: called when a navigation is about to be answered with a file to download.
         """
         self._sink = sink
         self._gateway = Gateway(hosts=live)
         self._on_attachment = on_attachment
+        self.traffic = traffic
         self._apps: dict[str, ASGIApp] = {}
         for host, site in sites.items():
             self._apps[host] = site.build(self._recorder(site.app))
@@ -121,7 +125,9 @@ class SiteProxy:
             if not complete:
                 await self._write(connection, writer, 413, [], b"body too large")
                 return
+            began = self._now()
             status, headers, content = await self._respond(request, body)
+            self._keep(request, body, (status, headers, content), began)
             await self._write(connection, writer, status, headers, content)
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
@@ -139,13 +145,35 @@ class SiteProxy:
         if not self._gateway.allows(netloc, scheme="https"):
             return False
         self._sink(Source.PROXY, Requested(method="CONNECT", url=netloc, allowed=True))
+        began = self._now()
         dug = await self._gateway.dig(netloc, reader, writer)
         self._sink(Source.PROXY, Responded(method="CONNECT", url=netloc, status=200 if dug else 502))
+        self._keep(request, b"", (200 if dug else 502, [], b""), began)
         if not dug:
             await self._read_body(connection, reader)
             reason = f"{netloc} cannot be reached".encode()
             await self._write(connection, writer, 502, [(b"content-type", b"text/plain")], reason)
         return True
+
+    def _now(self) -> float:
+        return self.traffic.now() if self.traffic is not None else 0.0
+
+    def _keep(self, request: h11.Request, body: bytes, answer: Answer, began: float) -> None:
+        if self.traffic is None:
+            return
+        status, headers, content = answer
+        exchange = Exchange(
+            method=request.method.decode("latin-1"),
+            url=request.target.decode("latin-1"),
+            asked=list(request.headers),
+            sent=body,
+            status=status,
+            answered=headers,
+            content=content,
+            began_s=began,
+            took_ms=(self.traffic.now() - began) * 1000,
+        )
+        self.traffic.add(exchange)
 
     async def _next_event(self, connection: h11.Connection, reader: asyncio.StreamReader) -> object:
         while True:

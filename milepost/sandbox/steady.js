@@ -1,7 +1,7 @@
 // Runs first in every document of an episode, in the page's own world: chance comes from the episode's seed, and
 // every document begins at the episode's instant. So a page that draws or dates something shows the same each time.
 (() => {
-  const SEED = 0, INSTANT = 0;  // set by the harness
+  const SEED = 0, INSTANT = 0, PAGE_TIME = false;  // set by the harness
 
   let state = SEED >>> 0;
   Math.random = function random() {  // mulberry32 (Tommy Ettinger, public domain): 32 bits of state are enough here
@@ -18,5 +18,10 @@
     construct: (target, given, by) => Reflect.construct(target, given.length ? given : [now()], by),
     apply: () => new Real(now()).toString(),
   });
+  if (PAGE_TIME) {
+    const later = window.setTimeout.bind(window), never = window.clearTimeout.bind(window);
+    window.requestAnimationFrame = function requestAnimationFrame(call) { return later(() => call(performance.now()), 16); };
+    window.cancelAnimationFrame = function cancelAnimationFrame(id) { never(id); };
+  }
   Object.defineProperty(Performance.prototype, 'timeOrigin', {get: () => INSTANT, configurable: true, enumerable: true});
 })();

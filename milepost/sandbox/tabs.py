@@ -8,9 +8,11 @@ from typing import Any
 
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.clock import PageTime
 from milepost.sandbox.events import Source, TabClosed, TabFocused, TabOpened
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.page import SETTLE_CEILING_S, Page, Reading
+from milepost.sandbox.page import Page
+from milepost.sandbox.settle import SETTLE_CEILING_S, Reading
 from milepost.sandbox.sites import FactSink
 
 MAX_TABS = 10
@@ -59,6 +61,7 @@ class Tabs:
         sink: FactSink,
         on_download: Callable[[str, Mapping[str, Any]], None],
         steady: str = "",
+        time: PageTime | None = None,
     ) -> None:
         """Start to watch a context for tabs that pages open.
 
@@ -69,6 +72,7 @@ class Tabs:
             sink: takes the facts.
             on_download: takes the download events of every tab.
             steady: script that runs first in every document, see `steady`.
+            time: page time, see `clock`; None leaves tabs the real time.
         """
         self._browser = browser
         self._context = context
@@ -76,6 +80,7 @@ class Tabs:
         self._sink = sink
         self._on_download = on_download
         self._steady = steady
+        self._time = time
         self._pages: dict[int, Page] = {}
         self._readings: dict[int, Reading] = {}
         self._openers: dict[int, int] = {}
@@ -199,6 +204,7 @@ class Tabs:
             viewport=self._viewport,
             sink=self._sink,
             steady=self._steady,
+            time=self._time,
         )
         self._pages[number] = page
         self._openers[number] = opener

@@ -41,17 +41,64 @@
       e = deeper;
     }
   };
-  // Where a document's frame stands: the origin of its viewport, and the part of it that can be seen.
+  // How an element is turned and scaled by itself and what it is in; null when it is not.
+  const bent = e => {
+    let m = null;
+    for (let x = e; x; x = parentOf(x)) {
+      const s = getComputedStyle(x);
+      if (s.transform === 'none' && s.rotate === 'none' && s.scale === 'none') continue;
+      const own = new DOMMatrix();
+      if (s.rotate !== 'none') own.rotateSelf(parseFloat(s.rotate) || 0);
+      if (s.scale !== 'none') own.scaleSelf(...s.scale.split(' ').map(Number));
+      if (s.transform !== 'none') own.multiplySelf(new DOMMatrix(s.transform));
+      own.e = own.f = 0;
+      m = m ? own.multiply(m) : own;
+    }
+    return m;
+  };
+  // Where a viewport is in the tab's: the origin, the part of it that can be seen, and (bent) the map of its points, for
+  // frames that are turned or scaled. `shift` is the plain case, which costs no arithmetic.
+  const shift = (x, y, left, top, right, bottom) => ({
+    x, y, left, top, right, bottom,
+    to: (px, py) => ({x: px + x, y: py + y}),
+    from: (px, py) => ({x: px - x, y: py - y}),
+    box: b => ({left: b.left + x, top: b.top + y, right: b.right + x, bottom: b.bottom + y}),
+  });
+  const bend = (m, outer, width, height) => {
+    const back = m.inverse(), to = (px, py) => { const p = m.transformPoint(new DOMPoint(px, py)); return {x: p.x, y: p.y}; };
+    const box = b => {
+      const corners = [to(b.left, b.top), to(b.right, b.top), to(b.right, b.bottom), to(b.left, b.bottom)], xs = corners.map(p => p.x), ys = corners.map(p => p.y);
+      return {left: Math.min(...xs), top: Math.min(...ys), right: Math.max(...xs), bottom: Math.max(...ys)};
+    };
+    const all = box({left: 0, top: 0, right: width, bottom: height});
+    return {
+      m, to, box, from: (px, py) => { const p = back.transformPoint(new DOMPoint(px, py)); return {x: p.x, y: p.y}; },
+      left: Math.max(outer.left, all.left), top: Math.max(outer.top, all.top), right: Math.min(outer.right, all.right), bottom: Math.min(outer.bottom, all.bottom),
+    };
+  };
+  const viewInto = frame => {
+    const outer = viewOf(frame.ownerDocument), box = frame.getBoundingClientRect(), style = getComputedStyle(frame), m = bent(frame);
+    const dx = frame.clientLeft + parseFloat(style.paddingLeft), dy = frame.clientTop + parseFloat(style.paddingTop);
+    const width = frame.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), height = frame.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+    if (!m && !outer.m) {
+      const x = outer.x + box.left + dx, y = outer.y + box.top + dy;
+      return shift(x, y, Math.max(outer.left, x), Math.max(outer.top, y), Math.min(outer.right, x + width), Math.min(outer.bottom, y + height));
+    }
+    // What is turned and scaled keeps the middle of its box: there is where the map is anchored.
+    const place = new DOMMatrix().translateSelf((box.left + box.right) / 2, (box.top + box.bottom) / 2).multiplySelf(m || new DOMMatrix())
+      .translateSelf(dx - frame.offsetWidth / 2, dy - frame.offsetHeight / 2);
+    return bend((outer.m || new DOMMatrix().translateSelf(outer.x, outer.y)).multiply(place), outer, width, height);
+  };
+  // For a frame of another origin the tab says what can be seen of it; see `place`.
+  let given = null;
   const viewOf = d => {
     const frame = d === document ? null : frameOf(d.documentElement);
-    if (!frame) return {x: 0, y: 0, left: 0, top: 0, right: innerWidth, bottom: innerHeight};
-    const outer = viewOf(frame.ownerDocument), box = frame.getBoundingClientRect(), style = getComputedStyle(frame);
-    const x = outer.x + box.left + frame.clientLeft + parseFloat(style.paddingLeft), y = outer.y + box.top + frame.clientTop + parseFloat(style.paddingTop);
-    const inner = d.defaultView;
-    return {x, y, left: Math.max(outer.left, x), top: Math.max(outer.top, y), right: Math.min(outer.right, x + inner.innerWidth), bottom: Math.min(outer.bottom, y + inner.innerHeight)};
+    if (frame) return viewInto(frame);
+    const [left, top, right, bottom] = given || [0, 0, innerWidth, innerHeight];
+    return shift(0, 0, left, top, right, bottom);
   };
   const hostTags = new Set(words('ARTICLE ASIDE BLOCKQUOTE DIV FOOTER HEADER MAIN NAV P SECTION SPAN'));
-  let out, active, view, suspects = [];
+  let out, active, view, suspects = [], foreign = [];
   const asked = new WeakSet();
   // An element that shows something though it holds nothing may have a closed shadow root; the harness asks DevTools, once.
   const suspect = e => {
@@ -75,6 +122,7 @@
     const cell = awayRow && e.offsetParent;  // null for what is fixed, another element for what is placed elsewhere
     if (cell && (cell.tagName === 'TD' || cell.tagName === 'TH')) return true;
     const box = e.tagName === 'AREA' ? boxesOf(e)[0] : e.getBoundingClientRect();
+    if (view.m) { const b = view.box(box); return b.bottom <= view.top || b.right <= view.left || b.top >= view.bottom || b.left >= view.right; }
     return box.bottom + view.y <= view.top || box.right + view.x <= view.left || box.top + view.y >= view.bottom || box.left + view.x >= view.right;
   };
   const line = (e, depth, role, name, off) => {
@@ -133,9 +181,13 @@
     walk(c, depth + 1, quiet || FROM_CONTENT.has(role) || LOUD.has(role), false, off);
     awayRow = outer;
   };
-  // A frame of our own origin is part of the tree; any other stays the one line it is.
+  // A frame of our own origin is part of the tree; the harness asks the walker of any other, and is told where it is.
   const frame = (e, depth) => {
     const d = documentIn(e);
+    if (!d) {
+      const at = viewInto(e), corners = [at.from(at.left, at.top), at.from(at.right, at.bottom)], [a, b] = corners;
+      foreign.push([out.length - 1, String(idOf(e)), [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)], e === active]);
+    }
     if (!d || !d.body) return;
     watch(d.defaultView);
     lookUp(d, false);
@@ -145,7 +197,7 @@
     view = outer;
   };
   const rows = () => {
-    out = []; suspects = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
+    out = []; suspects = []; foreign = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
     lookUp(document, true);
     const modals = document.querySelectorAll('dialog:modal');
     const top = modals.length ? modals[modals.length - 1] : null;
@@ -185,10 +237,16 @@
     return quiet >= 2;
   };
 
+  // What an element says where it is drawn, inside shadow roots too.
+  const textOf = e => {
+    const root = rootOf(e);
+    if (!root) return typeof e.innerText === 'string' ? e.innerText : e.textContent;
+    return [...root.childNodes].map(c => c.nodeType === 3 ? c.data : c.nodeType === 1 && !SKIP.has(c.tagName) ? textOf(c) : '').join(' ');
+  };
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
-    const box = e.getBoundingClientRect(), at = viewOf(e.ownerDocument);
-    if (box.top + at.y < at.top || box.left + at.x < at.left || box.bottom + at.y > at.bottom || box.right + at.x > at.right)
+    const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());
+    if (box.top < at.top || box.left < at.left || box.bottom > at.bottom || box.right > at.right)
       e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
   };
   // What a click at a point of the tab would hit, inside shadow roots and frames.
@@ -197,7 +255,7 @@
     for (;;) {
       const d = hit && hit.tagName === 'IFRAME' && documentIn(hit), root = d || (hit && rootOf(hit));
       if (!root) return hit;
-      const at = viewOf(d || hit.ownerDocument), deeper = root.elementFromPoint(x - at.x, y - at.y);
+      const p = viewOf(d || hit.ownerDocument).from(x, y), deeper = root.elementFromPoint(p.x, p.y);
       if (!deeper || deeper === hit) return hit;
       hit = deeper;
     }
@@ -218,10 +276,32 @@
     // For the harness: the elements that may have a closed shadow root, and what DevTools found in them.
     hosts() { for (const e of suspects) asked.add(e); return suspects; },
     adopt(host, root) { closed.set(host, root); },
-    async step(ms, fetched) {
-      const settled = await settle(ms, fetched);
-      // As text: DevTools would copy the array piece by piece.
-      return {settled, url: location.href, title: document.title, rows: JSON.stringify(rows()), hosts: suspects.length};
+    async step(ms, fetched, inside) { return this.look(await settle(ms, fetched), inside); },
+    // Reads the document as it is. `inside` is for a frame of another origin: what can be seen of it, and whether it has
+    // the focus. The rows come as text: DevTools would copy the array piece by piece.
+    look(settled, inside) {
+      given = inside ? inside[0] : null;
+      const all = rows();
+      given = null;
+      if (inside && !inside[1]) for (const row of all) row[5] = row[5].filter(state => state !== 'focused');
+      return {settled, url: location.href, title: document.title, rows: JSON.stringify(all), hosts: suspects.length, foreign};
+    },
+    // Where a point of a foreign frame's viewport is in ours, brought into view.
+    place(id, px, py) {
+      const {e, error} = ready(id);
+      if (error) return {error};
+      let at = viewInto(e), p = at.to(px, py);
+      if (p.x < at.left || p.y < at.top || p.x >= at.right || p.y >= at.bottom) {
+        e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+        p = viewInto(e).to(px, py);
+        if (p.x < 0 || p.y < 0 || p.x >= innerWidth || p.y >= innerHeight) scrollBy({left: p.x - innerWidth / 2, top: p.y - innerHeight / 2, behavior: 'instant'});
+        at = viewInto(e); p = at.to(px, py);
+      }
+      if (p.x < at.left || p.y < at.top || p.x >= at.right || p.y >= at.bottom) return {error: `the frame ${id} shows that part of itself nowhere`};
+      const hit = hitAt(p.x, p.y);
+      if (hit === e) return p;
+      const [role, name] = hit ? describe(hit) : ['nothing', ''];
+      return {error: `the frame ${id} is covered by ${role} "${name}"`};
     },
     element: elementOf,
     // What an action can name and the viewport shows, where it is: [id, x, y, width, height].
@@ -230,9 +310,9 @@
       for (const [id, ref] of elements) {
         const e = ref.deref();
         if (!e || !e.isConnected || !e.ownerDocument.defaultView || e.tagName === 'OPTION' || !shown(e) || !INTERACTIVE.has(roleOf(e))) continue;
-        const box = e.getBoundingClientRect(), at = viewOf(e.ownerDocument);
-        const left = Math.max(at.left, box.left + at.x), top = Math.max(at.top, box.top + at.y);
-        const right = Math.min(at.right, box.right + at.x), bottom = Math.min(at.bottom, box.bottom + at.y);
+        const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());
+        const left = Math.max(at.left, box.left), top = Math.max(at.top, box.top);
+        const right = Math.min(at.right, box.right), bottom = Math.min(at.bottom, box.bottom);
         if (right > left && bottom > top) out.push([String(id), left, top, right - left, bottom - top]);
       }
       return {boxes: out.sort((a, b) => a[0] - b[0])};
@@ -246,8 +326,8 @@
       if (!pieces.length) return {error: `element ${id} has no size`};
       let cover = null;
       for (const box of pieces) {
-        const left = Math.max(at.left, box.left + at.x), top = Math.max(at.top, box.top + at.y);
-        const x = (left + Math.min(at.right, box.right + at.x)) / 2, y = (top + Math.min(at.bottom, box.bottom + at.y)) / 2;
+        const b = at.box(box), left = Math.max(at.left, b.left), top = Math.max(at.top, b.top);
+        const x = (left + Math.min(at.right, b.right)) / 2, y = (top + Math.min(at.bottom, b.bottom)) / 2;
         const hit = hitAt(x, y), label = hit && hit.closest('label');
         if (hit && (within(e, hit) || (label && label.control === e))) return {x, y};
         cover = cover || hit;
@@ -365,7 +445,9 @@
     if (!e || e.nodeType !== 1) return null;
     if (!closed.has(e)) return e;
     const at = viewOf(e.ownerDocument);  // the path ends at a closed root's host; what stands there is inside
-    return event.type === 'click' ? hitAt(event.clientX + at.x, event.clientY + at.y) || e : closed.get(e).activeElement || e;
+    if (event.type !== 'click') return closed.get(e).activeElement || e;
+    const p = at.to(event.clientX, event.clientY);
+    return hitAt(p.x, p.y) || e;
   };
   const actor = e => { for (let x = e; x; x = parentOf(x)) { const role = roleOf(x); if (role && (INTERACTIVE.has(role) || role === 'row')) return x; } return e; };
   const listeners = [], watched = new WeakSet();
@@ -379,6 +461,7 @@
   const watch = w => {
     if (watched.has(w.document)) return;
     watched.add(w.document);
+    w.addEventListener('paste', paste, true);
     for (const [type, handle] of listeners) w.addEventListener(type, handle, {capture: true, passive: true});
   };
   listen('click', e => note('clicked', actor(e)));
@@ -395,6 +478,24 @@
     else if (e.tagName === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
   });
   listen('submit', e => note('submitted', e));
-  listen('copy', e => note('copied', e, {text: String(e.ownerDocument.getSelection())}));
-  watch(globalThis);
+  const LONGEST = 200000;  // of what is copied
+  for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(e.ownerDocument.getSelection()).slice(0, LONGEST)}));
+  // The browser's clipboard is that of all episodes, so no native paste goes through. The episode's own text takes its
+  // place, as an event that the page may handle, and else as typed text.
+  let held = null;
+  globalThis.milepost.hold = text => { held = text; return {}; };
+  const paste = event => {
+    if (!event.isTrusted) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const text = held, e = event.composedPath()[0];
+    held = null;
+    if (text === null || !e) return;
+    const data = new DataTransfer();
+    data.setData('text/plain', text);
+    if (e.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true, composed: true})))
+      (e.ownerDocument || e).execCommand('insertText', false, text);
+  };
+  // A frame of our own origin is the tab's: its walker stands there, and has the clipboard.
+  if (!frameElement) watch(globalThis);
 })();

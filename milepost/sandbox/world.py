@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from milepost.sandbox.sites import Site
+from milepost.sandbox.storage import StorageState
 
 INSTANT_MS = 1_767_603_600_000
 """Monday, 5 January 2026, 09:00 UTC."""
@@ -27,10 +28,18 @@ class World:
     """Hosts of the real network that are open all the same, see `sandbox.gateway`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files in the workspace at the start."""
+    storage: StorageState | None = None
+    """Cookies and local storage at the start."""
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels."""
     instant_ms: int | None = INSTANT_MS
     """When every document begins, in milliseconds since 1970; None leaves pages the real time and real chance."""
+    page_time_ms: int | None = None
+    """Page time that passes in a step, in milliseconds, see `sandbox.clock`; None leaves pages the real time."""
+    max_tokens: int | None = None
+    """Budget of what the agent is shown of a page, see `sandbox.elision`; None shows all."""
+    traffic: bool = False
+    """Whether the traffic is kept, see `sandbox.traffic`."""
     actions_per_step: int = 1
     """Most actions in one message; they are carried out one after the other, up to the first that fails."""
     referee: str = ""

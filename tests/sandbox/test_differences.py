@@ -8,7 +8,7 @@ from milepost.sandbox.events import (
     TitleChanged,
 )
 from milepost.sandbox.observation import parse_tree
-from milepost.sandbox.page import Reading
+from milepost.sandbox.settle import Reading
 
 
 def read(tree: str, title: str = "A") -> Reading:

@@ -2,6 +2,8 @@
 within the deadline, and other episodes do not notice."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -23,6 +25,9 @@ document.body.insertAdjacentHTML('beforeend', '<i></i>'.repeat(100000));</script
 for (let i = 0; i < 400; i++) e = e.appendChild(document.createElement('div'));
 e.innerHTML = '<button>Bottom</button>';</script>""",
     "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
+    "/greedy": "<title>Greedy</title><button onclick='const all = []; for (;;) all.push(0);'>Eat</button>",
+    "/map": """<title>Map</title><img usemap="#m" width=200 height=100 alt=Plan src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">
+<map name=m><area href=/two alt=Kitchen shape=rect coords="0,0,80,100"><area href=/ alt=Hall shape=circle coords="150,50,40"></map>""",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 30)</script><h1>x</h1>",
 }
 
@@ -124,6 +129,46 @@ async def test_a_dead_browser_is_replaced(pool: Pool) -> None:
         assert view.title == "Home"
 
 
+@pytest.mark.slow
+async def test_a_renderer_out_of_memory_is_a_typed_failure_of_its_episode_alone() -> None:
+    pool = Pool(contexts=2, deadlines=Deadlines(step_s=15))
+    try:
+        async with (
+            pool.session(build_world()) as (other, _),
+            pool.session(build_world(PAGES, "/greedy")) as (session, _),
+        ):
+            with pytest.raises(SandboxError) as caught:
+                await session.step('click("1")')
+            assert caught.value.failure in (Failure.INFRASTRUCTURE, Failure.TIMEOUT)
+            assert (await other.step("noop()")).title == "Home"
+    finally:
+        await pool.close()
+
+
+async def test_episodes_outlive_the_gpu_process(pool: Pool) -> None:
+    async with pool.session(build_world()) as (session, view):
+        await session.screenshot()
+        browser = await pool.warm_up()
+        processes = (await browser.connection.send("SystemInfo.getProcessInfo"))["processInfo"]
+        victims = [process["id"] for process in processes if process["type"] == "GPU"]
+        assert len(victims) == 1
+        os.kill(victims[0], signal.SIGKILL)
+        view = await session.step(f'click("{view.find("link", "Two")}")')
+        assert view.title == "Two"
+        assert await session.screenshot()
+
+
+async def test_the_parts_of_an_image_map_are_clicked_where_they_are(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/map")) as (session, view):
+        hall = view.find("link", "Hall")
+        kitchen = await session.step(f'click("{view.find("link", "Kitchen")}")')
+        assert kitchen.title == "Two"
+        view = await session.step("back()")
+        assert view.find("link", "Hall") == hall
+        view = await session.step(f'click("{hall}")')
+        assert view.title == "Home"
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -152,7 +197,17 @@ async def test_only_the_episodes_own_sites_are_opened(pool: Pool, url: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\0", "\x1b[2J", "click(" * 500, "fill('1', '" + "x" * 200_000 + "')", "\ud83d"]
+    "text",
+    [
+        "",
+        " ",
+        "\0",
+        "\x1b[2J",
+        "click(" * 500,
+        "fill('1', '" + "x" * 200_000 + "')",
+        "\ud83d",
+        "paste " * 1_700_000,
+    ],
 )
 async def test_any_text_of_an_agent_is_an_error_at_worst(pool: Pool, text: str) -> None:
     async with pool.session(build_world()) as (session, _):

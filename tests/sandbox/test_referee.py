@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 GAME = """<!doctype html><title>Game</title><button onclick="won = 0.25">Win</button><p id=p>0</p><script>
 let won = null, turns = 0;
 const turn = () => { const score = won; won = null; p.textContent = turns++;
-  return {goal: 'Win!', score, reason: 'luck', moved: true}; };
+  return {goal: 'Win!', score, reason: 'luck'}; };
 </script>"""
 
 

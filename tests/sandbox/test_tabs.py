@@ -3,7 +3,7 @@
 import pytest
 
 from milepost.sandbox.events import NavigationCompleted, TabClosed, TabFocused, TabOpened
-from milepost.sandbox.page import name_prefix
+from milepost.sandbox.frames import name_prefix
 from milepost.sandbox.pool import Pool
 from tests.sandbox.conftest import build_world
 

@@ -45,7 +45,6 @@
       await null;  // promises the call has settled come before the next call, as they would
     }
     now = end;
-    return calls;
   };
 
   // ---- chance: until the episode seeds it, for what a page draws while it loads ----
@@ -77,11 +76,10 @@
   };
 
   window.milepostTurn = async ms => {
-    let moved = true;
-    if (goal === null) await begin(); else moved = await pass(ms) > 0;
+    if (goal === null) await begin(); else await pass(ms);
     // A page that worked out no number (NaN does not survive the way out) gave nothing.
     const score = WOB_DONE_GLOBAL && !told ? Number(WOB_RAW_REWARD_GLOBAL) || 0 : null;
     told = told || score !== null;
-    return {goal, score, reason: WOB_REWARD_REASON || '', moved};
+    return {goal, score, reason: WOB_REWARD_REASON || ''};
   };
 })();

@@ -1,0 +1,67 @@
+"""Cookies and local storage that an episode begins with."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from milepost.sandbox.events import Requested
+from milepost.sandbox.pool import Pool
+from milepost.sandbox.storage import StorageState, read_storage_state
+from tests.sandbox.conftest import build_world
+
+STATE: dict[str, Any] = {
+    "cookies": [
+        {"name": "user", "value": "ada", "domain": "shop.test", "path": "/", "expires": -1}
+        | {"httpOnly": True, "secure": False, "sameSite": "Lax"},
+        {"name": "theme", "value": "dark", "domain": ".shop.test", "path": "/", "expires": 4_000_000_000},
+    ],
+    "origins": [
+        {"origin": "http://shop.test", "localStorage": [{"name": "cart", "value": '["tea"]'}]},
+        {"origin": "http://empty.test", "localStorage": []},
+    ],
+}
+
+
+def test_a_state_is_read_from_a_file_or_a_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(orjson.dumps(STATE))
+    state = read_storage_state(path)
+    assert state == read_storage_state(str(path)) == read_storage_state(STATE) == read_storage_state(state)
+    assert [cookie.name for cookie in state.cookies] == ["user", "theme"]
+    assert read_storage_state({}) == StorageState()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no json", "not a storage state; expected"),
+        (b'{"cookies": [{"name": "a"}]}', "cookies.0.value"),
+        (b'{"origins": [{"origin": "file:///x", "localStorage": []}]}', "origins.0.origin"),
+    ],
+)
+def test_what_is_no_state_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "state.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_storage_state(tmp_path / "state.json")
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match=r"nowhere\.json' cannot be read: No such file"):
+        read_storage_state("nowhere.json")
+
+
+@pytest.mark.browser
+async def test_pages_find_what_the_episode_begins_with_and_no_other_episode_does(pool: Pool) -> None:
+    page = "<title>x</title><script>document.title = [localStorage.cart, document.cookie].join(' ')</script>"
+    world = build_world({"/x": page}, "/x", storage=read_storage_state(STATE))
+    async with pool.session(world) as (session, view):
+        # The one that is httpOnly reaches the server alone.
+        assert view.title == '["tea"] theme=dark'
+        asked = [e.fact.url for e in session.log.events if isinstance(e.fact, Requested)]
+        assert asked == ["http://shop.test/x"]
+        assert view.tabs == ('* 0: ["tea"] theme=dark',)
+        await session.step("reload()")
+    async with pool.session(build_world({"/x": page}, "/x")) as (_, view):
+        assert view.title == ""
