@@ -23,6 +23,10 @@ LONG_LINES = 300
 LONG_FILES = {
     "milepost/__main__.py": "one command after the other, each with its own late imports",
     "tests/sandbox/test_session.py": "a session is tested action by action",
+    "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
+    "milepost/milestones/operators.py": "one closed union of tests",
+    "milepost/milestones/progress.py": "one fold, with every rule that an event meets",
+    "milepost/milestones/predicates.py": "one closed union and what combines it",
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
@@ -56,6 +60,7 @@ SEEN_THROUGH = {
 """Modules that show what they do only through another one, and where that is tested."""
 
 ACROSS = {
+    "tests/milestones/test_laws.py",
     "tests/sandbox/test_hostility.py",
     "tests/test_docs.py",
     "tests/test_layout.py",

@@ -6,7 +6,18 @@ from fractions import Fraction
 from pathlib import Path
 
 from milepost.envs.task import Split, Task, Template
-from milepost.milestones import Hit, Progress, RewardMode, Spec, advance, score, start_progress, step_reward
+from milepost.milestones import (
+    Component,
+    Hit,
+    Progress,
+    RewardMode,
+    Spec,
+    advance,
+    score,
+    start_progress,
+    step_reward,
+)
+from milepost.milestones.reward import DEFAULT_WEIGHTS
 from milepost.sandbox.events import Event, PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
@@ -40,14 +51,25 @@ class Outcome:
         return float("nan") if self.failure is not None else float(sum(self.rewards.values(), Fraction(0)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pay:
+    """How the steps of an episode are paid."""
+
+    mode: RewardMode = RewardMode.MILESTONES
+    weights: Mapping[Component, Fraction] = field(default_factory=lambda: DEFAULT_WEIGHTS)
+    """Of the five parts, in mode `components`."""
+    discount: Fraction = Fraction(1)
+    """The learner's own, in mode `potential`."""
+
+
 class Episode:
     """A running episode. Not reusable: one `open`, steps until it is over, one `close`."""
 
-    def __init__(self, session: Session, task: Task, max_steps: int, mode: RewardMode) -> None:
+    def __init__(self, session: Session, task: Task, max_steps: int, pay: Pay) -> None:
         self._session = session
         self.task = task
         self._max_steps = max_steps
-        self._mode = mode
+        self._pay = pay
         self._progress: Progress = start_progress(task.spec)
         self.steps = 0
         """Steps taken so far."""
@@ -66,9 +88,12 @@ class Episode:
         split: Split = Split.TRAIN,
         *,
         mode: RewardMode = RewardMode.MILESTONES,
+        pay: Pay | None = None,
         viewport: tuple[int, int] | None = None,
     ) -> tuple["Episode", Observation]:
         """Draw the task of a seed and open its world, in the template's viewport unless another is given.
+
+        `pay` says more than `mode`: weights and discount too.
 
         Raises:
             SandboxError: the world could not be made.
@@ -89,7 +114,7 @@ class Episode:
             referee=task.referee,
         )
         session, observation = await pool.open(world)
-        episode = cls(session, task, template.max_steps, mode)
+        episode = cls(session, task, template.max_steps, pay or Pay(mode=mode))
         episode.observation = observation
         episode._judge(session.log.events)
         return episode, observation
@@ -159,7 +184,16 @@ class Episode:
         return Outcome(
             observation=observation,
             hits=hits,
-            rewards=step_reward(self.task.spec, before, self._progress, hits, self._mode),
+            rewards=step_reward(
+                self.task.spec,
+                before,
+                self._progress,
+                hits,
+                self._pay.mode,
+                weights=self._pay.weights,
+                discount=self._pay.discount,
+                over=self.over,
+            ),
             terminated=reason not in ("", "step_limit"),
             truncated=reason == "step_limit",
         )

@@ -1,0 +1,153 @@
+"""Commands about rewards and tasks: `audit | explain | rescore | diff | certify | new-task`."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from milepost.milestones.rescoring import Rules
+    from milepost.sandbox.events import EpisodeStarted
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Say what is wrong on the error stream and end with a code."""
+    errors.print("[bold red]error:[/] ", end="", markup=True)
+    errors.print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def audit(
+    run: Annotated[Path, typer.Argument(help="A run directory (runs/NAME), or one episode's folder.")],
+    json_: Json = False,
+) -> None:
+    """Recompute every reward of a run from its event logs and compare byte for byte."""
+    from milepost.milestones.audit import audit_run
+
+    if not run.is_dir():
+        fail(f"{run} is not a directory; expected a run such as runs/first-light")
+    report = audit_run(run)
+    if json_:
+        print_json(report.as_dict())
+    else:
+        console.print(report.describe(), markup=False, soft_wrap=True)
+    raise typer.Exit(0 if report.clean else 1)
+
+
+def explain(
+    episode: Annotated[Path, typer.Argument(help="An episode's folder (runs/NAME/episodes/ID).")],
+    milestone: Annotated[str, typer.Option(help="Only this milestone, or `goal`; default all.")] = "",
+    json_: Json = False,
+) -> None:
+    """Say why each milestone of an episode fired or not: its events, what is missing, what came too early."""
+    from milepost.milestones.audit import explain_episode
+    from milepost.milestones.spec_error import SpecError
+    from milepost.sandbox.log import LogError
+
+    try:
+        found = explain_episode(episode, milestone)
+    except (SpecError, LogError, OSError) as error:
+        fail(str(error))
+    if json_:
+        print_json([explanation.as_dict() for explanation in found])
+    else:
+        console.print("\n".join(one.describe() for one in found), markup=False, soft_wrap=True)
+
+
+def rescore(
+    run: Annotated[Path, typer.Argument(help="A run directory (runs/NAME), or one episode's folder.")],
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="New rules, YAML or JSON; `$name` in it is a parameter of the episode's task."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the new traces, a run that can be audited.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Score recorded episodes by new rules, without playing them again; the recording stays as it is.
+
+    Without `--spec` the rules are those that the installed tasks have today.
+    """
+    from milepost.envs.task import UnknownTaskError
+    from milepost.milestones.rescoring import rescore_run
+    from milepost.milestones.spec_error import SpecError
+
+    if not run.is_dir():
+        fail(f"{run} is not a directory; expected a run such as runs/first-light")
+    try:
+        report = rescore_run(run, _make_rules(spec), out=out)
+    except FileExistsError:
+        fail(f"{out} exists already; name a new folder with --out")
+    except (SpecError, OSError, UnknownTaskError) as error:
+        fail(str(error))
+    if json_:
+        print_json(report.as_dict())
+    else:
+        console.print(report.describe(), markup=False, soft_wrap=True)
+    raise typer.Exit(0 if report.episodes else 1)
+
+
+def _make_rules(path: Path | None) -> "Rules":
+    """Give the rules of an episode: those of a file, with its task's parameters, or those of its task today."""
+    from milepost.envs.registry import get_template
+    from milepost.envs.task import Split, Task, UnknownTaskError
+    from milepost.milestones.spec_file import compile_spec, read_source
+
+    def draw(started: "EpisodeStarted") -> Task:
+        return get_template(started.task).task(started.seed, Split(started.split))
+
+    if path is None:
+        return lambda started: draw(started).spec
+    text = path.read_text(encoding="utf-8")
+    source = read_source(text, str(path))
+
+    def find_params(started: "EpisodeStarted") -> Mapping[str, Any]:
+        try:
+            return draw(started).params
+        except UnknownTaskError:
+            return {}
+
+    return lambda started: compile_spec(source, find_params(started) if "$" in text else None)
+
+
+def diff(
+    first: Annotated[Path, typer.Argument(help="A run, an episode's folder, or rules (YAML or JSON).")],
+    second: Annotated[Path, typer.Argument(help="What to compare it with, of the same sort.")],
+    json_: Json = False,
+) -> None:
+    """Show in which entries the rewards of two runs, or two sets of rules, differ."""
+    from milepost.milestones.rescoring import diff_runs, diff_specs
+    from milepost.milestones.spec_error import SpecError
+    from milepost.milestones.spec_file import read_spec
+
+    if first.is_dir() is not second.is_dir():
+        fail(f"{first} and {second} are not of the same sort; expected two folders or two files of rules")
+    try:
+        if first.is_dir():
+            found = {one.episode: one.detail for one in diff_runs(first, second)}
+        else:
+            detail = diff_specs(read_spec(first), read_spec(second))
+            found = {"rules": detail} if detail else {}
+    except (SpecError, OSError) as error:
+        fail(str(error))
+    if json_:
+        print_json(found)
+    else:
+        lines = [f"{name}: {detail}" for name, detail in found.items()] or ["no difference"]
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
+    raise typer.Exit(1 if found else 0)
