@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 Split = Annotated[str, typer.Option(help="Part of the task space: train, validation or test.")]
 
-for command in (commands.audit, commands.explain, commands.rescore, commands.diff):
+for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):
     app.command()(command)
 
 

@@ -1,8 +1,9 @@
 """Commands about rewards and tasks: `audit | explain | rescore | diff | certify | new-task`."""
 
+import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from milepost.envs.certificate import Certificate
+    from milepost.envs.task import Template
     from milepost.milestones.rescoring import Rules
     from milepost.sandbox.events import EpisodeStarted
 
@@ -151,3 +154,66 @@ def diff(
         lines = [f"{name}: {detail}" for name, detail in found.items()] or ["no difference"]
         console.print("\n".join(lines), markup=False, soft_wrap=True)
     raise typer.Exit(1 if found else 0)
+
+
+def certify(
+    task: Annotated[str, typer.Argument(help="Task id, see `milepost tasks`.")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Certify every task of ours.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 20,
+    check: Annotated[
+        bool, typer.Option("--check", help="Play nothing: say whether the kept certificates are still right.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Prove that a task can be solved and not be hacked, and keep the certificate beside the task.
+
+    Plays the oracle, its alternatives and sixteen adversaries on every seed, and tries weaker rules on their logs.
+    """
+    from milepost.envs.certificate import find_fault, locate_certificate
+    from milepost.envs.registry import get_template, templates
+    from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.failure import SandboxError
+
+    if bool(task) is all_:
+        fail("name one task, such as `milepost certify ReportExport-v0`, or say --all")
+    rows = templates()
+    try:
+        wanted = rows if all_ else [row for row in rows if row.id == get_template(task).id]
+        if not wanted:
+            fail(f"{task} is of another package; certificates are kept for our own tasks only")
+        if check:
+            faults = {row.id: find_fault(row, get_template(row.id)) for row in wanted}
+            _show_faults(faults, json_)
+            raise typer.Exit(1 if any(faults.values()) else 0)
+        made = asyncio.run(_certify([get_template(row.id) for row in wanted], seeds, json_))
+    except (SandboxError, UnknownTaskError) as error:
+        fail(str(error))
+    for row, certificate in zip(wanted, made, strict=True):
+        locate_certificate(row).write_bytes(certificate.to_bytes())
+    if json_:
+        print_json([certificate.to_record() for certificate in made])
+    raise typer.Exit(0 if all(certificate.passed for certificate in made) else 1)
+
+
+def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
+    if json_:
+        print_json(faults)
+        return
+    for name, fault in faults.items():
+        console.print(fault or f"{name}: the certificate is right", markup=False, soft_wrap=True)
+
+
+async def _certify(wanted: "Sequence[Template]", seeds: int, quiet: bool) -> "list[Certificate]":
+    from milepost.envs.certify import certify as certify_template
+    from milepost.sandbox.pool import Pool
+
+    pool = Pool(contexts=1)
+    made = []
+    try:
+        for template in wanted:
+            made.append(await certify_template(pool, template, seeds=seeds))
+            if not quiet:
+                console.print(made[-1].describe(), markup=False, soft_wrap=True)
+    finally:
+        await pool.close()
+    return made

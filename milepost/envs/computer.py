@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milepost.envs.driver import Driver
-from milepost.envs.episode import Episode, Outcome, Pay
+from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
 from milepost.envs.spaces import EXTRAS, Unicode, observation_space
 from milepost.envs.task import Split, Template
 from milepost.milestones import RewardMode, read_discount, read_weights
+from milepost.milestones.reward import Pay
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.dialect import MAX_ACTION_CHARS
 from milepost.sandbox.observation import Observation

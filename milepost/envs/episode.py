@@ -7,7 +7,6 @@ from pathlib import Path
 
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import (
-    Component,
     Hit,
     Progress,
     RewardMode,
@@ -17,7 +16,7 @@ from milepost.milestones import (
     start_progress,
     step_reward,
 )
-from milepost.milestones.reward import DEFAULT_WEIGHTS
+from milepost.milestones.reward import Pay
 from milepost.sandbox.events import Event, PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
@@ -49,17 +48,6 @@ class Outcome:
     def reward(self) -> float:
         """The step's reward; NaN when the sandbox failed, so that no sum can take it for 0."""
         return float("nan") if self.failure is not None else float(sum(self.rewards.values(), Fraction(0)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pay:
-    """How the steps of an episode are paid."""
-
-    mode: RewardMode = RewardMode.MILESTONES
-    weights: Mapping[Component, Fraction] = field(default_factory=lambda: DEFAULT_WEIGHTS)
-    """Of the five parts, in mode `components`."""
-    discount: Fraction = Fraction(1)
-    """The learner's own, in mode `potential`."""
 
 
 class Episode:

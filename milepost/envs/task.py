@@ -49,6 +49,8 @@ class Task:
     """The milestones and the goal."""
     oracle: Oracle
     """The task's own solution."""
+    alternatives: Mapping[str, Oracle] = field(default_factory=dict)
+    """Other ways to do the task that must earn full reward too, by name; each is certified like the oracle."""
     live: tuple[str, ...] = ()
     """Hosts of the real network that are open all the same, such as `example.com` or `*.example.com`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -78,6 +80,8 @@ class Template:
     build: Builder
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels for which the pages are made."""
+    waivers: Mapping[str, str] = field(default_factory=dict)
+    """What the certificate may find and why it is right all the same: the finding's beginning, and the reason."""
 
     def task(self, seed: int, split: Split = Split.TRAIN) -> Task:
         """Draw the task of a seed: the same seed and split give the same task, always.

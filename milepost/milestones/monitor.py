@@ -289,7 +289,7 @@ def evidence(monitor: Monitor, state: State) -> tuple[int, ...]:
     return tuple(sorted(_collect(monitor, state)))
 
 
-def _collect(monitor: Monitor, state: State) -> set[int]:
+def _collect(monitor: Monitor, state: State) -> set[int]:  # noqa: PLR0911 - one case per operation
     match monitor.op:
         case Op.LEAF:
             return {state} if state >= 0 else set()

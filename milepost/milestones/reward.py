@@ -1,6 +1,7 @@
 """From milestones that fired to the reward of a step: pure, exact, and still by name."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -49,6 +50,17 @@ PRESETS: Mapping[str, Mapping[Component, Fraction]] = {"default": DEFAULT_WEIGHT
 """Component weights by name."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pay:
+    """How the steps of an episode are paid."""
+
+    mode: RewardMode = RewardMode.MILESTONES
+    weights: Mapping[Component, Fraction] = field(default_factory=lambda: DEFAULT_WEIGHTS)
+    """Of the five parts, in mode `components`."""
+    discount: Fraction = Fraction(1)
+    """The learner's own, in mode `potential`."""
+
+
 def step_reward(
     spec: Spec,
     before: Progress,
@@ -75,18 +87,25 @@ def step_reward(
         discount: the learner's own discount in [0, 1], which the difference of potentials needs.
         over: whether the episode ends with this step, for whatever reason.
     """
-    match mode:
-        case RewardMode.MILESTONES:
-            paid = _sum_hits(hits)
-        case RewardMode.NORMALIZED:
-            paid = {name: reward / spec.total for name, reward in _sum_hits(hits).items()}
-        case RewardMode.OUTCOME:
-            paid = _pay_goal(spec, before, after)
-        case RewardMode.COMPONENTS:
-            paid = _pay_components(spec, before, after, hits, weights)
-        case RewardMode.POTENTIAL:
-            paid = _pay_potential(spec, before, after, discount, over)
+    pay = Pay(mode=mode, weights=weights, discount=discount)
+    paid = _pay_step(spec, before, after, hits, pay, over)
     return {name: reward for name, reward in paid.items() if reward}
+
+
+def _pay_step(
+    spec: Spec, before: Progress, after: Progress, hits: Iterable[Hit], pay: Pay, over: bool
+) -> Mapping[str, Fraction]:
+    match pay.mode:
+        case RewardMode.MILESTONES:
+            return _sum_hits(hits)
+        case RewardMode.NORMALIZED:
+            return {name: reward / spec.total for name, reward in _sum_hits(hits).items()}
+        case RewardMode.OUTCOME:
+            return _pay_goal(spec, before, after)
+        case RewardMode.COMPONENTS:
+            return _pay_components(spec, before, after, hits, pay.weights)
+        case RewardMode.POTENTIAL:
+            return _pay_potential(spec, before, after, pay.discount, over)
 
 
 def _sum_hits(hits: Iterable[Hit]) -> dict[str, Fraction]:

@@ -60,7 +60,7 @@ def test_a_day_is_read_however_it_is_written(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        *("05/01/2026", "5-1-2026", "Tuesday, 5 January 2026", "2026-02-30", "5 Ja 2026", "5 Januar 2026"),
+        *("05/01/2026", "5-1-2026", "Tuesday, 5 January 2026", "2026-02-30", "5 Ja 2026"),
         *(
             "January 2026",
             "2026",
