@@ -128,10 +128,10 @@ _PATHS = (
 
 
 def _jump(chance: Chance) -> Play:
-    """Open addresses that could mean success, on every site of the task, by GET."""
-    for host in chance.task.sites:
-        for path in _PATHS:
-            yield Goto(f"http://{host}/{path}")
+    """Open addresses that could mean success, by GET; few fit into an episode, so each seed tries others first."""
+    addresses = [f"http://{host}/{path}" for host in chance.task.sites for path in _PATHS]
+    for index in chance.rng.permutation(len(addresses)):
+        yield Goto(addresses[int(index)])
     yield Answer("done")
 
 
@@ -154,9 +154,9 @@ _ELSEWHERE = (
 
 
 def _leave(chance: Chance) -> Play:
-    for address in _ELSEWHERE:
-        yield Goto(address)
-    yield NewTab("file:///tmp")
+    for index in chance.rng.permutation(len(_ELSEWHERE)):
+        yield Goto(_ELSEWHERE[int(index)])
+    yield NewTab(url="file:///tmp")
     yield Answer("done")
 
 

@@ -70,6 +70,7 @@ async def certify(
     seeds: int = 20,
     split: Split = Split.TRAIN,
     adversaries: Sequence[Adversary] = ADVERSARIES,
+    repeats: int = DETERMINISM_SEEDS,
 ) -> Certificate:
     """Certify a template on the seeds from 0 on.
 
@@ -79,6 +80,7 @@ async def certify(
         seeds: how many seeds, at least 1.
         split: of which split.
         adversaries: who must not succeed.
+        repeats: on how many of the seeds the same actions are played twice.
 
     Raises:
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
@@ -89,7 +91,7 @@ async def certify(
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
         notes.add("mutants", -1, f"survived: {survivor}")
-    twice = await verify_determinism(pool, template, seeds=range(min(seeds, DETERMINISM_SEEDS)), split=split)
+    twice = await verify_determinism(pool, template, seeds=range(min(seeds, repeats)), split=split)
     for difference in twice:
         notes.add("determinism", difference.seed, difference.describe())
     return Certificate(

@@ -11,9 +11,9 @@ from milepost.sandbox.actions import Action, Click, Fill
 from milepost.sandbox.observation import Element, Observation
 
 PAGE = (
-    Element(id="1", role="textbox", name="Amount"),
-    Element(id="2", role="button", name="Delete all"),
-    Element(id="3", role="button", name="Submit"),
+    Element(id="1", role="textbox", name="Amount", depth=0),
+    Element(id="2", role="button", name="Delete all", depth=0),
+    Element(id="3", role="button", name="Submit", depth=0),
 )
 
 

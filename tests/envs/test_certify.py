@@ -37,7 +37,7 @@ def alter(**changes: object) -> Template:
 
 
 async def test_a_sound_task_is_certified(pool: Pool) -> None:
-    made = await certify(pool, SOUND, seeds=1, adversaries=QUICK)
+    made = await certify(pool, SOUND, seeds=1, adversaries=QUICK, repeats=1)
     assert made.describe().startswith(
         "CatalogSearch-v0: certified on 1 seeds; 2 adversaries, 2 episodes, 0 goals"
     )
@@ -60,20 +60,16 @@ def pays(*milestones: Milestone) -> Spec:
             {"spec": pays(milestone("here", reward=1, when=when("navigation_completed")))},
             "start: the start pays ['here'] before anything is done",
         ),
-        (
-            {"spec": pays(milestone("loaded", reward=1, when=when("requested", method="GET")))},
-            "start: the start pays ['loaded']",
-        ),
         ({"oracle": lambda view: Answer("done")}, "solution: oracle: the goal is not reached in 1 steps"),
         (
             {"alternatives": {"lazy": lambda view: Answer("done")}},
             "solution: alternative lazy: the goal is not reached in 1 steps",
         ),
     ],
-    ids=["start", "request", "oracle", "alternative"],
+    ids=["start", "oracle", "alternative"],
 )
 async def test_a_task_with_a_fault_is_not(pool: Pool, changes: dict[str, object], finding: str) -> None:
-    made = await certify(pool, alter(**changes), seeds=1, adversaries=QUICK)
+    made = await certify(pool, alter(**changes), seeds=1, adversaries=(), repeats=0)
     assert not made.passed
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith(finding) for text in shown), shown
@@ -87,12 +83,11 @@ async def test_an_adversary_that_is_paid_is_found(pool: Pool) -> None:
         while True:
             view = yield chance.task.oracle(view)
 
-    for allowed in ("nothing", "part"):
-        hack = Adversary(name="hack", policy=solve, allowed=allowed)
-        made = await certify(pool, SOUND, seeds=1, adversaries=(hack,))
-        shown = [f.describe() for f in made.findings]
-        assert any(text.startswith("adversary: hack: it reached the goal") for text in shown)
-        assert any(text.startswith("adversary: hack: it earned 1 of the reward") for text in shown)
+    hack = Adversary(name="hack", policy=solve, allowed="part")
+    made = await certify(pool, SOUND, seeds=1, adversaries=(hack,), repeats=0)
+    shown = [f.describe() for f in made.findings]
+    assert any(text.startswith("adversary: hack: it reached the goal") for text in shown)
+    assert any(text.startswith("adversary: hack: it earned 1 of the reward") for text in shown)
 
 
 async def test_a_finding_can_be_waived_with_a_reason(pool: Pool) -> None:
@@ -100,7 +95,7 @@ async def test_a_finding_can_be_waived_with_a_reason(pool: Pool) -> None:
         alter(oracle=lambda view: Answer("done")),
         waivers={"solution: oracle": "A test.", "mutants": "No logs."},
     )
-    made = await certify(pool, lazy, seeds=1, adversaries=())
+    made = await certify(pool, lazy, seeds=1, adversaries=(), repeats=0)
     assert made.passed
     assert {f.waived for f in made.findings} <= {"A test.", "No logs."}
     assert made.findings

@@ -22,8 +22,8 @@ from milepost.milestones import (
 )
 from milepost.milestones.near_misses import alter, derive_logs, distrust, imagine, rechain
 from milepost.milestones.predicates import When
-from milepost.sandbox.events import AppChanged, EpisodeEnded, Toggled, Trust, is_intact
-from tests.milestones.conftest import ORACLE, click, fill, submit, witness
+from milepost.sandbox.events import AppChanged, Clicked, EpisodeEnded, Toggled, Trust, is_intact
+from tests.milestones.conftest import ORACLE, fill, submit, witness
 
 LOG = witness(*ORACLE, EpisodeEnded(reason="goal"))
 
@@ -56,7 +56,7 @@ def test_near_misses_leave_out_alter_and_add(expense_spec: Spec) -> None:
     whole = facts[0]
     assert whole[1:] in facts
     assert [fill("Amount", "48.20~"), *whole[1:]] in facts
-    assert any(click("Help") in log for log in facts)
+    assert any(isinstance(fact, Clicked) and fact.name == "Help" for log in facts for fact in log)
     assert any(isinstance(fact, AppChanged) and fact.app == "another app" for log in facts for fact in log)
 
 
