@@ -29,6 +29,7 @@ Split = Annotated[str, typer.Option(help="Part of the task space: train, validat
 
 for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):
     app.command()(command)
+app.command(name="new-task")(commands.new_task)
 
 
 @app.command()

@@ -155,6 +155,7 @@ def test_the_milestones_of_the_readme_are_valid() -> None:
         ENVIRONMENTS,
         GUIDE,
         MINIWOB,
+        ROOT / "docs/milestones.md",
         README,
         ROOT / "docs/architecture.md",
         ROOT / "docs/decisions/README.md",

@@ -23,6 +23,8 @@ LONG_LINES = 300
 LONG_FILES = {
     "milepost/__main__.py": "one command after the other, each with its own late imports",
     "tests/sandbox/test_session.py": "a session is tested action by action",
+    "milepost/envs/certify.py": "one check after the other, each over the same episodes",
+    "milepost/envs/scaffold.py": "the files of a new task, written out",
     "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
     "milepost/milestones/operators.py": "one closed union of tests",
     "milepost/milestones/progress.py": "one fold, with every rule that an event meets",

@@ -24,7 +24,6 @@ from milepost.sandbox.actions import (
     Press,
     ReportInfeasible,
     Scroll,
-    SelectOption,
     Type,
     WriteFile,
 )
@@ -249,24 +248,18 @@ def _submit_twice(chance: Chance) -> Play:
 def _reverse(chance: Chance) -> Play:
     """Do the task's steps, the last one first."""
     if len(chance.actions) > 1:
-        for action in reversed(chance.actions):
-            yield action
+        for action in chance.actions[::-1]:
+            _ = yield action
 
 
 def _undo(chance: Chance) -> Play:
-    """Do all of the task but its last step, take back what was chosen and entered, and say that it is done."""
-    view = chance.view
+    """Do all of the task but its last step, empty what was filled in, leave, and say that it is done."""
     for action in chance.actions[:-1]:
-        view = yield action
-    for action in reversed(chance.actions[:-1]):
-        match action:
-            case Fill(element=element):
-                view = yield Fill(element, "")
-            case SelectOption():
-                continue
-            case _:
-                continue
-    view = yield Goto(chance.task.start_url)
+        _ = yield action
+    for action in chance.actions[-2::-1]:
+        if isinstance(action, Fill):
+            _ = yield Fill(action.element, "")
+    _ = yield Goto(chance.task.start_url)
     yield Answer("done")
 
 

@@ -217,3 +217,20 @@ async def _certify(wanted: "Sequence[Template]", seeds: int, quiet: bool) -> "li
     finally:
         await pool.close()
     return made
+
+
+def new_task(
+    name: Annotated[str, typer.Argument(help="The task's name in CamelCase, such as NoteArchive.")],
+    family: Annotated[
+        str, typer.Option(help="navigation, form, file, email, settings or search.")
+    ] = "settings",
+    root: Annotated[Path, typer.Option(help="The checkout of milepost to write into.")] = Path(),
+) -> None:
+    """Begin a new task: an app, rules, an oracle, a row and a test that work as they are, to be changed."""
+    from milepost.envs.scaffold import ScaffoldError, begin_task
+
+    try:
+        made = begin_task(root, name, family=family)
+    except (ScaffoldError, OSError) as error:
+        fail(str(error))
+    console.print(made.describe(), markup=False, soft_wrap=True)

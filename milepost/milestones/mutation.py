@@ -109,18 +109,11 @@ def _make_goal(what: str, against: Spec, **changes: Any) -> Iterator[Mutant]:
     yield Mutant(name=f"goal: {what}", place="goal", spec=made, against=against)
 
 
-def _weaken(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
+def _weaken(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:  # noqa: C901, PLR0912 - one case per predicate
     """Give what was left out and the predicate without it."""
     match predicate:
-        case When(kind=kind, tests=tests):
-            for index, (name, test) in enumerate(tests):
-                rest = (*tests[:index], *tests[index + 1 :])
-                yield f"{name} of {describe(predicate)}", When(kind=kind, tests=rest)
-                if isinstance(test, Fields):
-                    for number, (entry, _) in enumerate(test.tests):
-                        fewer = Fields(test.tests[:number] + test.tests[number + 1 :])
-                        made = (*tests[:index], (name, fewer), *tests[index + 1 :])
-                        yield f"{name}.{entry} of {describe(predicate)}", When(kind=kind, tests=made)
+        case When():
+            yield from _weaken_event(predicate)
         case And(of=parts):
             for index, part in enumerate(parts):
                 others = parts[:index] + parts[index + 1 :]
@@ -133,21 +126,10 @@ def _weaken(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
         case AnyOf(of=parts, least=least):
             yield f"one of {least}", Or(of=parts) if least == 2 else AnyOf(of=parts, least=least - 1)
             yield from _weaken_parts(predicate, parts)
-        case Then(first=first, second=second, within=within):
-            yield f"the order of {describe(predicate)}", And(of=(first, second))
-            if within is not None:
-                yield "within_steps", Then(first=first, second=second)
-            for what, part in _weaken(first):
-                yield what, Then(first=part, second=second, within=within)
-            for what, part in _weaken(second):
-                yield what, Then(first=first, second=part, within=within)
-        case Count(of=part, times=times, distinct=distinct):
-            if times > 1:
-                yield "one of the count", Count(of=part, times=times - 1, distinct=distinct)
-            if distinct:
-                yield "distinct", Count(of=part, times=times)
-            for what, inner in _weaken(part):
-                yield what, Count(of=inner, times=times, distinct=distinct)
+        case Then():
+            yield from _weaken_order(predicate)
+        case Count():
+            yield from _weaken_count(predicate)
         case Until(of=part, end=end):
             yield f"until {describe(end)}", part
             for what, inner in _weaken(part):
@@ -158,6 +140,35 @@ def _weaken(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
                 yield what, UndoneBy(of=inner, by=by)
         case Not() | Judged():
             return
+
+
+def _weaken_event(leaf: When) -> Iterator[tuple[str, Predicate]]:
+    for index, (name, test) in enumerate(leaf.tests):
+        before, after = leaf.tests[:index], leaf.tests[index + 1 :]
+        yield f"{name} of {describe(leaf)}", replace(leaf, tests=(*before, *after))
+        for number, (entry, _) in enumerate(test.tests if isinstance(test, Fields) else ()):
+            assert isinstance(test, Fields)
+            fewer = Fields(test.tests[:number] + test.tests[number + 1 :])
+            yield f"{name}.{entry} of {describe(leaf)}", replace(leaf, tests=(*before, (name, fewer), *after))
+
+
+def _weaken_order(pair: Then) -> Iterator[tuple[str, Predicate]]:
+    yield f"the order of {describe(pair)}", And(of=(pair.first, pair.second))
+    if pair.within is not None:
+        yield "within_steps", replace(pair, within=None)
+    for what, part in _weaken(pair.first):
+        yield what, replace(pair, first=part)
+    for what, part in _weaken(pair.second):
+        yield what, replace(pair, second=part)
+
+
+def _weaken_count(counted: Count) -> Iterator[tuple[str, Predicate]]:
+    if counted.times > 1:
+        yield "one of the count", replace(counted, times=counted.times - 1)
+    if counted.distinct:
+        yield "distinct", replace(counted, distinct="")
+    for what, inner in _weaken(counted.of):
+        yield what, replace(counted, of=inner)
 
 
 def _weaken_parts(

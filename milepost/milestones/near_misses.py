@@ -123,7 +123,7 @@ def imagine(leaf: When) -> Fact | None:
     return fact if leaf.matches(fact) else None
 
 
-def _exemplify(test: Test) -> Any:
+def _exemplify(test: Test) -> Any:  # noqa: PLR0911 - one case per test
     match test:
         case Eq(value) | Text(value):
             return value

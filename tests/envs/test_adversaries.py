@@ -69,7 +69,8 @@ def test_what_adversaries_try() -> None:
     assert texts("mistyped") == [
         "Click(element='2', button='left', modifiers=())",
         "Fill(element='1', text='51')",
-    ] + ["Click(element='3', button='left', modifiers=())"]
+        "Click(element='3', button='left', modifiers=())",
+    ]
     assert [text[:9] for text in texts("reversed")] == ["Click(ele", "Fill(elem", "Click(ele"]
     assert "Click(element='2'" in texts("delete everything")[0]
     assert any("file:///etc/passwd" in text for text in texts("files and devtools"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from milepost.milestones import (
     Goal,
+    Milestone,
     Predicate,
     RewardMode,
     Spec,
@@ -69,7 +70,7 @@ REWARDS = st.sampled_from(["0.1", "0.25", "1/3", "2"])
 def specs(draw: st.DrawFn) -> Spec:
     """Any rules that can be meant."""
     try:
-        milestones = []
+        milestones: list[Milestone] = []
         for index in range(draw(st.integers(1, 4))):
             extra: dict[str, object] = draw(
                 st.sampled_from(
@@ -237,7 +238,15 @@ def fixed_trace() -> bytes:
         ),
         goal=Goal(when=c.undone_by(b), frame=(when("app_changed"),), holds=("some",)),
     )
-    facts = [click("A"), click("B"), submit("1", "x"), click("C"), submit("2", "x"), click("C"), ENDED]
+    facts: list[Fact] = [
+        click("A"),
+        click("B"),
+        submit("1", "x"),
+        click("C"),
+        submit("2", "x"),
+        click("C"),
+        ENDED,
+    ]
     return score(spec, witness(*facts)).to_bytes()
 
 

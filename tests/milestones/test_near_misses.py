@@ -5,7 +5,6 @@ import pytest
 from milepost.milestones import (
     Predicate,
     Spec,
-    all_of,
     at_least,
     date,
     fields,
