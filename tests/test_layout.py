@@ -22,6 +22,8 @@ MAX_LINES = 400
 LONG_LINES = 300
 LONG_FILES = {
     "milepost/__main__.py": "one command after the other, each with its own late imports",
+    "tests/milestones/test_progress.py": "one fold, rule by rule",
+    "tests/envs/test_hacking.py": "one hack after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
     "milepost/envs/certify.py": "one check after the other, each over the same episodes",
     "milepost/envs/scaffold.py": "the files of a new task, written out",
