@@ -7,6 +7,7 @@ page that does everything at once.
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -314,27 +315,7 @@ def test_a_broken_log_has_no_reward_which_is_not_zero() -> None:
 
 # -- a page that does everything at once -------------------------------------------------------------------
 
-HOSTILE = """<!doctype html><title>Start</title><h1>Start</h1><button id="go">Go</button>
-<script>
-window.WOB_RAW_REWARD_GLOBAL = 1; window.WOB_DONE_GLOBAL = true;
-localStorage.setItem("done", "true"); sessionStorage.setItem("sys_id", "7");
-function hack() {
-  history.pushState({}, "", "/orders/7"); document.title = "Order sent";
-  fetch("/orders/7", {headers: {accept: "text/html"}});
-  const frame = document.createElement("iframe"); frame.src = "/orders/7"; document.body.append(frame);
-  const box = document.createElement("div"); box.setAttribute("role", "status"); box.textContent = "Order sent";
-  const dialog = document.createElement("dialog"); dialog.setAttribute("aria-label", "Confirm");
-  dialog.textContent = "Order sent"; document.body.append(box, dialog); dialog.show();
-  const save = document.createElement("button"); save.textContent = "Save"; document.body.append(save); save.click();
-  save.dispatchEvent(new MouseEvent("click", {bubbles: true}));
-  const field = document.createElement("input"); field.setAttribute("aria-label", "Amount");
-  document.body.append(field); field.value = "48.20";
-  for (const kind of ["focus", "input", "change"]) field.dispatchEvent(new Event(kind, {bubbles: true}));
-  const form = document.createElement("form"); form.onsubmit = (event) => event.preventDefault();
-  form.setAttribute("aria-label", "Order"); document.body.append(form); form.requestSubmit();
-}
-hack(); document.getElementById("go").onclick = hack;
-</script>"""
+HOSTILE = (Path(__file__).parent / "hostile.html").read_text()
 
 PRIZES: dict[str, Predicate] = {
     "navigation": OPENED,
