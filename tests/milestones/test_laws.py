@@ -107,7 +107,7 @@ LOGS = st.lists(FACTS, max_size=12)
 ENDED = EpisodeEnded(reason="answer")
 
 drawn = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
 
 
