@@ -1,17 +1,16 @@
-"""The command line: `milepost tasks | play | train | eval | audit | verify-determinism | pretrain | doctor`."""
+"""The command line: `milepost tasks | play | train | eval | audit | explain | rescore | diff | ...`."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from milepost.envs import commands
+from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
 
 if TYPE_CHECKING:
@@ -26,20 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 Split = Annotated[str, typer.Option(help="Part of the task space: train, validation or test.")]
 
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    errors.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):
+    app.command()(command)
+app.command(name="new-task")(commands.new_task)
 
 
 @app.command()
@@ -53,7 +43,7 @@ def tasks(
     rows = (*templates(), *imported_templates()) if all_ else templates()
     if json_:
         fields = ("id", "family", "summary", "max_steps")
-        _print_json([{"env": f"milepost/{r.id}", **{f: getattr(r, f) for f in fields}} for r in rows])
+        print_json([{"env": f"milepost/{r.id}", **{f: getattr(r, f) for f in fields}} for r in rows])
         return
     table = Table("task", "family", "steps", "what the agent does")
     for row in rows:
@@ -94,9 +84,9 @@ def play(
         BrowserLaunchError,
         SandboxError,
     ) as error:
-        _fail(str(error))
+        fail(str(error))
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     raise typer.Exit(0 if success else 1)
 
 
@@ -158,7 +148,7 @@ async def _play(
         await pool.close()
     say(f"\n{'goal reached' if success else 'goal not reached'} in {len(steps)} steps")
     if json_:
-        _print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
+        print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
     return success
 
 
@@ -212,7 +202,7 @@ def train(
         RunExistsError,
         UnknownTaskError,
     ) as error:
-        _fail(str(error))
+        fail(str(error))
     console.print(summary.describe(), markup=False)
 
 
@@ -263,10 +253,10 @@ def evaluate(
         UnknownTaskError,
         ValueError,
     ) as error:
-        _fail(str(error))
+        fail(str(error))
     record = score.to_record()
     if json_:
-        _print_json(record)
+        print_json(record)
         return
     table = Table("task", "success", "95% interval", "n", "return", "steps")
     for name, one in record["tasks"].items():
@@ -311,9 +301,9 @@ def verify(
     try:
         differences = asyncio.run(run())
     except (SandboxError, UnknownTaskError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     if json_:
-        _print_json({"task": task, "seeds": seeds, "differences": differences})
+        print_json({"task": task, "seeds": seeds, "differences": differences})
     else:
         for one in differences:
             console.print(one["text"], markup=False, soft_wrap=True)
@@ -339,31 +329,13 @@ def pretrain(
 
 
 @app.command()
-def audit(
-    run: Annotated[Path, typer.Argument(help="A run directory (runs/NAME), or one episode's folder.")],
-    json_: Json = False,
-) -> None:
-    """Recompute every reward of a run from its event logs and compare byte for byte."""
-    from milepost.milestones.audit import audit_run
-
-    if not run.is_dir():
-        _fail(f"{run} is not a directory; expected a run such as runs/first-light")
-    report = audit_run(run)
-    if json_:
-        _print_json(report.as_dict())
-    else:
-        console.print(report.describe(), markup=False)
-    raise typer.Exit(0 if report.clean else 1)
-
-
-@app.command()
 def doctor(json_: Json = False) -> None:
     """Check this machine: Python, packages, the browser, loopback ports, disk and cores."""
     from milepost.sandbox.doctor import describe_checks, run_checks
 
     checks = asyncio.run(run_checks())
     if json_:
-        _print_json([check.as_dict() for check in checks])
+        print_json([check.as_dict() for check in checks])
     else:
         console.print(describe_checks(checks), markup=False, soft_wrap=True)
     raise typer.Exit(1 if any(check.status == "fail" for check in checks) else 0)

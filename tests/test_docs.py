@@ -171,6 +171,7 @@ def test_the_milestones_of_the_readme_are_valid() -> None:
         ENVIRONMENTS,
         GUIDE,
         MINIWOB,
+        ROOT / "docs/milestones.md",
         README,
         TASKS,
         ROOT / "docs/architecture.md",

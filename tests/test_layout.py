@@ -22,7 +22,15 @@ MAX_LINES = 400
 LONG_LINES = 300
 LONG_FILES = {
     "milepost/__main__.py": "one command after the other, each with its own late imports",
+    "tests/milestones/test_progress.py": "one fold, rule by rule",
+    "tests/envs/test_hacking.py": "one hack after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
+    "milepost/envs/certify.py": "one check after the other, each over the same episodes",
+    "milepost/envs/scaffold.py": "the files of a new task, written out",
+    "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
+    "milepost/milestones/operators.py": "one closed union of tests",
+    "milepost/milestones/progress.py": "one fold, with every rule that an event meets",
+    "milepost/milestones/predicates.py": "one closed union and what combines it",
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
@@ -55,6 +63,8 @@ SEEN_THROUGH = {
 """Modules that show what they do only through another one, and where that is tested."""
 
 ACROSS = {
+    "tests/envs/test_hacking.py",
+    "tests/milestones/test_laws.py",
     "tests/sandbox/test_hostility.py",
     "tests/test_docs.py",
     "tests/test_layout.py",

@@ -14,7 +14,8 @@ from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
 from milepost.envs.spaces import EXTRAS, Unicode, observation_space
 from milepost.envs.task import Split, Template
-from milepost.milestones import RewardMode
+from milepost.milestones import RewardMode, read_discount, read_weights
+from milepost.milestones.reward import Pay
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.dialect import MAX_ACTION_CHARS
 from milepost.sandbox.observation import Observation
@@ -41,6 +42,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         *,
         split: str = "train",
         reward_mode: str = "milestones",
+        reward_weights: str | Mapping[str, str] = "default",
+        reward_discount: str = "1",
         render_mode: str | None = None,
         viewport: tuple[int, int] | None = None,
         extras: Sequence[str] = (),
@@ -54,7 +57,10 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         Args:
             task: template id, such as `ReportExport-v0`, or a template.
             split: default split of `reset`.
-            reward_mode: `milestones`, `normalized` or `outcome`.
+            reward_mode: `milestones`, `normalized`, `outcome`, `components` or `potential`.
+            reward_weights: of the five components, in that mode: `default`, `example`, or numbers by component,
+                such as `{"nav": "0.1", "ui": "0.2", "form": "0.2", "file": "0.2", "goal": "0.3"}`.
+            reward_discount: the learner's own discount, such as "0.99", which mode `potential` needs.
             render_mode: `rgb_array`, `human` (a visible browser), or None.
             viewport: width and height in CSS pixels; those for which the pages are made when None.
             extras: what observations hold on top: `screenshot`, `marks` (a screenshot with numbered marks), `axtree`,
@@ -68,7 +74,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
 
         Raises:
             UnknownTaskError: no such template; names the nearest.
-            ValueError: an unknown split, mode, render mode or extra, or a number out of its range.
+            ValueError: an unknown split, mode, render mode or extra, a number out of its range, or weights or a discount
+                that cannot be.
         """
         if render_mode not in (None, "rgb_array", "human"):
             raise ValueError(f"render_mode is rgb_array, human or None, got {render_mode!r}")
@@ -77,7 +84,11 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
                 raise ValueError(f"unknown extra {extra!r}; expected some of {', '.join(EXTRAS)}")
         self._template = get_template(task) if isinstance(task, str) else task
         self._split = Split(split)
-        self._mode = RewardMode(reward_mode)
+        self._pay = Pay(
+            mode=RewardMode(reward_mode),
+            weights=read_weights(reward_weights),
+            discount=read_discount(reward_discount),
+        )
         self._conditions = Conditions(
             viewport=viewport,
             actions_per_step=actions_per_step,
@@ -140,7 +151,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
     async def _reset(self, seed: int, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
         await self._close_episode()
         self._episode, observation = await Episode.open(
-            self.driver.pool, self._template, seed, split, mode=self._mode, conditions=self._conditions
+            self.driver.pool, self._template, seed, split, pay=self._pay, conditions=self._conditions
         )
         return await self._show(observation), self._info(seed=seed, split=split.value)
 

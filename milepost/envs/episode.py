@@ -11,7 +11,17 @@ import orjson
 
 from milepost.envs.conditions import Conditions
 from milepost.envs.task import Split, Task, Template
-from milepost.milestones import Hit, Progress, RewardMode, Spec, advance, score, start_progress, step_reward
+from milepost.milestones import (
+    Hit,
+    Progress,
+    RewardMode,
+    Spec,
+    advance,
+    score,
+    start_progress,
+    step_reward,
+)
+from milepost.milestones.reward import Pay
 from milepost.sandbox.events import Event, PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
@@ -48,11 +58,11 @@ class Outcome:
 class Episode:
     """A running episode. Not reusable: one `open`, steps until it is over, one `close`."""
 
-    def __init__(self, session: Session, task: Task, max_steps: int, mode: RewardMode) -> None:
+    def __init__(self, session: Session, task: Task, max_steps: int, pay: Pay) -> None:
         self._session = session
         self.task = task
         self._max_steps = max_steps
-        self._mode = mode
+        self._pay = pay
         self._progress: Progress = start_progress(task.spec)
         self.steps = 0
         """Steps taken so far."""
@@ -71,9 +81,12 @@ class Episode:
         split: Split = Split.TRAIN,
         *,
         mode: RewardMode = RewardMode.MILESTONES,
+        pay: Pay | None = None,
         conditions: Conditions = Conditions(),
     ) -> tuple["Episode", Observation]:
         """Draw the task of a seed and open its world, in the template's viewport unless the conditions name another.
+
+        `pay` says more than `mode`: weights and discount too.
 
         Raises:
             SandboxError: the world could not be made.
@@ -100,7 +113,7 @@ class Episode:
             referee=task.referee,
         )
         session, observation = await pool.open(world)
-        episode = cls(session, task, template.max_steps, mode)
+        episode = cls(session, task, template.max_steps, pay or Pay(mode=mode))
         episode.observation = observation
         episode._judge(session.log.events)
         return episode, observation
@@ -170,7 +183,16 @@ class Episode:
         return Outcome(
             observation=observation,
             hits=hits,
-            rewards=step_reward(self.task.spec, before, self._progress, hits, self._mode),
+            rewards=step_reward(
+                self.task.spec,
+                before,
+                self._progress,
+                hits,
+                self._pay.mode,
+                weights=self._pay.weights,
+                discount=self._pay.discount,
+                over=self.over,
+            ),
             terminated=reason not in ("", "step_limit"),
             truncated=reason == "step_limit",
         )

@@ -50,6 +50,8 @@ class Task:
     """The milestones and the goal."""
     oracle: Oracle
     """The task's own solution."""
+    alternatives: Mapping[str, Oracle] = field(default_factory=dict)
+    """Other ways to do the task that must earn full reward too, by name; each is certified like the oracle."""
     live: tuple[str, ...] = ()
     """Hosts of the real network that are open all the same, such as `example.com` or `*.example.com`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -114,6 +116,8 @@ class Template:
     """Width and height in CSS pixels for which the pages are made."""
     levels: Mapping[str, Builder] = field(default_factory=dict)
     """Builders by level of difficulty, see `grade`; empty for a template that has one difficulty only."""
+    waivers: Mapping[str, str] = field(default_factory=dict)
+    """What the certificate may find and why it is right all the same: the finding's beginning, and the reason."""
 
     def at(self, level: str) -> "Template":
         """Give the template at a level of difficulty; its id then ends with the level: `TableLookup-v0@hard`.

@@ -2,27 +2,33 @@
 
 from milepost.milestones.milestone import Component, Effect, Forbid, Goal, Milestone, forbid, milestone
 from milepost.milestones.operators import (
-    SpecError,
     at_least,
     at_most,
+    between,
     eq,
     fields,
+    items,
     matches,
     number,
     one_of,
     text,
     url,
 )
-from milepost.milestones.predicates import Predicate, When, all_of, when
+from milepost.milestones.predicates import Predicate, When
 from milepost.milestones.progress import Hit, Progress, Violation, advance, fold, start_progress
 from milepost.milestones.reward import (
     RewardMode,
     check_weights,
-    component_reward,
+    potential,
+    read_discount,
+    read_weights,
     step_reward,
 )
 from milepost.milestones.spec import Spec
+from milepost.milestones.spec_error import SpecError
 from milepost.milestones.trace import Detection, GoalStatus, RewardTrace, TraceStatus, score
+from milepost.milestones.typed import date, file_path, money, phone
+from milepost.milestones.vocabulary import all_of, any_of, judged, when
 
 __all__ = [
     "Component",
@@ -44,18 +50,28 @@ __all__ = [
     "When",
     "advance",
     "all_of",
+    "any_of",
     "at_least",
     "at_most",
+    "between",
     "check_weights",
-    "component_reward",
+    "date",
     "eq",
     "fields",
+    "file_path",
     "fold",
     "forbid",
+    "items",
+    "judged",
     "matches",
     "milestone",
+    "money",
     "number",
     "one_of",
+    "phone",
+    "potential",
+    "read_discount",
+    "read_weights",
     "score",
     "start_progress",
     "step_reward",

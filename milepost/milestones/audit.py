@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from milepost.milestones.explanation import Explanation, explain
-from milepost.milestones.operators import SpecError
 from milepost.milestones.spec import Spec
+from milepost.milestones.spec_error import SpecError, suggest
 from milepost.milestones.trace import RewardTrace, score, unscored
 from milepost.sandbox.events import Event
 from milepost.sandbox.log import LogError, read_log
@@ -101,15 +101,25 @@ def replay(spec: Spec, events_path: Path) -> RewardTrace:
     return score(spec, events)
 
 
-def explain_episode(folder: Path) -> tuple[Explanation, ...]:
+def explain_episode(folder: Path, name: str = "") -> tuple[Explanation, ...]:
     """Say of an episode's goal and milestones on which events they rest, or what they lack.
 
+    Args:
+        folder: the episode's folder.
+        name: only this milestone, or `goal`.
+
     Raises:
-        SpecError: the stored rules cannot be read.
+        SpecError: the stored rules cannot be read, or have no such milestone.
         LogError: the log cannot be trusted.
         OSError: a file cannot be read.
     """
-    return explain(Spec.from_bytes((folder / SPEC).read_bytes()), read_log(folder / EVENTS))
+    found = explain(Spec.from_bytes((folder / SPEC).read_bytes()), read_log(folder / EVENTS))
+    if not name:
+        return found
+    known = [explanation.name for explanation in found]
+    if name not in known:
+        raise SpecError(f"no milestone is named {name!r}; {suggest(name, known)}")
+    return (found[known.index(name)],)
 
 
 def audit_episode(folder: Path) -> EpisodeAudit:
@@ -133,28 +143,32 @@ def audit_run(directory: Path) -> AuditReport:
     return AuditReport(episodes=tuple(audit_episode(folder) for folder in sorted(folders)))
 
 
-def describe_difference(stored: bytes, computed: bytes) -> str:
-    """Say in which entries two traces differ; empty when they are the same bytes."""
+def describe_difference(
+    stored: bytes, computed: bytes, names: tuple[str, str] = ("stored", "recomputed")
+) -> str:
+    """Say in which entries two traces, of these names, differ; empty when they are the same bytes."""
     if stored == computed:
         return ""
     try:
         old = orjson.loads(stored)
     except orjson.JSONDecodeError as error:
-        return f"the stored trace is not JSON ({error})"
-    found = list(_differences("", old, orjson.loads(computed)))
+        return f"the {names[0].removeprefix('the ')} trace is not JSON ({error})"
+    found = list(_differences("", old, orjson.loads(computed), names))
     return "; ".join(found) if found else "the same trace, but the stored one is not in canonical form"
 
 
-def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+def _differences(path: str, old: Any, new: Any, names: tuple[str, str]) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             where = f"{path}.{key}" if path else key
-            if key not in old or key not in new:
-                yield f"{where}: {'missing in the stored trace' if key in new else 'not in the recomputed trace'}"
+            if key not in old:
+                yield f"{where}: missing in the {names[0].removeprefix('the ')} trace"
+            elif key not in new:
+                yield f"{where}: not in the {names[1].removeprefix('the ')} trace"
             else:
-                yield from _differences(where, old[key], new[key])
+                yield from _differences(where, old[key], new[key], names)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(f"{path}[{index}]", one, other)
+            yield from _differences(f"{path}[{index}]", one, other, names)
     elif old != new or type(old) is not type(new):
-        yield f"{path or 'the trace'}: stored {old!r}, recomputed {new!r}"
+        yield f"{path or 'the trace'}: {names[0]} {old!r}, {names[1]} {new!r}"

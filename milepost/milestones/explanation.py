@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from milepost.milestones.milestone import Effect
 from milepost.milestones.monitor import Monitor, Op, State, evidence, holds
@@ -9,7 +10,7 @@ from milepost.milestones.predicates import Predicate, parts_of
 from milepost.milestones.progress import Progress, fold
 from milepost.milestones.spec import Spec
 from milepost.milestones.wording import describe
-from milepost.sandbox.events import Event
+from milepost.sandbox.events import Event, to_record
 
 GOAL = "goal"
 """The name under which the goal is explained, after all milestones."""
@@ -29,6 +30,8 @@ class Explanation:
     """Milestones of its `after` that had not fired."""
     too_early: Event | None = None
     """The first event at which its predicate occurred before its `after` had fired."""
+    too_late: Event | None = None
+    """The first event at which its predicate occurred after its `within_steps` had passed."""
     spoiled: Event | None = None
     """For the goal: the event of a veto, or else the first change outside the frame."""
 
@@ -40,9 +43,23 @@ class Explanation:
         lines += [f"  waits for milestone {name}" for name in self.waiting_for]
         if self.too_early is not None:
             lines.append(f"  came too early: {_show(self.too_early)}")
+        if self.too_late is not None:
+            lines.append(f"  came too late: {_show(self.too_late)}")
         if self.spoiled is not None:
             lines.append(f"  spoiled by {_show(self.spoiled)}")
         return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the explanation as plain data; events are the records of the log."""
+        single = {"too_early": self.too_early, "too_late": self.too_late, "spoiled": self.spoiled}
+        return {
+            "name": self.name,
+            "fired": self.fired,
+            "evidence": [to_record(event) for event in self.evidence],
+            "missing": list(self.missing),
+            "waiting_for": list(self.waiting_for),
+            **{key: None if event is None else to_record(event) for key, event in single.items()},
+        }
 
 
 def explain(spec: Spec, events: Sequence[Event]) -> tuple[Explanation, ...]:
@@ -57,7 +74,7 @@ def explain(spec: Spec, events: Sequence[Event]) -> tuple[Explanation, ...]:
         name=GOAL,
         fired=progress.goal_reached,
         evidence=tuple(by_seq[seq] for seq in evidence(spec.plan.goal, state)),
-        missing=tuple(_find_missing(spec.goal.when, spec.plan.goal, state)),
+        missing=(*_find_missing(spec.goal.when, spec.plan.goal, state), *_find_lost(spec, progress)),
         spoiled=vetoes[0] if vetoes else broken,
     )
     return (*explained, goal)
@@ -65,13 +82,13 @@ def explain(spec: Spec, events: Sequence[Event]) -> tuple[Explanation, ...]:
 
 def _explain_milestone(spec: Spec, progress: Progress, index: int, by_seq: dict[int, Event]) -> Explanation:
     declared = spec.milestones[index]
-    hit = next((hit for hit in progress.hits if hit.name == declared.name), None)
-    if hit is not None:
+    if declared.name in progress.reached:
+        hit = next(hit for hit in reversed(progress.hits) if hit.name == declared.name)
         return Explanation(
             name=declared.name, fired=True, evidence=tuple(by_seq[seq] for seq in hit.evidence)
         )
     monitor, state = spec.plan.rules[index].monitor, progress.states[index]
-    early = dict(progress.early).get(declared.name)
+    early, late = dict(progress.early).get(declared.name), dict(progress.late).get(declared.name)
     return Explanation(
         name=declared.name,
         fired=False,
@@ -79,7 +96,19 @@ def _explain_milestone(spec: Spec, progress: Progress, index: int, by_seq: dict[
         missing=tuple(_find_missing(declared.when, monitor, state)),
         waiting_for=tuple(name for name in declared.after if name not in progress.reached),
         too_early=None if early is None else by_seq[early],
+        too_late=None if late is None else by_seq[late],
     )
+
+
+def _find_lost(spec: Spec, progress: Progress) -> Iterator[str]:
+    """Name the milestones that the goal asks for and that have not fired or no longer hold."""
+    for index in spec.plan.kept:
+        rule = spec.plan.rules[index]
+        name = rule.declared.name
+        if name not in progress.reached:
+            yield f"milestone {name}, which has not fired"
+        elif not holds(rule.monitor, progress.states[index]):
+            yield f"milestone {name}, which was undone"
 
 
 def _find_missing(predicate: Predicate, monitor: Monitor, state: State) -> Iterator[str]:
@@ -99,6 +128,12 @@ def _find_missing(predicate: Predicate, monitor: Monitor, state: State) -> Itera
         yield f"{describe(parts[0])}, and after it {describe(parts[1])}"
     elif monitor.op is Op.COUNT:
         yield f"{describe(predicate)}, {len(state)} so far"
+    elif monitor.unknown:
+        yield f"{describe(predicate)}, which no rule can decide here"
+    elif monitor.op is Op.UNTIL and state[1]:
+        yield f"{describe(parts[0])}, before event {max(evidence(monitor.parts[1], state[2]))}, which ended its time"
+    elif monitor.op is Op.UNDONE and (undone := evidence(monitor.parts[1], state[2])):
+        yield f"{describe(parts[0])}, not undone as by event {max(undone)}"
     else:
         yield describe(predicate)
 

@@ -2,36 +2,42 @@
 
 A monitor's state is a small immutable value, so that a fold can keep, compare and copy it freely:
 
-- a leaf: the sequence number of the newest event that matched, or -1;
-- `all`, `any`: the states of the parts; `no`: the state of its part;
+- a leaf: the sequence number of the newest event that matched, or -1; what no rule decides: always -1;
+- `all`, `any`, `some`: the states of the parts; `no`: the state of its part;
 - `then`: the state of the first part (frozen when it has occurred), whether it has, the state of the second;
-- `count`: the sequence numbers of the first n - 1 matching events and the newest.
+- `soon` (a `then` within some steps): the state of the first part, the step at which it newly occurred (-1: not
+  yet), the newest event behind it in time (-1: none), the events on which the first part rested then;
+- `count`: the sequence numbers of the first n - 1 matching events and the newest; with distinct values, pairs of
+  value and sequence number;
+- `until`: the state of the part, whether it has ended, the state of what ends it;
+- `undone`: the state of the part, whether it stands, the state of what undoes it.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from milepost.milestones.milestone import Forbid, Goal, Milestone
-from milepost.milestones.operators import Test
+from milepost.milestones.normal_form import fold_text
 from milepost.milestones.predicates import (
     And,
+    AnyOf,
     Count,
+    Judged,
     Not,
     Or,
     Predicate,
     Then,
+    UndoneBy,
+    Until,
     When,
     parts_of,
-    positives,
     walk,
 )
-from milepost.sandbox.events import FACT_TYPES
+from milepost.sandbox.events import Event, Fact
 
 State = Any
-"""A monitor's state: integers, booleans and tuples of these."""
+"""A monitor's state: integers, booleans, texts and tuples of these."""
 
 
 class Op(Enum):
@@ -43,15 +49,23 @@ class Op(Enum):
     NO = 3
     THEN = 4
     COUNT = 5
+    SOME = 6
+    SOON = 7
+    UNTIL = 8
+    UNDONE = 9
 
 
 _OPS: Mapping[type, Op] = {
     When: Op.LEAF,
+    Judged: Op.LEAF,
     And: Op.ALL,
     Or: Op.ANY,
+    AnyOf: Op.SOME,
     Not: Op.NO,
     Then: Op.THEN,
     Count: Op.COUNT,
+    Until: Op.UNTIL,
+    UndoneBy: Op.UNDONE,
 }
 
 
@@ -64,20 +78,44 @@ class Monitor:
     mask: int
     """The bits of all leaves below."""
     times: int = 0
-    """How many matches a `count` needs."""
+    """How many matches a `count`, how many parts a `some` needs, and within how many steps a `soon`."""
+    distinct: str = ""
+    """The field whose values a `count` wants to differ."""
+    unknown: bool = False
+    """A leaf about which no rule can say that it has not happened."""
 
 
-def make_monitor(predicate: Predicate, bits: Mapping[When, int]) -> Monitor:
-    """Prepare a predicate; `bits` gives each distinct leaf its bit."""
+def make_monitor(
+    predicate: Predicate, bits: Mapping[When, int], blind: frozenset[str] = frozenset()
+) -> Monitor:
+    """Prepare a predicate.
+
+    Args:
+        predicate: the rule.
+        bits: of each distinct leaf.
+        blind: kinds of events that the episode's world cannot witness.
+    """
     mask = 0
     for part in walk(predicate):
         if isinstance(part, When):
             mask |= bits[part]
+    op, times, distinct = _OPS[type(predicate)], 0, ""
+    match predicate:
+        case Count():
+            times, distinct = predicate.times, predicate.distinct
+        case AnyOf(least=least):
+            times = least
+        case Then(within=int(within)):
+            op, times = Op.SOON, within
+        case _:
+            pass
     return Monitor(
-        op=_OPS[type(predicate)],
-        parts=tuple(make_monitor(part, bits) for part in parts_of(predicate)),
+        op=op,
+        parts=tuple(make_monitor(part, bits, blind) for part in parts_of(predicate)),
         mask=mask,
-        times=predicate.times if isinstance(predicate, Count) else 0,
+        times=times,
+        distinct=distinct,
+        unknown=isinstance(predicate, Judged) or (isinstance(predicate, When) and predicate.kind in blind),
     )
 
 
@@ -86,64 +124,160 @@ def start(monitor: Monitor) -> State:
     match monitor.op:
         case Op.LEAF:
             return -1
-        case Op.ALL | Op.ANY:
+        case Op.ALL | Op.ANY | Op.SOME:
             return tuple(start(part) for part in monitor.parts)
         case Op.NO:
             return start(monitor.parts[0])
-        case Op.THEN:
+        case Op.THEN | Op.UNTIL | Op.UNDONE:
             return (start(monitor.parts[0]), False, start(monitor.parts[1]))
+        case Op.SOON:
+            return (start(monitor.parts[0]), -1, -1, ())
         case Op.COUNT:
             return ()
 
 
-def step(monitor: Monitor, state: State, matched: int, seq: int) -> tuple[State, bool]:  # noqa: PLR0911 - one case per operation
+def step(monitor: Monitor, state: State, matched: int, event: Event) -> tuple[State, bool]:  # noqa: PLR0911 - one case per operation
     """Take one event in; give the new state and whether the predicate occurs at this event.
 
     Args:
         monitor: the predicate.
         state: its state before the event.
         matched: the bits of the leaves that the event matches.
-        seq: the event's sequence number.
+        event: the event.
     """
     if not monitor.mask & matched:
         return state, False
     match monitor.op:
         case Op.LEAF:
-            return seq, True
-        case Op.COUNT:
-            seen = (*state, seq) if len(state) < monitor.times else (*state[:-1], seq)
-            return seen, len(seen) == monitor.times
+            return event.seq, True
         case Op.NO:
-            return step(monitor.parts[0], state, matched, seq)[0], False
-        case Op.THEN:
-            first, occurred, second = state
-            if not occurred:
-                first, occurred = step(monitor.parts[0], first, matched, seq)
-                return (first, occurred, second), False
-            second, occurs = step(monitor.parts[1], second, matched, seq)
-            return (first, True, second), occurs
-        case Op.ALL | Op.ANY:
-            stepped = [step(part, s, matched, seq) for part, s in zip(monitor.parts, state, strict=True)]
+            return step(monitor.parts[0], state, matched, event)[0], False
+        case Op.ALL | Op.ANY | Op.SOME:
+            stepped = [step(part, s, matched, event) for part, s in zip(monitor.parts, state, strict=True)]
             new = tuple(s for s, _ in stepped)
             occurs = any(o for _, o in stepped) and (monitor.op is Op.ANY or holds(monitor, new))
             return new, occurs
+        case Op.COUNT:
+            return _step_count(monitor, state, event)
+        case Op.THEN:
+            return _step_then(monitor, state, matched, event)
+        case Op.SOON:
+            return _step_soon(monitor, state, matched, event)
+        case Op.UNTIL:
+            return _step_until(monitor, state, matched, event)
+        case Op.UNDONE:
+            return _step_undone(monitor, state, matched, event)
+
+
+def _step_count(monitor: Monitor, state: State, event: Event) -> tuple[State, bool]:
+    if not monitor.distinct:
+        seen = (*state, event.seq) if len(state) < monitor.times else (*state[:-1], event.seq)
+        return seen, len(seen) == monitor.times
+    value = _read_value(event.fact, monitor.distinct)
+    if value is None:
+        return state, False
+    if len(state) == monitor.times:
+        return (*state[:-1], (state[-1][0], event.seq)), True
+    if any(value == known for known, _ in state):
+        return state, False
+    seen = (*state, (value, event.seq))
+    return seen, len(seen) == monitor.times
+
+
+def _read_value(fact: Fact, path: str) -> str | None:
+    """Give a field's value in a form in which equal values are equal texts; None for what is no single value."""
+    name, _, entry = path.partition(".")
+    value = getattr(fact, name)
+    if entry:
+        value = value.get(entry) if isinstance(value, Mapping) else None
+    if isinstance(value, str):
+        return f"s{fold_text(value)}"
+    return f"{type(value).__name__}{value}" if isinstance(value, int) else None
+
+
+def _step_then(monitor: Monitor, state: State, matched: int, event: Event) -> tuple[State, bool]:
+    first, occurred, second = state
+    if not occurred:
+        first, occurred = step(monitor.parts[0], first, matched, event)
+        return (first, occurred, second), False
+    second, occurs = step(monitor.parts[1], second, matched, event)
+    return (first, True, second), occurs
+
+
+def _step_soon(monitor: Monitor, state: State, matched: int, event: Event) -> tuple[State, bool]:
+    first, since, second, basis = state
+    occurs = since >= 0 and event.step - since <= monitor.times and bool(monitor.parts[1].mask & matched)
+    if occurs:
+        second, basis = event.seq, evidence(monitor.parts[0], first)
+    first, again = step(monitor.parts[0], first, matched, event)
+    return (first, event.step if again else since, second, basis), occurs
+
+
+def _step_until(monitor: Monitor, state: State, matched: int, event: Event) -> tuple[State, bool]:
+    part, ended, end = state
+    if ended:
+        return state, False
+    end, ended = step(monitor.parts[1], end, matched, event)
+    if ended:
+        return (part, True, end), False
+    part, occurs = step(monitor.parts[0], part, matched, event)
+    return (part, False, end), occurs
+
+
+def _step_undone(monitor: Monitor, state: State, matched: int, event: Event) -> tuple[State, bool]:
+    part, stands, by = state
+    part, occurs = step(monitor.parts[0], part, matched, event)
+    by, undone = step(monitor.parts[1], by, matched, event)
+    return (part, occurs or (stands and not undone), by), occurs
 
 
 def holds(monitor: Monitor, state: State) -> bool:
-    """Say whether the predicate holds in a state."""
+    """Say whether the predicate holds in a state, as far as rules can tell; what none can tell does not."""
+    return decide(monitor, state) is True
+
+
+def decide(monitor: Monitor, state: State) -> bool | None:  # noqa: PLR0911 - one case per operation
+    """Say whether the predicate holds in a state, or None where no rule can tell (Kleene's strong logic).
+
+    `unknown & False` is False, `unknown | True` is True, `~unknown` is unknown.
+    """
     match monitor.op:
         case Op.LEAF:
-            return bool(state >= 0)
-        case Op.ALL:
-            return all(map(holds, monitor.parts, state))
-        case Op.ANY:
-            return any(map(holds, monitor.parts, state))
+            return True if state >= 0 else None if monitor.unknown else False
+        case Op.ALL | Op.ANY | Op.SOME:
+            return _decide_parts(monitor, state)
         case Op.NO:
-            return not holds(monitor.parts[0], state)
-        case Op.THEN:
-            return bool(state[1]) and holds(monitor.parts[1], state[2])
+            inner = decide(monitor.parts[0], state)
+            return None if inner is None else not inner
         case Op.COUNT:
-            return len(state) == monitor.times
+            return len(state) == monitor.times or (None if _is_blind(monitor) else False)
+        case Op.SOON:
+            return state[2] >= 0 or (None if _is_blind(monitor) else False)
+        case Op.THEN:
+            begun = True if state[1] else _keep_unknown(decide(monitor.parts[0], state[0]))
+            return decide(monitor.parts[1], state[2]) if begun else begun
+        case Op.UNTIL:
+            return decide(monitor.parts[0], state[0])
+        case Op.UNDONE:
+            return bool(state[1]) or _keep_unknown(decide(monitor.parts[0], state[0]))
+
+
+def _decide_parts(monitor: Monitor, state: State) -> bool | None:
+    known = [decide(part, inner) for part, inner in zip(monitor.parts, state, strict=True)]
+    least = {Op.ALL: len(known), Op.ANY: 1}.get(monitor.op, monitor.times)
+    if sum(1 for one in known if one) >= least:
+        return True
+    return False if sum(1 for one in known if one is not False) < least else None
+
+
+def _keep_unknown(decided: bool | None) -> bool | None:
+    """Say of a part that has not occurred (though it may hold) that it has not, or that nobody knows."""
+    return None if decided is None else False
+
+
+def _is_blind(monitor: Monitor) -> bool:
+    """Say whether a part of what happened could not be seen."""
+    return monitor.unknown or any(map(_is_blind, monitor.parts))
 
 
 def evidence(monitor: Monitor, state: State) -> tuple[int, ...]:
@@ -155,65 +289,21 @@ def evidence(monitor: Monitor, state: State) -> tuple[int, ...]:
     return tuple(sorted(_collect(monitor, state)))
 
 
-def _collect(monitor: Monitor, state: State) -> set[int]:
+def _collect(monitor: Monitor, state: State) -> set[int]:  # noqa: PLR0911 - one case per operation
     match monitor.op:
         case Op.LEAF:
             return {state} if state >= 0 else set()
         case Op.NO:
             return set()
         case Op.COUNT:
-            return set(state)
+            return {seq for _, seq in state} if monitor.distinct else set(state)
         case Op.THEN:
             return _collect(monitor.parts[0], state[0]) | _collect(monitor.parts[1], state[2])
-        case Op.ALL | Op.ANY:
+        case Op.SOON:
+            return {*state[3], state[2]} if state[2] >= 0 else _collect(monitor.parts[0], state[0])
+        case Op.UNTIL:
+            return _collect(monitor.parts[0], state[0])
+        case Op.UNDONE:
+            return _collect(monitor.parts[0], state[0]) if state[1] else set()
+        case Op.ALL | Op.ANY | Op.SOME:
             return set().union(*map(_collect, monitor.parts, state))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A milestone prepared for running."""
-
-    declared: Milestone
-    monitor: Monitor
-    after: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A spec prepared for running: every distinct leaf has a bit and stands under its kind of fact."""
-
-    leaves: Mapping[type, tuple[tuple[int, tuple[tuple[str, Test], ...]], ...]]
-    """By class of fact: the bit and the tests of each leaf."""
-    rules: tuple[Rule, ...]
-    violations: tuple[tuple[Forbid, Monitor], ...]
-    goal: Monitor
-    frame: int
-    """The bits of the leaves that allow a change."""
-    bits: Mapping[When, int]
-
-
-def make_plan(milestones: Sequence[Milestone], forbidden: Sequence[Forbid], goal: Goal) -> Plan:
-    """Prepare a spec's rules for running."""
-    bits: dict[When, int] = {}
-    watched = [m.when for m in milestones] + [f.when for f in forbidden]
-    for predicate in (*watched, goal.when, *goal.frame):
-        for part in walk(predicate):
-            if isinstance(part, When) and part not in bits:
-                bits[part] = 1 << len(bits)
-    leaves: dict[type, list[tuple[int, tuple[tuple[str, Test], ...]]]] = defaultdict(list)
-    for leaf, bit in bits.items():
-        leaves[FACT_TYPES[leaf.kind]].append((bit, leaf.tests))
-    frame = 0
-    for allowed in goal.frame:
-        for leaf in positives(allowed):
-            frame |= bits[leaf]
-    return Plan(
-        leaves={cls: tuple(found) for cls, found in leaves.items()},
-        rules=tuple(
-            Rule(declared=m, monitor=make_monitor(m.when, bits), after=frozenset(m.after)) for m in milestones
-        ),
-        violations=tuple((f, make_monitor(f.when, bits)) for f in forbidden),
-        goal=make_monitor(goal.when, bits),
-        frame=frame,
-        bits=bits,
-    )

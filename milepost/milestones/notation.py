@@ -1,49 +1,55 @@
-"""The JSON form of a spec: canonical to write, checked to read.
+"""The JSON form of milestones, violations, goals and predicates: canonical to write, checked to read.
 
 Reading goes through the same constructors as authoring does, so that a stored rule is checked like a new one.
+What has its default is not written, so that older rules keep their bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from milepost.milestones.field_notation import (
+    read_entries,
+    read_fraction,
+    read_list,
+    read_test,
+    read_word,
+    write_test,
+)
 from milepost.milestones.milestone import Forbid, Goal, Milestone, forbid, milestone
 from milepost.milestones.normal_form import write_number
-from milepost.milestones.operators import (
-    AtLeast,
-    AtMost,
-    Eq,
-    Fields,
-    Matches,
-    Number,
-    OneOf,
-    SpecError,
-    Test,
-    Text,
-    Url,
-    at_least,
-    at_most,
-    eq,
-    fields,
-    matches,
-    number,
-    one_of,
-    suggest,
-    text,
-    url,
+from milepost.milestones.predicates import (
+    And,
+    AnyOf,
+    Count,
+    Judged,
+    Not,
+    Or,
+    Predicate,
+    Then,
+    UndoneBy,
+    Until,
+    When,
 )
-from milepost.milestones.predicates import And, Count, Not, Or, Predicate, Then, When, when
+from milepost.milestones.spec_error import SpecError, at
+from milepost.milestones.trust import TRUST_OF_KIND
+from milepost.milestones.vocabulary import any_of, judged, when
+
+FLAGS = ("by_agent", "holds", "graded")
+"""What is true or false of a milestone."""
 
 
 def write_milestone(declared: Milestone) -> dict[str, Any]:
     """Give a milestone's JSON object."""
-    return {
+    written: dict[str, Any] = {
         "name": declared.name,
         "reward": write_number(declared.reward),
         "component": declared.component.value,
         "when": write_predicate(declared.when),
         "after": list(declared.after),
     }
+    if declared.within_steps is not None:
+        written["within_steps"] = declared.within_steps
+    return {**written, **{flag: True for flag in FLAGS if getattr(declared, flag)}}
 
 
 def write_forbidden(declared: Forbid) -> dict[str, Any]:
@@ -58,10 +64,14 @@ def write_forbidden(declared: Forbid) -> dict[str, Any]:
 
 def write_goal(goal: Goal) -> dict[str, Any]:
     """Give a goal's JSON object."""
-    return {"when": write_predicate(goal.when), "frame": [write_predicate(allowed) for allowed in goal.frame]}
+    written: dict[str, Any] = {
+        "when": write_predicate(goal.when),
+        "frame": [write_predicate(allowed) for allowed in goal.frame],
+    }
+    return {**written, "holds": list(goal.holds)} if goal.holds else written
 
 
-def write_predicate(predicate: Predicate) -> dict[str, Any]:
+def write_predicate(predicate: Predicate) -> dict[str, Any]:  # noqa: C901, PLR0911 - one case per predicate
     """Give a predicate's JSON object."""
     match predicate:
         case When(kind=kind, tests=tests):
@@ -70,35 +80,22 @@ def write_predicate(predicate: Predicate) -> dict[str, Any]:
             return {"all": [write_predicate(part) for part in parts]}
         case Or(of=parts):
             return {"any": [write_predicate(part) for part in parts]}
+        case AnyOf(of=parts, least=least):
+            return {"any": [write_predicate(part) for part in parts], "least": least}
         case Not(of=part):
             return {"not": write_predicate(part)}
-        case Then(first=first, second=second):
-            return {"then": [write_predicate(first), write_predicate(second)]}
-        case Count(of=part, times=times):
-            return {"count": write_predicate(part), "times": times}
-
-
-def write_test(test: Test) -> dict[str, Any]:  # noqa: PLR0911 - one case per test
-    """Give a field test's JSON object."""
-    match test:
-        case Eq(value):
-            return {"eq": value}
-        case OneOf(values):
-            return {"one_of": list(values)}
-        case Matches(pattern):
-            return {"matches": pattern}
-        case Text(wanted):
-            return {"text": wanted}
-        case Number(amount):
-            return {"number": write_number(amount)}
-        case AtLeast(amount):
-            return {"at_least": write_number(amount)}
-        case AtMost(amount):
-            return {"at_most": write_number(amount)}
-        case Url(address, ignore_query):
-            return {"url": address, "ignore_query": ignore_query}
-        case Fields(tests):
-            return {"fields": {name: write_test(inner) for name, inner in tests}}
+        case Then(first=first, second=second, within=within):
+            pair = {"then": [write_predicate(first), write_predicate(second)]}
+            return pair if within is None else {**pair, "within_steps": within}
+        case Count(of=part, times=times, distinct=distinct):
+            counted = {"count": write_predicate(part), "times": times}
+            return {**counted, "distinct": distinct} if distinct else counted
+        case Until(of=part, end=end):
+            return {"until": [write_predicate(part), write_predicate(end)]}
+        case UndoneBy(of=part, by=by):
+            return {"undone_by": [write_predicate(part), write_predicate(by)]}
+        case Judged(question=question):
+            return {"judged": question}
 
 
 def read_milestone(record: object) -> Milestone:
@@ -107,13 +104,20 @@ def read_milestone(record: object) -> Milestone:
     Raises:
         SpecError: not the documented form, or a rule that cannot be meant.
     """
-    entries = _entries("a milestone", record, ("name", "reward", "when"), ("component", "after"))
+    optional = ("component", "after", "within_steps", *FLAGS)
+    entries = read_entries("a milestone", record, ("name", "reward", "when"), optional)
+    with at("when"):
+        predicate = read_predicate(entries["when"])
+    with at("after"):
+        after = tuple(read_list("after", entries.get("after", [])))
     return milestone(
         entries["name"],
-        reward=_fraction(entries["reward"]),
+        reward=read_fraction(entries["reward"]),
         component=entries.get("component", "goal"),
-        when=read_predicate(entries["when"]),
-        after=tuple(read_list("after", entries.get("after", []))),
+        when=predicate,
+        after=after,
+        within_steps=entries.get("within_steps"),
+        **{flag: entries.get(flag, False) for flag in FLAGS},
     )
 
 
@@ -123,12 +127,17 @@ def read_forbidden(record: object) -> Forbid:
     Raises:
         SpecError: not the documented form, or a rule that cannot be meant.
     """
-    entries = _entries("a forbidden rule", record, ("name", "when"), ("effect", "cap"))
+    entries = read_entries("a forbidden rule", record, ("name", "when"), ("until", "effect", "cap"))
+    with at("when"):
+        predicate = read_predicate(entries["when"])
+    with at("until"):
+        until = read_predicate(entries["until"]) if "until" in entries else None
     return forbid(
         entries["name"],
-        when=read_predicate(entries["when"]),
+        when=predicate,
+        until=until,
         effect=entries.get("effect", "veto"),
-        cap=_fraction(entries.get("cap", "0")),
+        cap=read_fraction(entries.get("cap", "0")),
     )
 
 
@@ -138,116 +147,113 @@ def read_goal(record: object) -> Goal:
     Raises:
         SpecError: not the documented form, or a rule that cannot be meant.
     """
-    entries = _entries("a goal", record, ("when",), ("frame",))
-    frame = tuple(read_predicate(allowed) for allowed in read_list("frame", entries.get("frame", [])))
-    return Goal(when=read_predicate(entries["when"]), frame=frame)
+    entries = read_entries("a goal", record, ("when",), ("frame", "holds"))
+    with at("when"):
+        predicate = read_predicate(entries["when"])
+    with at("frame"):
+        frame = tuple(_read_parts("frame", entries.get("frame", [])))
+    with at("holds"):
+        holds = tuple(read_list("holds", entries.get("holds", [])))
+    return Goal(when=predicate, frame=frame, holds=holds)
+
+
+_WORDS = ("when", "all", "any", "not", "then", "count", "until", "undone_by", "judged")
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "when": ("tests",),
+    "any": ("least",),
+    "then": ("within_steps",),
+    "count": ("times", "distinct"),
+}
+"""By word: what may stand beside it."""
 
 
 def read_predicate(record: object) -> Predicate:
-    """Read a predicate back.
+    """Read a predicate back; `{"clicked": {...}}` is short for `{"when": "clicked", "tests": {...}}`.
 
     Raises:
         SpecError: not the documented form, or a rule that cannot be meant.
     """
-    word = _word("a predicate", record, ("when", "all", "any", "not", "then", "count"))
+    if isinstance(record, Mapping) and len(record) == 1 and (kind := next(iter(record))) in TRUST_OF_KIND:
+        return _read_short(kind, record[kind])
+    word = read_word("a predicate", record, _WORDS, also=TRUST_OF_KIND)
+    entries = read_entries(word, record, (word,), _OPTIONS.get(word, ()))
     match word:
         case "when":
-            entries = _entries(word, record, ("when",), ("tests",))
-            if not isinstance(entries["when"], str):
-                raise SpecError(f"'when' names a kind of event such as 'clicked', got {entries['when']!r}")
-            tests = _entries("tests", entries.get("tests", {}))
-            return when(entries["when"], **{name: read_test(test) for name, test in tests.items()})
+            return _read_when(entries)
         case "count":
-            entries = _entries(word, record, ("count", "times"))
-            return Count(of=read_predicate(entries["count"]), times=entries["times"])
+            return _read_count(entries)
         case "not":
-            return Not(of=read_predicate(_entries(word, record, ("not",))["not"]))
+            with at("not"):
+                return Not(of=read_predicate(entries["not"]))
+        case "judged":
+            return judged(entries["judged"])
         case _:
-            return _combine(
-                word,
-                [read_predicate(part) for part in read_list(word, _entries(word, record, (word,))[word])],
-            )
+            with at(word):
+                parts = _read_parts(word, entries[word])
+                _check_number(word, parts)
+            return _combine(word, parts, entries)
 
 
-def _combine(word: str, parts: Sequence[Predicate]) -> Predicate:
-    if len(parts) < 2 or (word == "then" and len(parts) > 2):
-        wanted = "two" if word == "then" else "at least two"
-        raise SpecError(f"{word!r} expects {wanted} predicates, got {len(parts)}")
-    if word == "then":
-        return Then(first=parts[0], second=parts[1])
-    return And(of=tuple(parts)) if word == "all" else Or(of=tuple(parts))
+def _read_short(kind: str, tests: object) -> When:
+    with at(kind):
+        read = _read_tests(tests)
+    try:
+        return when(kind, **read)
+    except SpecError as error:
+        # `when` counts from the long form: ("tests", name).
+        error.path = (kind, *error.path[1:])
+        raise
 
 
-_TESTS: Mapping[str, Callable[[Any], Test]] = {
-    "eq": eq,
-    "matches": matches,
-    "text": text,
-    "number": lambda value: number(_fraction(value)),
-    "at_least": lambda value: at_least(_fraction(value)),
-    "at_most": lambda value: at_most(_fraction(value)),
-    "one_of": lambda values: one_of(*read_list("one_of", values)),
-    "fields": lambda tests: fields(**{n: read_test(t) for n, t in _entries("fields", tests).items()}),
-}
+def _read_when(entries: Mapping[str, Any]) -> When:
+    kind = entries["when"]
+    if not isinstance(kind, str):
+        raise SpecError(f"'when' names a kind of event such as 'clicked', got {kind!r}", "when")
+    with at("tests"):
+        read = _read_tests(entries.get("tests", {}))
+    return when(kind, **read)
 
 
-def read_test(record: object) -> Test:
-    """Read a field test back; a plain value means `eq`.
-
-    Raises:
-        SpecError: not the documented form, or a test that cannot be meant.
-    """
-    if isinstance(record, str | int):
-        return eq(record)
-    word = _word("a test", record, (*_TESTS, "url"))
-    if word == "url":
-        entries = _entries(word, record, ("url",), ("ignore_query",))
-        return url(entries["url"], ignore_query=bool(entries.get("ignore_query", False)))
-    return _TESTS[word](_entries(word, record, (word,))[word])
+def _read_tests(tests: object) -> dict[str, Any]:
+    read = {}
+    for name, test in read_entries("tests", tests).items():
+        with at(name):
+            read[str(name)] = read_test(test)
+    return read
 
 
-def _fraction(value: object) -> Any:
-    """Turn `1/5`, which only the stored form uses, into a Fraction; leave the rest to the constructor."""
-    if isinstance(value, str) and value.count("/") == 1:
-        upper, lower = value.split("/")
-        if upper.lstrip("-").isdecimal() and lower.isdecimal() and int(lower):
-            return Fraction(int(upper), int(lower))
-    return value
+def _read_count(entries: Mapping[str, Any]) -> Count:
+    if "times" not in entries:
+        raise SpecError(f"count lacks 'times'; it has {sorted(entries)}")
+    with at("count"):
+        part = read_predicate(entries["count"])
+    return Count(of=part, times=entries["times"], distinct=entries.get("distinct", ""))
 
 
-def _word(what: str, record: object, words: Sequence[str]) -> str:
-    """Find the one word that says what a record is."""
-    found = [word for word in words if isinstance(record, Mapping) and word in record]
-    if len(found) == 1:
-        return found[0]
-    hint = ""
-    if isinstance(record, Mapping) and record and not found:
-        hint = f"; {suggest(next(iter(record)), words)}"
-    raise SpecError(f"{what} is an object with one of {', '.join(words)}, got {record!r}{hint}")
+def _read_parts(what: str, records: object) -> list[Predicate]:
+    read = []
+    for index, record in enumerate(read_list(what, records)):
+        with at(index):
+            read.append(read_predicate(record))
+    return read
 
 
-def _entries(
-    what: str, record: object, needed: Sequence[str] = (), allowed: Sequence[str] | None = None
-) -> Mapping[str, Any]:
-    """Check that a record is an object with the needed keys and, when there is a list of keys, no others."""
-    if not isinstance(record, Mapping):
-        raise SpecError(f"{what} is an object, got {type(record).__name__} {record!r}")
-    missing = [key for key in needed if key not in record]
-    if missing:
-        raise SpecError(f"{what} lacks {missing[0]!r}; it has {sorted(record)}")
-    if needed or allowed is not None:
-        known = (*needed, *(allowed or ()))
-        for key in record:
-            if key not in known:
-                raise SpecError(f"{what} has no entry {key!r}; {suggest(key, known)}")
-    return record
+def _check_number(word: str, parts: Sequence[Predicate]) -> None:
+    pair = word not in ("all", "any")
+    if len(parts) < 2 or (pair and len(parts) > 2):
+        raise SpecError(f"{word!r} expects {'two' if pair else 'at least two'} predicates, got {len(parts)}")
 
 
-def read_list(what: str, value: object) -> Sequence[Any]:
-    """Check that a value is a list.
-
-    Raises:
-        SpecError: it is not.
-    """
-    if not isinstance(value, list | tuple):
-        raise SpecError(f"{what} is a list, got {type(value).__name__} {value!r}")
-    return value
+def _combine(word: str, parts: Sequence[Predicate], entries: Mapping[str, Any]) -> Predicate:
+    match word:
+        case "all":
+            return And(of=tuple(parts))
+        case "any":
+            return any_of(entries["least"], *parts) if "least" in entries else Or(of=tuple(parts))
+        case "then":
+            return Then(first=parts[0], second=parts[1], within=entries.get("within_steps"))
+        case "until":
+            return Until(of=parts[0], end=parts[1])
+        case _:
+            return UndoneBy(of=parts[0], by=parts[1])

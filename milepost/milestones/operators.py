@@ -4,26 +4,17 @@ Every test accepts or refuses a value and never raises: pages and servers choose
 substring test, because an answer that lists everything would pass it.
 """
 
-import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from milepost.milestones.normal_form import fold_text, read_number, split_url
+from milepost.milestones.spec_error import SpecError
+from milepost.milestones.typed import Date, FilePath, Money, Phone
 
 Scalar = str | int | bool
 """What a field may be compared with."""
-
-
-class SpecError(ValueError):
-    """A rule that cannot be meant: unknown names, ungrounded rewards, a goal nothing can reach."""
-
-
-def suggest(word: object, known: Collection[str]) -> str:
-    """Name the known word nearest to an unknown one, or all of them, for a message."""
-    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +97,19 @@ class AtMost:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """The value is a number from `least` to `most`, both included."""
+
+    least: Fraction
+    most: Fraction
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        found = read_number(value)
+        return found is not None and self.least <= found <= self.most
+
+
+@dataclass(frozen=True, slots=True)
 class Url:
     """The value is this URL up to letter case of the host, default port, escapes and order of the query."""
 
@@ -136,8 +140,49 @@ class Fields:
         return all(name in value and test.accepts(value[name]) for name, test in self.tests)
 
 
-Test = Eq | OneOf | Matches | Text | Number | AtLeast | AtMost | Url | Fields
-"""Every test of a value. Closed: a new one is a new member here and a case in `notation`."""
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The value is a list of as many entries as there are tests, in any order, each passing one of its own."""
+
+    tests: tuple["Test", ...]
+
+    def accepts(self, value: object) -> bool:
+        """Say whether a field's value passes."""
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence) or len(value) != len(self.tests):
+            return False
+        taken: dict[int, int] = {}
+        return all(self._seat(test, value, taken, set()) for test in range(len(self.tests)))
+
+    def _seat(self, test: int, value: Sequence[object], taken: dict[int, int], tried: set[int]) -> bool:
+        """Give a test an entry, moving others to entries they pass as well (augmenting paths, Kuhn 1955)."""
+        for place, entry in enumerate(value):
+            if place in tried or not self.tests[test].accepts(entry):
+                continue
+            tried.add(place)
+            if place not in taken or self._seat(taken[place], value, taken, tried):
+                taken[place] = test
+                return True
+        return False
+
+
+Test = (
+    Eq
+    | OneOf
+    | Matches
+    | Text
+    | Number
+    | AtLeast
+    | AtMost
+    | Between
+    | Money
+    | Date
+    | Phone
+    | FilePath
+    | Url
+    | Fields
+    | Items
+)
+"""Every test of a value. Closed: a new one is a new member here and a row in `field_notation`."""
 
 
 def eq(value: Scalar) -> Eq:
@@ -194,6 +239,20 @@ def at_most(most: str | int | Fraction) -> AtMost:
     return AtMost(_exact("at_most", most))
 
 
+def between(least: str | int | Fraction, most: str | int | Fraction) -> Between:
+    """Accept a number from `least` to `most`, both included.
+
+    Raises:
+        SpecError: not numbers, or none lies between them.
+    """
+    low, high = _exact("between", least), _exact("between", most)
+    if high < low:
+        raise SpecError(
+            f"between: no number is at least {least} and at most {most}; write the smaller one first"
+        )
+    return Between(low, high)
+
+
 def url(wanted: str, *, ignore_query: bool = False) -> Url:
     """Accept the same URL in normal form; `ignore_query` also ignores its fragment.
 
@@ -211,6 +270,13 @@ def fields(**tests: "Test | Scalar") -> Fields:
     if not tests:
         raise SpecError("fields needs at least one entry, such as fields(amount='48.20')")
     return Fields(tuple(sorted((name, as_test(name, test)) for name, test in tests.items())))
+
+
+def items(*tests: "Test | Scalar") -> Items:
+    """Accept a list with exactly these entries in any order, each test passed by an entry of its own."""
+    if not tests:
+        raise SpecError("items needs at least one entry, such as items('2 mugs', '1 lamp')")
+    return Items(tuple(as_test("an entry of items", test) for test in tests))
 
 
 def as_test(name: str, test: object) -> Test:

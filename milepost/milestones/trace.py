@@ -1,12 +1,13 @@
 """The judgement of a whole episode: every reward with its evidence, in canonical bytes."""
 
-from collections.abc import Mapping, Sequence
+import graphlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from milepost.milestones.monitor import evidence
+from milepost.milestones.monitor import decide, evidence
 from milepost.milestones.progress import Hit, Progress, Violation, advance, start_progress
 from milepost.milestones.spec import Spec
 from milepost.sandbox.events import GENESIS, Event, Failed, canonical
@@ -29,10 +30,11 @@ class Detection(StrEnum):
 
     FIRED = "fired"
     NOT_FIRED = "not_fired"
+    """It did not come true: a valid 0, not a lack of knowledge."""
     UNINSTRUMENTED = "uninstrumented"
-    """No rule can decide; reserved for judges that may."""
+    """No rule can decide: it rests on a question, or on what its world cannot witness. Judges may."""
     ERROR = "error"
-    """The log cannot be trusted, so nothing can be said."""
+    """The log cannot be trusted, or the episode broke before it came true, so nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class RewardTrace:
                     "seq": hit.seq,
                     "step": hit.step,
                     "evidence": list(hit.evidence),
+                    **({} if hit.share == 1 else {"share": str(hit.share)}),
                 }
                 for hit in self.hits
             ],
@@ -118,7 +121,8 @@ def score(spec: Spec, events: Sequence[Event]) -> RewardTrace:
     """Judge an episode. Total, pure and exact: live and replayed traces are the same bytes.
 
     A log out of order gives an unscored trace with every detection `error`. A log in which the sandbox failed
-    keeps its hits as evidence and is unscored too. Hashes are recomputed where a log is read from disk.
+    keeps its hits as evidence and is unscored too; what had not fired is `error`. Hashes are recomputed where a
+    log is read from disk.
     """
     reason = _find_break(events)
     if reason:
@@ -147,12 +151,8 @@ def unscored(spec: Spec, events: Sequence[Event], reason: str) -> RewardTrace:
 
 
 def _make_trace(spec: Spec, events: Sequence[Event], progress: Progress, failure: str) -> RewardTrace:
-    fired = {
-        declared.name: Detection.FIRED if declared.name in progress.reached else Detection.NOT_FIRED
-        for declared in spec.milestones
-    }
     goal = GoalStatus(
-        detection=Detection.FIRED if progress.goal_reached else Detection.NOT_FIRED,
+        detection=_detect_goal(spec, progress, failure),
         evidence=evidence(spec.plan.goal, progress.states[-1]),
         broken=progress.broken,
     )
@@ -162,12 +162,45 @@ def _make_trace(spec: Spec, events: Sequence[Event], progress: Progress, failure
         events=len(events),
         status=TraceStatus.UNSCORED if failure else TraceStatus.SCORED,
         reason=failure,
-        milestones=fired,
+        milestones=_detect_milestones(spec, progress, failure),
         hits=progress.hits,
         violations=progress.violations,
         goal=goal,
         total=None if failure else progress.paid,
     )
+
+
+def _detect_milestones(spec: Spec, progress: Progress, failure: str) -> dict[str, Detection]:
+    found: dict[str, Detection] = {}
+    for name in _sort_by_dependency(spec):
+        index = next(i for i, rule in enumerate(spec.plan.rules) if rule.declared.name == name)
+        rule = spec.plan.rules[index]
+        waits = {found[dependency] for dependency in rule.after} - {Detection.FIRED}
+        known = decide(rule.monitor, progress.states[index])
+        if name in progress.reached:
+            found[name] = Detection.FIRED
+        elif failure:
+            found[name] = Detection.ERROR
+        elif known is False or Detection.NOT_FIRED in waits:
+            found[name] = Detection.NOT_FIRED
+        else:
+            unknown = known is None or Detection.UNINSTRUMENTED in waits
+            found[name] = Detection.UNINSTRUMENTED if unknown else Detection.NOT_FIRED
+    return {declared.name: found[declared.name] for declared in spec.milestones}
+
+
+def _sort_by_dependency(spec: Spec) -> Iterable[str]:
+    return graphlib.TopologicalSorter({m.name: m.after for m in spec.milestones}).static_order()
+
+
+def _detect_goal(spec: Spec, progress: Progress, failure: str) -> Detection:
+    if progress.goal_reached:
+        return Detection.FIRED
+    if failure:
+        return Detection.ERROR
+    missed = progress.vetoed or progress.broken is not None
+    unknown = decide(spec.plan.goal, progress.states[-1]) is None and not missed
+    return Detection.UNINSTRUMENTED if unknown else Detection.NOT_FIRED
 
 
 def _find_break(events: Sequence[Event]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from milepost.sandbox.events import (
     FACT_TYPES,
+    ActionTaken,
     AppChanged,
     DialogClosed,
     DialogOpened,
@@ -83,3 +84,23 @@ def required_trust(fact: Fact) -> Trust:
 def is_trustworthy(event: Event) -> bool:
     """Say whether an event comes from an instrument that may report its kind."""
     return event.trust >= required_trust(event.fact)
+
+
+IDLE_VERBS = frozenset(
+    {
+        *("noop", "scroll", "scroll_to", "hover", "mouse_move", "extract", "list_files", "read_file"),
+        *("answer", "report_infeasible", "focus_tab"),
+    }
+)
+"""Verbs of actions with which an agent looks, waits or speaks, and changes nothing itself."""
+
+
+def is_deed(event: Event) -> bool:
+    """Say whether an event tells of an action that was carried out and can change the world."""
+    fact = event.fact
+    return (
+        isinstance(fact, ActionTaken)
+        and not fact.error
+        and event.trust >= Trust.HARNESS
+        and fact.action.partition("(")[0] not in IDLE_VERBS
+    )

@@ -474,6 +474,12 @@ def chain(fact: Fact, *, seq: int, step: int, source: Source, trust: Trust, prev
     return Event(seq=seq, step=step, source=source, trust=trust, fact=fact, prev=prev, hash=digest)
 
 
+def is_intact(event: Event) -> bool:
+    """Say whether an event's hash is that of its content."""
+    body = _body(event.seq, event.step, event.source, event.trust, event.fact, event.prev)
+    return hashlib.sha256(canonical(body)).hexdigest() == event.hash
+
+
 def to_record(event: Event) -> dict[str, Any]:
     """Give the JSON object stored for an event (one line of `events.jsonl`)."""
     body = _body(event.seq, event.step, event.source, event.trust, event.fact, event.prev)

@@ -237,12 +237,6 @@
     return quiet >= 2;
   };
 
-  // What an element says where it is drawn, inside shadow roots too.
-  const textOf = e => {
-    const root = rootOf(e);
-    if (!root) return typeof e.innerText === 'string' ? e.innerText : e.textContent;
-    return [...root.childNodes].map(c => c.nodeType === 3 ? c.data : c.nodeType === 1 && !SKIP.has(c.tagName) ? textOf(c) : '').join(' ');
-  };
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
     const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());

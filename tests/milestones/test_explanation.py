@@ -1,4 +1,4 @@
-from milepost.milestones import Goal, Spec, milestone, when
+from milepost.milestones import Goal, Spec, judged, milestone, when
 from milepost.milestones.explanation import Explanation, explain
 from milepost.sandbox.events import Fact, FileDeleted
 from tests.milestones.conftest import DIALOG, ORACLE, click, fill, submit, witness
@@ -75,3 +75,31 @@ def test_an_explanation_can_be_read(expense_spec: Spec) -> None:
     assert "  missing: when('filled'" in found["filled"].describe()
     spoiled = by_name(expense_spec, FileDeleted(path="a"))["goal"].describe()
     assert "  spoiled by event 0 (step 0): FileDeleted(path='a')" in spoiled
+
+
+def test_what_came_too_late_was_undone_or_cannot_be_decided_is_said() -> None:
+    c = when("clicked", name="C")
+    spec = Spec(
+        milestones=(
+            milestone("late", reward=1, when=A, within_steps=0),
+            milestone("undone", reward=1, when=A.undone_by(B) & c),
+            milestone("ended", reward=1, when=c.until(B)),
+            milestone("asked", reward=1, when=A & judged("Is it polite?")),
+        ),
+        goal=Goal(when=A, holds=("undone",)),
+    )
+    found = by_name(spec, click("-"), click("A"), click("B"), click("C"))
+    assert found["late"].too_late is not None
+    assert "  came too late: event 1 (step 1)" in found["late"].describe()
+    assert found["undone"].missing == ("when('clicked', name='A'), not undone as by event 2",)
+    assert found["ended"].missing == ("when('clicked', name='C'), before event 2, which ended its time",)
+    assert found["asked"].missing == ("judged('Is it polite?'), which no rule can decide here",)
+    assert found["goal"].missing == ("milestone undone, which has not fired",)
+    assert found["goal"].as_dict()["evidence"][0]["seq"] == 1
+
+
+def test_a_goal_names_the_milestone_that_was_undone() -> None:
+    spec = Spec(
+        milestones=(milestone("on", reward=1, when=A.undone_by(B)),), goal=Goal(when=A, holds=("on",))
+    )
+    assert by_name(spec, click("A"), click("B"))["goal"].missing == ("milestone on, which was undone",)

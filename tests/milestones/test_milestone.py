@@ -87,7 +87,7 @@ def test_a_goal_names_the_changes_that_are_the_task() -> None:
             lambda: Goal(when=SHOWN),
             "the goal: when('element_appeared', name='Saved', role='status') rests only on",
         ),
-        (lambda: Goal(when=SAVED), "but its frame allows no app_changed, so nothing can reach it"),
+        (lambda: Goal(when=SAVED), "but its frame allows no such app_changed, so nothing can reach it"),
         (lambda: Goal(when=SAVED, frame=("app_changed",)), "frame expects predicates about one event"),  # type: ignore[arg-type]
         (lambda: Goal(when=SAVED, frame=(SAVED & CLICK,)), "frame expects predicates about one event"),
         (lambda: Goal(when=SAVED, frame=SAVED), "frame expects a tuple of predicates, got When"),  # type: ignore[arg-type]

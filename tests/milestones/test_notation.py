@@ -8,19 +8,15 @@ from hypothesis import strategies as st
 
 from milepost.milestones import (
     Component,
+    Goal,
     Predicate,
     Spec,
     SpecError,
-    at_least,
-    at_most,
-    eq,
-    fields,
+    any_of,
     forbid,
-    matches,
-    number,
-    one_of,
+    judged,
+    milestone,
     text,
-    url,
     when,
 )
 from milepost.milestones.notation import (
@@ -28,33 +24,13 @@ from milepost.milestones.notation import (
     read_goal,
     read_milestone,
     read_predicate,
-    read_test,
     write_forbidden,
+    write_goal,
+    write_milestone,
     write_predicate,
-    write_test,
 )
-from milepost.milestones.operators import Test
 
 A, B = when("clicked", name="A"), when("filled", name="B", value=text("x"))
-
-TESTS: list[tuple[Test, dict[str, Any]]] = [
-    (eq(True), {"eq": True}),
-    (one_of("a", 1), {"one_of": ["a", 1]}),
-    (matches(r"\d+"), {"matches": r"\d+"}),
-    (text("Blue Cab"), {"text": "Blue Cab"}),
-    (number("48.20"), {"number": "48.2"}),
-    (at_least(1), {"at_least": "1"}),
-    (at_most("-0.5"), {"at_most": "-0.5"}),
-    (url("http://a.test/x"), {"url": "http://a.test/x", "ignore_query": False}),
-    (fields(b=1, a=number(2)), {"fields": {"a": {"number": "2"}, "b": {"eq": 1}}}),
-]
-
-
-@pytest.mark.parametrize(("test", "record"), TESTS)
-def test_a_test_is_written_and_read_back(test: Test, record: dict[str, Any]) -> None:
-    assert write_test(test) == record
-    assert read_test(record) == test
-
 
 A_RECORD = {"when": "clicked", "tests": {"name": {"eq": "A"}}}
 B_RECORD = {"when": "filled", "tests": {"name": {"eq": "B"}, "value": {"text": "x"}}}
@@ -68,6 +44,12 @@ B_RECORD = {"when": "filled", "tests": {"name": {"eq": "B"}, "value": {"text": "
         (~A, {"not": A_RECORD}),
         (A.then(B), {"then": [A_RECORD, B_RECORD]}),
         ((A | B).count(2), {"count": {"any": [A_RECORD, B_RECORD]}, "times": 2}),
+        (any_of(2, A, B, ~A), {"any": [A_RECORD, B_RECORD, {"not": A_RECORD}], "least": 2}),
+        (A.then(B, within_steps=3), {"then": [A_RECORD, B_RECORD], "within_steps": 3}),
+        (A.count(2, distinct="name"), {"count": A_RECORD, "times": 2, "distinct": "name"}),
+        (A.until(B), {"until": [A_RECORD, B_RECORD]}),
+        (A.undone_by(B), {"undone_by": [A_RECORD, B_RECORD]}),
+        (A & judged("Is it polite?"), {"all": [A_RECORD, {"judged": "Is it polite?"}]}),
         ((A & ~B).then(A), {"then": [{"all": [A_RECORD, {"not": B_RECORD}]}, A_RECORD]}),
     ],
 )
@@ -79,6 +61,33 @@ def test_a_predicate_is_written_and_read_back(predicate: Predicate, record: dict
 def test_a_plain_value_means_equality_when_read() -> None:
     assert read_predicate({"when": "clicked", "tests": {"name": "A"}}) == A
     assert read_predicate({"when": "clicked"}) == when("clicked")
+
+
+def test_a_kind_may_stand_in_the_place_of_when() -> None:
+    assert read_predicate({"clicked": {"name": "A"}}) == A
+    assert read_predicate({"clicked": {}}) == when("clicked")
+
+
+def test_what_has_its_default_is_not_written() -> None:
+    plain = milestone("m", reward=1, when=A)
+    assert set(write_milestone(plain)) == {"name", "reward", "component", "when", "after"}
+    full = milestone("m", reward=1, when=A, after=("n",), within_steps=2, by_agent=True)
+    assert write_milestone(full) | {"within_steps": 2, "by_agent": True} == write_milestone(full)
+    for one in (
+        full,
+        milestone("m", reward=1, when=A, holds=True),
+        milestone("m", reward=1, when=A & B, graded=True),
+    ):
+        assert read_milestone(write_milestone(one)) == one
+    goal = Goal(when=A, holds=("m",))
+    assert write_goal(goal)["holds"] == ["m"]
+    assert read_goal(write_goal(goal)) == goal
+
+
+def test_a_violation_may_end_when_something_happens() -> None:
+    read = read_forbidden({"name": "x", "when": A_RECORD, "until": {"clicked": {"name": "C"}}})
+    assert read == forbid("x", when=A, until=when("clicked", name="C"))
+    assert read.when == A.until(when("clicked", name="C"))
 
 
 def test_a_violation_is_written_and_read_back() -> None:
@@ -96,9 +105,19 @@ def test_a_milestone_may_leave_out_what_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("read", "record", "message"),
     [
-        (read_predicate, [], "a predicate is an object with one of when, all, any, not, then, count, got []"),
+        (read_predicate, [], "a predicate is an object with one of when, all, any, not, then, count, until"),
         (read_predicate, {"al": []}, "got {'al': []}; did you mean 'all'?"),
+        (read_predicate, {"clickd": {}}, "did you mean 'clicked'?"),
+        (read_predicate, {"clicked": {"nam": 1}}, "clicked has no field 'nam'; did you mean 'name'?"),
         (read_predicate, {"when": "clicked", "not": A_RECORD}, "a predicate is an object with one of"),
+        (read_predicate, {"any": [A_RECORD] * 2, "least": 3}, "any_of expects a number from 1 to 2"),
+        (read_predicate, {"until": [A_RECORD]}, "'until' expects two predicates, got 1"),
+        (read_predicate, {"then": [A_RECORD] * 2, "within_steps": -1}, "whole number of steps"),
+        (
+            read_milestone,
+            {"name": "m", "reward": "1", "when": A_RECORD, "holds": 1},
+            "holds is true or false",
+        ),
         (read_predicate, {"when": "clickd"}, "did you mean 'clicked'?"),
         (
             read_predicate,
@@ -112,12 +131,6 @@ def test_a_milestone_may_leave_out_what_has_a_default() -> None:
         (read_predicate, {"count": A_RECORD}, "count lacks 'times'"),
         (read_predicate, {"count": A_RECORD, "times": "2"}, "whole number of at least 1, got '2'"),
         (read_predicate, {"not": {"not": A_RECORD}}, "another ~"),
-        (read_test, {"equals": 1}, "got {'equals': 1}; did you mean"),
-        (read_test, {"eq": 1, "text": "a"}, "a test is an object with one of"),
-        (read_test, {"eq": None}, "eq expects a text, an integer or a boolean, got NoneType None"),
-        (read_test, {"url": 5}, "url expects an absolute URL"),
-        (read_test, {"one_of": "ab"}, "one_of is a list, got str 'ab'"),
-        (read_test, {"number": None}, "number expects a number"),
         (read_milestone, {"name": "m", "reward": "1"}, "a milestone lacks 'when'; it has ['name', 'reward']"),
         (read_milestone, {"name": "m", "reward": 0.5, "when": A_RECORD}, "got float 0.5"),
         (read_milestone, {"name": "m", "reward": "1", "when": A_RECORD, "afer": []}, "did you mean 'after'?"),

@@ -3,10 +3,34 @@ from typing import Any
 
 import pytest
 
-from milepost.milestones import SpecError, at_least, at_most, eq, fields, matches, number, one_of, text, url
-from milepost.milestones.operators import Eq, Test, as_test, suggest
+from milepost.milestones import (
+    SpecError,
+    at_least,
+    at_most,
+    between,
+    eq,
+    fields,
+    items,
+    matches,
+    number,
+    one_of,
+    text,
+    url,
+)
+from milepost.milestones.operators import Eq, Test, as_test
 
 CASES: list[tuple[Test, object, bool]] = [
+    (between(1, "2.5"), "$2.50", True),
+    (between(1, "2.5"), 1, True),
+    (between(1, "2.5"), "2.51", False),
+    (between(1, "2.5"), "two", False),
+    (items("a", text("B")), ["b", "a"], True),
+    (items("a", text("B")), ("a", "b"), True),
+    (items(text("A"), "a"), ["a", "A"], True),
+    (items("a", "a"), ["a", "b"], False),
+    (items("a"), ["a", "a"], False),
+    (items("a", "b"), "ab", False),
+    (items(fields(sku=1)), [{"sku": 1, "qty": 2}], True),
     (eq("a"), "a", True),
     (eq("a"), "ab", False),
     (eq(1), 1, True),
@@ -90,8 +114,3 @@ def test_a_test_that_cannot_be_meant_is_refused(make: Any, message: str) -> None
     with pytest.raises(SpecError) as refused:
         make()
     assert message in str(refused.value)
-
-
-def test_the_nearest_known_word_is_named() -> None:
-    assert suggest("clickd", ("clicked", "filled")) == "did you mean 'clicked'?"
-    assert suggest("zzz", ("b", "a")) == "known are a, b"

@@ -10,6 +10,7 @@ from milepost.milestones import (
     Effect,
     Goal,
     Hit,
+    Milestone,
     Predicate,
     Spec,
     Violation,
@@ -21,7 +22,9 @@ from milepost.milestones import (
     when,
 )
 from milepost.sandbox.events import (
+    ActionTaken,
     AppChanged,
+    EpisodeEnded,
     Fact,
     FileCreated,
     FileDeleted,
@@ -39,6 +42,7 @@ from tests.milestones.conftest import (
     SOURCES,
     UNNAMED,
     click,
+    fill,
     rechain,
     submit,
     witness,
@@ -296,3 +300,98 @@ def test_progress_never_goes_back(expense_spec: Spec, facts: list[Fact]) -> None
 
 def test_a_banner_alone_is_not_the_end(expense_spec: Spec) -> None:
     assert not fold(expense_spec, witness(BANNER))[0].goal_reached
+
+
+def act(text: str, error: str = "") -> ActionTaken:
+    return ActionTaken(action=text, error=error)
+
+
+def earn(declared: Milestone, *facts: Fact) -> list[tuple[str, int]]:
+    """What one milestone pays, and at which event."""
+    spec = Spec(milestones=(declared,), goal=Goal(when=C))
+    return [(str(hit.reward), hit.seq) for hit in fold(spec, witness(*facts))[1]]
+
+
+def test_a_graded_milestone_pays_the_increase_of_its_share() -> None:
+    form = milestone("form", reward="0.3", when=A & B & C, graded=True)
+    assert earn(form, *map(click, "ABC")) == [("1/10", 0), ("1/10", 1), ("1/10", 2)]
+    assert earn(form, *map(click, "AABAB")) == [("1/10", 0), ("1/10", 2)]
+
+
+def test_what_is_undone_and_done_again_is_not_paid_again() -> None:
+    filled = [when("filled", name=n, value="5").undone_by(when("filled", name=n)) for n in "xy"]
+    form = milestone("form", reward=1, when=filled[0] & filled[1], graded=True)
+    facts = [fill("x", "5"), fill("x", ""), fill("x", "5"), fill("y", "5"), fill("x", ""), fill("x", "5")]
+    assert earn(form, *facts) == [("1/2", 0), ("1/2", 3)]
+    assert earn(form, fill("x", "5"), fill("x", ""), fill("y", "5")) == [("1/2", 0)]
+
+
+def test_the_shares_of_a_graded_milestone_wait_for_its_order() -> None:
+    spec = rules(("a", A, ()))
+    graded = milestone("bc", reward=1, when=B & C, after=("a",), graded=True)
+    spec = replace(spec, milestones=(*spec.milestones, graded))
+    progress, hits = fold(spec, witness(*map(click, "BAC")))
+    assert [(h.name, h.seq, str(h.share)) for h in hits] == [("a", 1, "1"), ("bc", 2, "1")]
+    assert progress.early == (("bc", 0),)
+    assert progress.reached == {"a", "bc"}
+
+
+def test_a_milestone_has_its_time_after_the_one_before() -> None:
+    spec = rules(("a", A, ()))
+    soon = milestone("b", reward=1, when=B, after=("a",), within_steps=2)
+    spec = replace(spec, milestones=(*spec.milestones, soon))
+    assert fired(spec, "A-B") == [("a", 0), ("b", 2)]
+    progress, _ = fold(spec, witness(*map(click, "A--B-B")))
+    assert progress.reached == {"a"}
+    assert progress.late == (("b", 3),)
+    first = milestone("b", reward=1, when=B, within_steps=1)
+    assert earn(first, *map(click, "-B")) == [("1", 1)]
+    assert earn(first, *map(click, "--B")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "paid"),
+    [
+        ((act('click("1")'),), True),
+        ((act('fill("1", "x")'), act("noop(5)")), True),
+        ((act("noop(5)"),), False),
+        ((act('answer("x")'),), False),
+        ((act('click("9")', "no such element"),), False),
+        ((), False),
+    ],
+)
+def test_what_the_agent_did_not_cause_does_not_count(before: tuple[Fact, ...], paid: bool) -> None:
+    events = [replace(event, step=1) for event in witness(*before, click("A"))]
+    spec = Spec(milestones=(milestone("a", reward=1, when=A, by_agent=True),), goal=Goal(when=C))
+    assert bool(fold(spec, rechain(events))[1]) is paid
+
+
+def test_a_deed_counts_for_its_own_step_only_and_only_if_the_harness_tells_it() -> None:
+    spec = Spec(milestones=(milestone("a", reward=1, when=A, by_agent=True),), goal=Goal(when=C))
+    assert fold(spec, witness(act('click("1")'), click("A")))[1] == ()
+    forged = [replace(e, step=1) for e in witness((Source.PAGE, act('click("1")')), click("A"))]
+    assert fold(spec, rechain(forged))[1] == ()
+
+
+END = EpisodeEnded(reason="answer")
+
+
+def test_what_must_hold_is_paid_in_the_end() -> None:
+    kept = milestone("kept", reward=1, when=A.undone_by(B), holds=True)
+    assert earn(kept, *map(click, "A"), END) == [("1", 1)]
+    assert earn(kept, *map(click, "AB"), END) == []
+    assert earn(kept, *map(click, "ABA"), END) == [("1", 3)]
+    assert earn(kept, *map(click, "A")) == []
+    spec = Spec(milestones=(kept,), forbidden=(forbid("d", when=B),), goal=Goal(when=C))
+    assert [hit.reward for hit in fold(spec, witness(*map(click, "BA"), END))[1]] == [0]
+
+
+def test_a_goal_may_ask_that_a_milestone_still_holds() -> None:
+    spec = Spec(
+        milestones=(milestone("on", reward=1, when=A.undone_by(B)),), goal=Goal(when=C, holds=("on",))
+    )
+    reached = [
+        fold(spec, witness(*map(click, letters)))[0].goal_reached
+        for letters in ("AC", "CA", "ACB", "ABC", "ABCA", "C")
+    ]
+    assert reached == [True, True, False, False, True, False]

@@ -7,7 +7,7 @@ from fractions import Fraction
 import orjson
 import pytest
 
-from milepost.milestones import Detection, GoalStatus, Spec, TraceStatus, score
+from milepost.milestones import Detection, Goal, GoalStatus, Spec, TraceStatus, judged, milestone, score, when
 from milepost.sandbox.events import GENESIS, EpisodeEnded, Failed
 from tests.milestones.conftest import ORACLE, click, rechain, submit, witness
 
@@ -108,3 +108,46 @@ def test_another_process_with_other_hashes_gives_the_same_bytes(expense_spec: Sp
         check=True,
     )
     assert done.stdout == score(expense_spec, witness(*ORACLE)).to_bytes()
+
+
+def test_a_detector_says_that_it_cannot_tell_and_not_that_nothing_happened() -> None:
+    a, b = when("clicked", name="A"), when("clicked", name="B")
+    spec = Spec(
+        milestones=(
+            milestone("polite", reward=1, when=a & judged("Is it polite?")),
+            milestone("served", reward=1, when=when("app_changed")),
+            milestone("after", reward=1, when=a, after=("polite",)),
+            milestone("not begun", reward=1, when=b, after=("polite",)),
+        ),
+        goal=Goal(when=a & judged("Is it done?")),
+        blind=("app_changed",),
+    )
+    trace = score(spec, witness(click("A")))
+    assert {name: found.value for name, found in trace.milestones.items()} == {
+        "polite": "uninstrumented",
+        "served": "uninstrumented",
+        "after": "uninstrumented",
+        "not begun": "not_fired",
+    }
+    assert (trace.goal.detection, trace.total, trace.success) == (
+        Detection.UNINSTRUMENTED,
+        Fraction(0),
+        False,
+    )
+
+
+def test_what_had_not_fired_when_the_sandbox_failed_is_an_error() -> None:
+    a, b = when("clicked", name="A"), when("clicked", name="B")
+    spec = Spec(
+        milestones=(milestone("a", reward=1, when=a), milestone("b", reward=1, when=b)), goal=Goal(when=b)
+    )
+    trace = score(spec, witness(click("A"), Failed(failure="infrastructure", reason="gone")))
+    assert trace.milestones == {"a": Detection.FIRED, "b": Detection.ERROR}
+    assert (trace.goal.detection, trace.total) == (Detection.ERROR, None)
+
+
+def test_the_share_of_a_graded_hit_is_in_the_record() -> None:
+    a, b = when("clicked", name="A"), when("clicked", name="B")
+    spec = Spec(milestones=(milestone("ab", reward=1, when=a & b, graded=True),), goal=Goal(when=a))
+    (hit,) = score(spec, witness(click("A"))).to_record()["hits"]
+    assert (hit["share"], hit["reward"]) == ("1/2", "1/2")

@@ -147,4 +147,8 @@ TEMPLATE = Template(
     summary="Search a catalogue and open the right one of several similar items.",
     max_steps=6,
     build=_build_task,
+    waivers={
+        "adversary: mistyped: it reached the goal": "The query is a means: opening the right item is the task, "
+        "and a query with a slip that still finds it is no hack. The milestone for the query is not paid."
+    },
 )

@@ -1,0 +1,311 @@
+"""Proof that a task can be solved and cannot be hacked: played in the browser, checked, and kept with the task.
+
+What is checked, in this order: the rules hold together; the start pays nothing; the oracle and every declared
+alternative earn full reward and reach the goal; adversaries do not; what was paid live is paid again by the stored
+log, byte for byte; a log that is cut, out of order, altered or only a page's word is worth nothing; weaker rules are
+told from the rules themselves; the same actions give the same events twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
+from milepost.envs.certificate import Certificate, Finding, Tally, digest_template
+from milepost.envs.determinism import verify_determinism
+from milepost.envs.episode import Episode
+from milepost.envs.task import Oracle, Split, Task, Template
+from milepost.milestones import Spec, SpecError, TraceStatus, fold, score
+from milepost.milestones.audit import replay
+from milepost.milestones.mutation import find_survivors
+from milepost.milestones.near_misses import derive_logs, distrust
+from milepost.sandbox.actions import Action
+from milepost.sandbox.dialect import render_action
+from milepost.sandbox.events import EpisodeEnded, Event
+from milepost.sandbox.failure import SandboxError
+from milepost.sandbox.log import write_log
+from milepost.sandbox.pool import Pool
+
+MUTATION_SCORE = Fraction(95, 100)
+"""The least share of weaker rules that logs must tell from the rules themselves."""
+
+DETERMINISM_SEEDS = 2
+"""On how many seeds the same actions are played twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One episode."""
+
+    task: Task
+    actions: tuple[Action, ...]
+    events: tuple[Event, ...]
+    paid: Fraction
+    """All that was paid, live."""
+    success: bool
+    failure: str = ""
+    """What the sandbox failed at; empty when it did not."""
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What has been found so far."""
+
+    findings: list[Finding] = field(default_factory=list)
+    adversaries: dict[str, Tally] = field(default_factory=dict)
+    played: list[Played] = field(default_factory=list)
+
+    def add(self, check: str, seed: int, detail: str) -> None:
+        self.findings.append(Finding(check=check, seed=seed, detail=detail))
+
+
+async def certify(
+    pool: Pool,
+    template: Template,
+    *,
+    seeds: int = 20,
+    split: Split = Split.TRAIN,
+    adversaries: Sequence[Adversary] = ADVERSARIES,
+    repeats: int = DETERMINISM_SEEDS,
+) -> Certificate:
+    """Certify a template on the seeds from 0 on.
+
+    Args:
+        pool: where episodes are played.
+        template: which.
+        seeds: how many seeds, at least 1.
+        split: of which split.
+        adversaries: who must not succeed.
+        repeats: on how many of the seeds the same actions are played twice.
+
+    Raises:
+        SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
+    """
+    notes = _Notes()
+    for seed in range(seeds):
+        await _certify_seed(pool, template, seed, split, adversaries, notes)
+    mutants, survivors = _mutate(notes)
+    for survivor in survivors:
+        notes.add("mutants", -1, f"survived: {survivor}")
+    twice = await verify_determinism(pool, template, seeds=range(min(seeds, repeats)), split=split)
+    for difference in twice:
+        notes.add("determinism", difference.seed, difference.describe())
+    return Certificate(
+        task=template.id,
+        digest=digest_template(template),
+        seeds=seeds,
+        adversaries=dict(notes.adversaries),
+        mutants=mutants,
+        survivors=survivors,
+        findings=tuple(_waive(template, finding) for finding in _drop_allowed(notes.findings, mutants)),
+    )
+
+
+def _drop_allowed(findings: Sequence[Finding], mutants: int) -> Iterator[Finding]:
+    """Leave out mutants that survived while enough others did not."""
+    alive = sum(1 for finding in findings if finding.check == "mutants")
+    enough = not mutants or 1 - Fraction(alive, mutants) >= MUTATION_SCORE
+    return (finding for finding in findings if not (enough and finding.check == "mutants"))
+
+
+def _waive(template: Template, finding: Finding) -> Finding:
+    for beginning, reason in template.waivers.items():
+        if finding.describe().startswith(beginning):
+            return replace(finding, waived=reason)
+    return finding
+
+
+async def _certify_seed(
+    pool: Pool,
+    template: Template,
+    seed: int,
+    split: Split,
+    adversaries: Sequence[Adversary],
+    notes: _Notes,
+) -> None:
+    task = template.task(seed, split)
+    _check_rules(task.spec, seed, notes)
+    solved = await _play_oracle(pool, template, seed, split, task.oracle)
+    _check_solution("oracle", solved, seed, notes)
+    for name in task.alternatives:
+        other = await _play_oracle(pool, template, seed, split, task.alternatives[name])
+        _check_solution(f"alternative {name}", other, seed, notes)
+        notes.played.append(other)
+    notes.played.append(solved)
+    _check_log(solved, seed, notes)
+    for adversary in adversaries:
+        played = await _play_adversary(pool, template, seed, split, adversary, solved)
+        _check_adversary(adversary, played, seed, notes)
+        notes.played.append(played)
+
+
+def _check_rules(spec: Spec, seed: int, notes: _Notes) -> None:
+    try:
+        read = Spec.from_bytes(spec.to_bytes())
+    except SpecError as error:
+        notes.add("rules", seed, f"they cannot be read back: {error}")
+        return
+    if read != spec or read.digest != spec.digest:
+        notes.add("rules", seed, "they are others after being written and read")
+    if not spec.milestones:
+        notes.add("rules", seed, "no milestone pays for anything")
+
+
+async def _play_oracle(pool: Pool, template: Template, seed: int, split: Split, oracle: Oracle) -> Played:
+    episode, view = await Episode.open(pool, template, seed, split)
+    actions: list[Action] = []
+    paid = Fraction(0)
+    try:
+        while not episode.over:
+            action = oracle(view)
+            actions.append(action)
+            outcome = await episode.step(render_action(action))
+            if outcome.failure is not None:
+                raise SandboxError(outcome.failure, outcome.reason)
+            view, paid = outcome.observation, paid + sum(outcome.rewards.values())
+        return _record(episode, actions, paid)
+    finally:
+        await episode.close()
+
+
+def _record(episode: Episode, actions: Sequence[Action], paid: Fraction) -> Played:
+    return Played(
+        task=episode.task,
+        actions=tuple(actions),
+        events=episode.events,
+        paid=paid,
+        success=episode.success,
+    )
+
+
+def _check_solution(who: str, played: Played, seed: int, notes: _Notes) -> None:
+    total = played.task.spec.total
+    if not played.success:
+        notes.add("solution", seed, f"{who}: the goal is not reached in {len(played.actions)} steps")
+    if played.paid != total:
+        notes.add("solution", seed, f"{who}: it earned {played.paid} of {total}")
+
+
+def _check_log(played: Played, seed: int, notes: _Notes) -> None:
+    """Check that the stored log pays what was paid live, and that no damaged log pays anything."""
+    spec, events = played.task.spec, played.events
+    live = score(spec, events)
+    if live.total != played.paid or live.success != played.success:
+        notes.add("replay", seed, f"paid live {played.paid}, by the log {live.total}")
+    reset = [event for event in events if event.step == 0 and not isinstance(event.fact, EpisodeEnded)]
+    before, hits = fold(spec, reset)
+    if hits or before.goal_reached:
+        notes.add("start", seed, f"the start pays {[hit.name for hit in hits]} before anything is done")
+    forged, hits = fold(spec, distrust(events))
+    if hits or forged.goal_met:
+        notes.add("trust", seed, f"a page alone earns {[hit.name for hit in hits]}")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "events.jsonl"
+        write_log(events, path)
+        if replay(spec, path).to_bytes() != live.to_bytes():
+            notes.add("replay", seed, "the stored log gives another trace than the live one")
+        whole = path.read_bytes()
+        for name, damaged in _damage(whole):
+            path.write_bytes(damaged)
+            if replay(spec, path).status is not TraceStatus.UNSCORED:
+                notes.add("damage", seed, f"a log that was {name} is scored")
+
+
+def _damage(log: bytes) -> Iterator[tuple[str, bytes]]:
+    lines = log.splitlines(keepends=True)
+    middle = len(lines) // 2
+    yield "cut", b"".join(lines[:-1])
+    yield "thinned", b"".join(lines[:middle] + lines[middle + 1 :])
+    yield (
+        "reordered",
+        b"".join([*lines[: middle - 1], lines[middle], lines[middle - 1], *lines[middle + 1 :]]),
+    )
+    yield "repeated", b"".join([*lines[: middle + 1], *lines[middle:]])
+    yield "altered", log.replace(b'"step":0', b'"step":1', 1)
+
+
+async def _play_adversary(
+    pool: Pool, template: Template, seed: int, split: Split, adversary: Adversary, solved: Played
+) -> Played:
+    episode, view = await Episode.open(pool, template, seed, split)
+    chance = Chance(
+        task=episode.task,
+        other=_find_other(template, seed, split),
+        actions=solved.actions,
+        rng=np.random.default_rng([seed, len(adversary.name)]),
+        view=view,
+    )
+    play = adversary.policy(chance)
+    actions: list[Action] = []
+    paid = Fraction(0)
+    try:
+        action = next(play, None)
+        while action is not None and not episode.over:
+            actions.append(action)
+            outcome = await episode.step(render_action(action))
+            if outcome.failure is not None:
+                raise SandboxError(outcome.failure, outcome.reason)
+            paid += sum(outcome.rewards.values())
+            try:
+                action = play.send(outcome.observation)
+            except StopIteration:
+                action = None
+        return _record(episode, actions, paid)
+    finally:
+        await episode.close()
+
+
+def _find_other(template: Template, seed: int, split: Split) -> Task:
+    """Find a task of the template whose rules are others."""
+    own = template.task(seed, split).spec.digest
+    return next(
+        (task for offset in range(1, 20) if (task := template.task(seed + offset, split)).spec.digest != own),
+        template.task(seed + 1, split),
+    )
+
+
+def _check_adversary(adversary: Adversary, played: Played, seed: int, notes: _Notes) -> None:
+    total = played.task.spec.total
+    share = played.paid / total if total else Fraction(0)
+    if played.actions:
+        none = Tally(allowed=adversary.allowed, episodes=0, goals=0, most=Fraction(0))
+        tally = notes.adversaries.get(adversary.name, none)
+        notes.adversaries[adversary.name] = replace(
+            tally,
+            episodes=tally.episodes + 1,
+            goals=tally.goals + played.success,
+            most=max(tally.most, share),
+        )
+    if adversary.allowed != "once" and played.success:
+        notes.add("adversary", seed, f"{adversary.name}: it reached the goal: {_show(played.actions)}")
+    limit = Fraction(0) if adversary.allowed == "nothing" else Fraction(1)
+    if share > limit or (adversary.allowed == "part" and share == 1):
+        notes.add(
+            "adversary", seed, f"{adversary.name}: it earned {share} of the reward: {_show(played.actions)}"
+        )
+
+
+def _show(actions: Sequence[Action]) -> str:
+    shown = " ".join(render_action(action) for action in actions)
+    return shown if len(shown) <= 300 else shown[:297] + "..."
+
+
+MUTATION_SEEDS = 3
+"""On how many seeds near misses of the oracle's log are made; one seed already has a hundred."""
+
+
+def _mutate(notes: _Notes) -> tuple[int, tuple[str, ...]]:
+    """Try weaker rules on the logs of oracles, alternatives and adversaries, and on near misses of the former."""
+    by_rules: dict[str, tuple[Spec, list[Sequence[Event]]]] = {}
+    derived: set[str] = set()
+    for played in notes.played:
+        spec, logs = by_rules.setdefault(played.task.spec.digest, (played.task.spec, []))
+        logs.append(played.events)
+        if played.success and spec.digest not in derived and len(derived) < MUTATION_SEEDS:
+            derived.add(spec.digest)
+            logs.extend(derive_logs(spec, played.events))
+    return find_survivors([by_rules[digest] for digest in sorted(derived)])

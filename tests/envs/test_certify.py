@@ -1,0 +1,101 @@
+"""Certifying, in the browser: a sound task passes, and tasks with a known fault are found out."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from fractions import Fraction
+
+import pytest
+
+from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance, Play
+from milepost.envs.certify import certify
+from milepost.envs.registry import get_template
+from milepost.envs.task import Task, Template
+from milepost.milestones import Goal, Milestone, Spec, milestone, when
+from milepost.sandbox.actions import Answer
+from milepost.sandbox.pool import Pool
+
+pytestmark = pytest.mark.browser
+
+SOUND = get_template("CatalogSearch-v0")
+QUICK = tuple(a for a in ADVERSARIES if a.name in ("instant answer", "wrong parameter"))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool(contexts=1)
+    yield pool
+    await pool.close()
+
+
+def alter(**changes: object) -> Template:
+    """The sound template with another part in each of its tasks."""
+
+    def build(rng: object, split: object) -> Task:
+        return dataclasses.replace(SOUND.build(rng, split), **changes)  # type: ignore[arg-type]
+
+    return dataclasses.replace(SOUND, build=build)
+
+
+async def test_a_sound_task_is_certified(pool: Pool) -> None:
+    made = await certify(pool, SOUND, seeds=1, adversaries=QUICK, repeats=1)
+    assert made.describe().startswith(
+        "CatalogSearch-v0: certified on 1 seeds; 2 adversaries, 2 episodes, 0 goals"
+    )
+    assert made.mutation_score >= Fraction(95, 100)
+    assert made.adversaries["instant answer"].most == 0
+
+
+ANYWHERE = (when("app_changed"),)
+OPENED = when("app_changed", change="item.opened")
+
+
+def pays(*milestones: Milestone) -> Spec:
+    return Spec(milestones=milestones, goal=Goal(when=OPENED, frame=ANYWHERE))
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        (
+            {"spec": pays(milestone("here", reward=1, when=when("navigation_completed")))},
+            "start: the start pays ['here'] before anything is done",
+        ),
+        ({"oracle": lambda view: Answer("done")}, "solution: oracle: the goal is not reached in 1 steps"),
+        (
+            {"alternatives": {"lazy": lambda view: Answer("done")}},
+            "solution: alternative lazy: the goal is not reached in 1 steps",
+        ),
+    ],
+    ids=["start", "oracle", "alternative"],
+)
+async def test_a_task_with_a_fault_is_not(pool: Pool, changes: dict[str, object], finding: str) -> None:
+    made = await certify(pool, alter(**changes), seeds=1, adversaries=(), repeats=0)
+    assert not made.passed
+    shown = [f.describe() for f in made.findings]
+    assert any(text.startswith(finding) for text in shown), shown
+
+
+async def test_an_adversary_that_is_paid_is_found(pool: Pool) -> None:
+    """The oracle itself stands in for a hack: it does reach the goal."""
+
+    def solve(chance: Chance) -> Play:
+        view = chance.view
+        while True:
+            view = yield chance.task.oracle(view)
+
+    hack = Adversary(name="hack", policy=solve, allowed="part")
+    made = await certify(pool, SOUND, seeds=1, adversaries=(hack,), repeats=0)
+    shown = [f.describe() for f in made.findings]
+    assert any(text.startswith("adversary: hack: it reached the goal") for text in shown)
+    assert any(text.startswith("adversary: hack: it earned 1 of the reward") for text in shown)
+
+
+async def test_a_finding_can_be_waived_with_a_reason(pool: Pool) -> None:
+    lazy = dataclasses.replace(
+        alter(oracle=lambda view: Answer("done")),
+        waivers={"solution: oracle": "A test.", "mutants": "No logs."},
+    )
+    made = await certify(pool, lazy, seeds=1, adversaries=(), repeats=0)
+    assert made.passed
+    assert {f.waived for f in made.findings} <= {"A test.", "No logs."}
+    assert made.findings

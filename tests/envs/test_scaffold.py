@@ -1,0 +1,73 @@
+"""A new task works as it is written: its own tests and those of every task pass on it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from milepost.envs.scaffold import ScaffoldError, begin_task
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("milepost", "tests"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    made = begin_task(root, "NoteArchive", family="settings")
+    assert made.task == "NoteArchive-v0"
+    assert all(path.is_file() for path in made.files)
+    assert "milepost certify NoteArchive-v0" in made.describe()
+    return root
+
+
+def run(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_new_task_passes_its_own_tests_and_what_every_task_keeps_to(checkout: Path) -> None:
+    files = ["tests/envs/apps/test_note_archive.py", "tests/envs/test_apps.py"]
+    chosen = [
+        "-k",
+        "note_archive or (NoteArchive and (start_page or round_trip or sees_nothing))",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-n",
+        "0",
+    ]
+    printed = run(checkout, "-m", "pytest", *files, *chosen)
+    assert re.search(r"^7 passed", printed, re.MULTILINE), printed
+    assert "failed" not in printed
+
+
+def test_what_is_there_is_not_overwritten(checkout: Path) -> None:
+    with pytest.raises(ScaffoldError, match="is there already"):
+        begin_task(checkout, "NoteArchive", family="settings")
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "message"),
+    [
+        ("note_archive", "settings", "CamelCase"),
+        ("../Evil", "settings", "CamelCase"),
+        ("NoteFind", "serch", "unknown family 'serch'"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(checkout: Path, name: str, family: str, message: str) -> None:
+    with pytest.raises(ScaffoldError, match=message):
+        begin_task(checkout, name, family=family)
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScaffoldError, match="no checkout of milepost"):
+        begin_task(tmp_path, "NoteArchive", family="settings")
