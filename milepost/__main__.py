@@ -1,6 +1,7 @@
 """The command line: `milepost tasks | play | train | eval | audit | explain | rescore | diff | ...`."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -326,6 +327,26 @@ def pretrain(
     accuracy = run_course(out, seed=seed, report=lambda line: console.print(line, markup=False))
     for lesson, share in accuracy.items():
         console.print(f"{lesson}: {share:.2f} solved", markup=False)
+
+
+@app.command()
+def algorithms(
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/algorithms.md.")] = False,
+) -> None:
+    """List the algorithms: each preset with its parts, where its formula stands, and its defaults."""
+    from milepost.training.catalogue import describe_presets, write_page
+
+    rows = describe_presets()
+    if markdown:
+        sys.stdout.write(write_page())
+    elif json_:
+        print_json(rows)
+    else:
+        table = Table("preset", "advantage", "loss", "what it is")
+        for row in rows:
+            table.add_row(row["name"], row["parts"]["advantage"], row["parts"]["loss"], row["summary"])
+        console.print(table)
 
 
 @app.command()

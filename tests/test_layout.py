@@ -45,6 +45,7 @@ TABLES = {"milepost/sandbox/events.py"}
 
 UNTESTED = {
     "milepost/agents/agent.py": "a protocol and plain records",
+    "milepost/training/algorithm.py": "plain records and names",
     "milepost/agents/engines/engine.py": "a protocol",
     "milepost/sandbox/failure.py": "an enumeration and an exception",
     "milepost/sandbox/world.py": "plain records",
@@ -70,6 +71,7 @@ ACROSS = {
     "tests/test_layout.py",
     "tests/sandbox/test_accessible_names.py",
     "tests/sandbox/test_walker.py",
+    "tests/training/test_parity.py",
 }
 """Test files that belong to no single module: to all, or to the scripts that run in pages."""
 

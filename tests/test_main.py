@@ -17,7 +17,9 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("command", ["tasks", "play", "train", "eval", "audit", "pretrain", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["tasks", "play", "train", "eval", "audit", "pretrain", "algorithms", "doctor"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     code, output = run(command, "--help")
     assert code == 0
@@ -40,6 +42,16 @@ def test_tasks_are_listed_for_people() -> None:
     code, output = run("tasks")
     assert code == 0
     assert all(template.id in output for template in templates())
+
+
+def test_algorithms_are_listed_for_programs_and_for_people() -> None:
+    code, output = run("algorithms", "--json")
+    assert code == 0
+    names = [row["name"] for row in json.loads(output)]
+    assert names[0] == "milestone_grpo"
+    code, output = run("algorithms")
+    assert code == 0
+    assert all(name in output for name in names)
 
 
 def test_an_unknown_task_names_the_nearest() -> None:

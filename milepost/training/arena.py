@@ -61,6 +61,22 @@ class Played:
     speed: dict[str, float]
 
 
+_ADDING = {"rollout_s", "steps", "retries"}
+"""What adds up when phases are joined."""
+
+
+def join_played(first: Played, second: Played) -> Played:
+    """Join two phases: counts add up, rates and shares are averaged over their time."""
+    seconds = first.seconds + second.seconds
+    speed = {
+        name: first.speed[name] + value
+        if name in _ADDING
+        else (first.speed[name] * first.seconds + value * second.seconds) / seconds
+        for name, value in second.speed.items()
+    }
+    return Played(trajectories=first.trajectories + second.trajectories, seconds=seconds, speed=speed)
+
+
 class Arena:
     """Plays phases of episodes. Open it with `async with`."""
 

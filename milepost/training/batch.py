@@ -7,25 +7,12 @@ which each completion sees the prompt and itself; equal completions of a prompt 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
+from milepost.training.aggregation import Aggregation, weigh_tokens
 from milepost.training.trajectory import Trajectory
-
-
-class Aggregation(StrEnum):
-    """How tokens weigh in the loss of a batch with R scored rollouts."""
-
-    ROLLOUT_SUM = "rollout_sum"
-    """1 / (C R) with a constant C: Dr. GRPO over whole episodes; unbiased."""
-    ROLLOUT_MEAN = "rollout_mean"
-    """1 / (tokens of its rollout x R): every rollout weighs the same; favours short successes."""
-    TOKEN = "token"
-    """1 / (tokens of the batch), as DAPO."""
-    ROW = "row"
-    """1 / (tokens of its row x rows of the batch), as GRPO with a turn for a response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +26,13 @@ class Row:
     advantage: float = 0.0
     weight: float = 0.0
     """Weight of each of its tokens in the loss."""
+    token_advantages: tuple[float, ...] = ()
+    """An advantage for each token, where a critic gave one; otherwise all have that of the row."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has no advantage at all."""
+        return not any(self.token_advantages or (self.advantage,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +51,10 @@ class MicroBatch:
     """The token to predict."""
     token_N: Tensor
     """Index into U for every completion token of every row."""
+    row_N: Tensor
+    """Index into `rows` for every completion token."""
+    rows: tuple[Row, ...]
+    """The rows themselves, in the order of their tokens."""
     sampler_logp_N: Tensor
     advantage_N: Tensor
     weight_N: Tensor
@@ -75,6 +73,8 @@ class MicroBatch:
             source_U=self.source_U.to(device),
             target_U=self.target_U.to(device),
             token_N=self.token_N.to(device),
+            row_N=self.row_N.to(device),
+            rows=self.rows,
             sampler_logp_N=self.sampler_logp_N.to(device),
             advantage_N=self.advantage_N.to(device),
             weight_N=self.weight_N.to(device),
@@ -97,25 +97,18 @@ def build_rows(
         constant: the C of `rollout_sum`, such as the longest completion in tokens.
     """
     scored = [(t, a) for t, a in zip(trajectories, advantages, strict=True) if t.scored]
-    tokens = [sum(len(turn.completion.completion_ids) for turn in t.turns) for t, _ in scored]
-    rows = sum(bool(turn.completion.completion_ids) for t, _ in scored for turn in t.turns)
+    lengths = [[len(turn.completion.completion_ids) for turn in t.turns] for t, _ in scored]
+    weights = weigh_tokens(lengths, aggregation, constant=constant)
     found: list[Row] = []
-    for (trajectory, values), own in zip(scored, tokens, strict=True):
-        for turn, value in zip(trajectory.turns, values, strict=True):
-            completion = turn.completion
-            if not completion.completion_ids:
+    for (trajectory, values), own in zip(scored, weights, strict=True):
+        for turn, value, weight in zip(trajectory.turns, values, own, strict=True):
+            if not turn.completion.completion_ids:
                 continue
-            weight = {
-                Aggregation.ROLLOUT_SUM: 1.0 / (constant * len(scored)),
-                Aggregation.ROLLOUT_MEAN: 1.0 / (own * len(scored)),
-                Aggregation.TOKEN: 1.0 / sum(tokens),
-                Aggregation.ROW: 1.0 / (len(completion.completion_ids) * rows),
-            }[aggregation]
             found.append(
                 Row(
-                    prompt_ids=completion.prompt_ids,
-                    completion_ids=completion.completion_ids,
-                    sampler_logps=completion.logps,
+                    prompt_ids=turn.completion.prompt_ids,
+                    completion_ids=turn.completion.completion_ids,
+                    sampler_logps=turn.completion.logps,
                     advantage=value,
                     weight=weight,
                 )
@@ -207,7 +200,9 @@ def _build_tensors(sequences: Sequence[_Sequence]) -> MicroBatch:
         target_U=torch.tensor(targets),
         token_N=torch.tensor(tokens),
         sampler_logp_N=torch.tensor([logp for row in rows for logp in row.sampler_logps]),
-        advantage_N=_spread(rows, [row.advantage for row in rows]),
+        row_N=torch.arange(len(rows)).repeat_interleave(_lengths(rows)),
+        rows=tuple(rows),
+        advantage_N=_advantages(rows),
         weight_N=_spread(rows, [row.weight for row in rows]),
     )
 
@@ -220,6 +215,21 @@ def _allow(segment_ST: Tensor) -> Tensor:
     return causal_TT & (same_STT | (segment_ST == 0)[:, None, :])
 
 
+def _lengths(rows: Sequence[Row]) -> Tensor:
+    return torch.tensor([len(row.completion_ids) for row in rows], dtype=torch.long)
+
+
 def _spread(rows: Sequence[Row], values: Sequence[float]) -> Tensor:
-    lengths = torch.tensor([len(row.completion_ids) for row in rows])
-    return torch.tensor(values, dtype=torch.float32).repeat_interleave(lengths)
+    return torch.tensor(values, dtype=torch.float32).repeat_interleave(_lengths(rows))
+
+
+def _advantages(rows: Sequence[Row]) -> Tensor:
+    for row in rows:
+        if row.token_advantages and len(row.token_advantages) != len(row.completion_ids):
+            raise ValueError(
+                f"a row of {len(row.completion_ids)} tokens has {len(row.token_advantages)} token advantages"
+            )
+    return torch.tensor(
+        [a for row in rows for a in row.token_advantages or (row.advantage,) * len(row.completion_ids)],
+        dtype=torch.float32,
+    )

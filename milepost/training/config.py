@@ -8,25 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from milepost.milestones import RewardMode
-from milepost.training.advantages import Estimator, Scale
-from milepost.training.batch import Aggregation
-from milepost.training.losses import KlKind
 from milepost.training.overrides import ConfigError, describe_error, read_override
-
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A section: frozen, and no key that is not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+from milepost.training.presets import DEFAULT, PRESETS
+from milepost.training.sections import (
+    AlgorithmSection,
+    Amount,
+    Count,
+    Fraction,
+    Positive,
+    Rate,
+    Section,
+)
 
 
 class RunSection(Section):
@@ -45,7 +40,9 @@ class RunSection(Section):
 class TasksSection(Section):
     """`[tasks]`: what is learnt."""
 
-    ids: Annotated[list[str], Field(min_length=1)] = ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+    ids: Annotated[list[str], Field(min_length=1)] = Field(
+        default_factory=lambda: ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
+    )
     """Ids of the templates."""
 
 
@@ -91,36 +88,6 @@ class ImitationSection(Section):
     learning_rate: Rate = 1e-3
     target: Fraction = 1.0
     """Validation success at which the stage ends before its last epoch; 1 runs them all."""
-
-
-class AlgorithmSection(Section):
-    """`[algorithm]`: credit and loss."""
-
-    advantage: Estimator = Estimator.MILESTONE_LOO
-    scale: Scale = Scale.NONE
-    """What advantages are divided by."""
-    gamma: Fraction = 1.0
-    """Discount per turn."""
-    shrinkage: Amount = 0.0
-    """How many peers the other groups of a template count for in a baseline (`milestone_loo`); 0 is off."""
-    clip_low: Fraction = 0.2
-    clip_high: Amount = 0.28
-    dual_clip: Amount = 0.0
-    """Bound of the ratio for negative advantages; 0 is off, otherwise above 1."""
-    aggregation: Aggregation = Aggregation.ROLLOUT_SUM
-    """How tokens weigh."""
-    kl: KlKind = KlKind.K3
-    kl_coef: Amount = 0.0
-    """Weight of the divergence from the policy at the start of this stage; 0 is off."""
-    entropy_coef: Amount = 0.0
-    importance_cap: Amount = 2.0
-    """Cap of the correction for a sampler that is not the learner; 0 is off."""
-    epochs: Positive = 1
-    """Passes over a batch."""
-    minibatches: Positive = 1
-    """Optimiser steps per pass."""
-    control: Literal["none", "shuffled_rewards"] = "none"
-    """`shuffled_rewards` deals the rewards of a batch out to other trajectories: a diagnostic that must not learn."""
 
 
 class OptimSection(Section):
@@ -185,6 +152,20 @@ class Config(Section):
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()
     checkpoint: CheckpointSection = CheckpointSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fix_group(cls, data: Any) -> Any:
+        """Take the size of a group from the preset where that fixes it."""
+        if not isinstance(data, Mapping):
+            return data
+        algorithm, rollout = data.get("algorithm", {}), data.get("rollout", {})
+        if not isinstance(algorithm, Mapping) or not isinstance(rollout, Mapping):
+            return data
+        preset = PRESETS.get(str(algorithm.get("preset", DEFAULT)))
+        if preset is None or not preset.group_size:
+            return data
+        return {**data, "rollout": {"group_size": preset.group_size, **rollout}}
 
     def digest(self) -> str:
         """Give a hash of every field (hex sha256)."""

@@ -1,18 +1,29 @@
 """One batch of rows becomes optimiser steps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.training.algorithm import KlPlace
 from milepost.training.batch import MicroBatch, Row, cut_batch
-from milepost.training.losses import importance_weights, kl_divergence, policy_loss
+from milepost.training.corrections import (
+    Correction,
+    adapt_coefficient,
+    importance_weights,
+    off_policy_mask,
+)
+from milepost.training.critic import Critic
+from milepost.training.divergence import price_divergence
+from milepost.training.losses import Loss, kl_divergence, policy_loss
 from milepost.training.objective import Objective
 from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+from milepost.training.trajectory import Trajectory
 
 
 class DivergedError(RuntimeError):
@@ -49,7 +60,12 @@ class Learner:
     """Updates a policy's module in place with AdamW."""
 
     def __init__(
-        self, model: PreTrainedModel, objective: Objective, *, reference: PreTrainedModel | None = None
+        self,
+        model: PreTrainedModel,
+        objective: Objective,
+        *,
+        reference: PreTrainedModel | None = None,
+        critic: Critic | None = None,
     ) -> None:
         """Prepare a learner.
 
@@ -57,6 +73,7 @@ class Learner:
             model: the policy; stays in evaluation mode, so that dropout cannot part it from its sampler.
             objective: what to minimise.
             reference: the frozen policy of the KL term; required when `kl_coef` is not 0.
+            critic: kept beside the policy, for advantages that need values.
 
         Raises:
             ValueError: a KL term without a reference.
@@ -75,7 +92,10 @@ class Learner:
             weight_decay=objective.weight_decay,
             betas=(0.9, 0.95),
         )
+        self.critic = critic
         self._reference = reference
+        self._refreshed = False
+        self._step_kl_coef = objective.step_kl_coef
         self._share_prompts = takes_dense_mask(model)
 
     def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
@@ -91,7 +111,7 @@ class Learner:
         Raises:
             DivergedError: the loss or its gradient is no longer a number.
         """
-        kept = [r for r in rows if self.objective.needs_all_rows or r.advantage != 0.0]
+        kept = [r for r in rows if self.objective.needs_all_rows or not r.silent]
         facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
         if not kept:
             return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
@@ -101,6 +121,7 @@ class Learner:
             for minibatch in minibatches:
                 loss += self._step(minibatch, len(minibatches), sums)
                 norms.append(self._apply())
+        self._adapt(sums)
         steps = len(norms)
         computed = sum(p.batch.tokens for minibatch in minibatches for p in minibatch)
         return (
@@ -133,7 +154,7 @@ class Learner:
         for one in prepared:
             if several:
                 one.old_logp_N = self._score_fixed(self.model, one.batch)
-            if self._reference is not None and self.objective.kl_coef:
+            if self._reference is not None and self.objective.penalizes:
                 one.reference_logp_N = self._score_fixed(self._reference, one.batch)
         return prepared
 
@@ -161,23 +182,39 @@ class Learner:
         )
         logp_N, entropy_N = scores.logp_U[batch.token_N], scores.entropy_U[batch.token_N]
         old_logp_N = logp_N.detach() if prepared.old_logp_N is None else prepared.old_logp_N
+        importance_N = self._correct(old_logp_N, batch)
         policy = policy_loss(
             logp_N,
             old_logp_N,
             batch.advantage_N,
+            loss=objective.loss,
+            ratio=objective.ratio,
+            row_N=batch.row_N,
             clip_low=objective.clip_low,
             clip_high=objective.clip_high,
             dual_clip=objective.dual_clip,
+            delta=objective.delta,
+            importance_N=importance_N,
         )
         loss_N = policy.loss_N
-        if objective.importance_cap:
-            loss_N = loss_N * importance_weights(
-                old_logp_N, batch.sampler_logp_N, cap=objective.importance_cap
+        if objective.off_policy_threshold is not None:
+            loss_N = loss_N * off_policy_mask(
+                logp_N,
+                batch.sampler_logp_N,
+                batch.advantage_N,
+                batch.row_N,
+                threshold=objective.off_policy_threshold,
             )
+        if importance_N is not None and objective.loss is not Loss.VESPO:
+            loss_N = loss_N * importance_N
         if prepared.reference_logp_N is not None:
             kl_N = kl_divergence(logp_N, prepared.reference_logp_N, objective.kl)
-            loss_N = loss_N + objective.kl_coef * kl_N
+            corrected = objective.kl_place is KlPlace.CORRECTED_LOSS
+            ratio_N = torch.exp((logp_N - old_logp_N).clamp(-20.0, 20.0)) if corrected else 1.0
+            loss_N = loss_N + objective.kl_coef * kl_N * ratio_N
             sums.add(0, kl_reference=kl_N)
+        if self._step_kl_coef:
+            loss_N = loss_N + self._step_kl_coef * kl_divergence(old_logp_N, logp_N)
         if objective.entropy_coef:
             loss_N = loss_N - objective.entropy_coef * entropy_N
         sums.add(
@@ -190,6 +227,66 @@ class Learner:
             entropy=entropy_N,
         )
         return (loss_N * batch.weight_N).sum()
+
+    def _correct(self, old_logp_N: Tensor, batch: MicroBatch) -> Tensor | None:
+        objective = self.objective
+        if not objective.importance_cap or objective.correction is Correction.NONE:
+            return None
+        return importance_weights(
+            old_logp_N,
+            batch.sampler_logp_N,
+            correction=objective.correction,
+            cap=objective.importance_cap,
+            row_N=batch.row_N,
+        )
+
+    def _adapt(self, sums: _Sums) -> None:
+        """Hold the divergence of a batch's steps at its target."""
+        coef, target = self._step_kl_coef, self.objective.step_kl_target
+        if coef and target:
+            self._step_kl_coef = adapt_coefficient(coef, divergence=sums.means()["kl_step"], target=target)
+
+    def charge_divergence(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+        """Charge each turn for its divergence from the reference, where that goes into the reward."""
+        objective = self.objective
+        if self._reference is None or not objective.kl_coef or objective.kl_place is not KlPlace.REWARD:
+            return list(trajectories)
+        return price_divergence(
+            trajectories,
+            self.model,
+            self._reference,
+            coef=objective.kl_coef,
+            kind=objective.kl,
+            temperature=objective.temperature,
+            token_budget=objective.token_budget,
+        )
+
+    def refresh_reference(self) -> None:
+        """Make the current policy the reference."""
+        if self._reference is not None:
+            self._reference.load_state_dict(self.model.state_dict())
+            self._refreshed = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that a resumed run needs besides the policy's weights."""
+        state = {**self.optimizer.state_dict(), "step_kl_coef": self._step_kl_coef}
+        if self.critic is not None:
+            state["critic"] = self.critic.state_dict()
+        if self._reference is not None and self._refreshed:
+            state["reference"] = self._reference.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put everything back."""
+        rest = dict(state)
+        self._step_kl_coef = rest.pop("step_kl_coef", self._step_kl_coef)
+        critic, reference = rest.pop("critic", None), rest.pop("reference", None)
+        if self.critic is not None and critic is not None:
+            self.critic.load_state_dict(critic)
+        if self._reference is not None and reference is not None:
+            self._reference.load_state_dict(reference)
+            self._refreshed = True
+        self.optimizer.load_state_dict(rest)
 
     def _apply(self) -> float:
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip))

@@ -2,22 +2,38 @@
 
 from dataclasses import dataclass
 
+from milepost.training.algorithm import Flag, KlPlace
 from milepost.training.config import Config
-from milepost.training.losses import KlKind
+from milepost.training.corrections import Correction
+from milepost.training.losses import KlKind, Loss, Ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What a learner minimises and how."""
 
+    loss: Loss = Loss.PPO
+    ratio: Ratio = Ratio.TOKEN
     clip_low: float = 0.2
     clip_high: float = 0.28
     dual_clip: float | None = None
+    delta: float | None = None
+    """Bound of the ratio on the side that PPO leaves open."""
     kl: KlKind = KlKind.K3
+    kl_place: KlPlace = KlPlace.LOSS
     kl_coef: float = 0.0
+    step_kl_coef: float = 0.0
+    """Weight of KL(old || policy) at first."""
+    step_kl_target: float = 0.0
+    """Where that divergence is held; 0 leaves the weight as it is."""
     entropy_coef: float = 0.0
+    correction: Correction = Correction.TOKEN_TRUNCATE
     importance_cap: float = 2.0
     """Cap of the sampler correction; 0 switches it off."""
+    off_policy_threshold: float | None = None
+    """Mean log-ratio of sampler and policy above which bad rows are dropped."""
+    skip_silent: bool = False
+    """Leave rows without an advantage out even beside a KL or entropy term."""
     epochs: int = 1
     """Passes over a batch."""
     minibatches: int = 1
@@ -32,22 +48,37 @@ class Objective:
     """Sampling temperature of the rollouts."""
 
     @property
+    def penalizes(self) -> bool:
+        """Whether the divergence from the reference is in the loss."""
+        return self.kl_coef != 0.0 and self.kl_place is not KlPlace.REWARD
+
+    @property
     def needs_all_rows(self) -> bool:
         """Whether a row with advantage 0 still has a loss."""
-        return self.kl_coef != 0.0 or self.entropy_coef != 0.0
+        terms = self.penalizes or self.entropy_coef != 0.0 or self.step_kl_coef != 0.0
+        return terms and not self.skip_silent
 
 
 def build_objective(config: Config) -> Objective:
     """Take the objective out of a configuration."""
-    algorithm, optim = config.algorithm, config.optim
+    algorithm, optim = config.algorithm.resolve(), config.optim
     return Objective(
+        loss=algorithm.loss,
+        ratio=algorithm.ratio,
         clip_low=algorithm.clip_low,
         clip_high=algorithm.clip_high,
         dual_clip=algorithm.dual_clip or None,
+        delta=algorithm.delta or None,
         kl=algorithm.kl,
+        kl_place=algorithm.kl_place,
         kl_coef=algorithm.kl_coef,
+        step_kl_coef=algorithm.step_kl_coef,
+        step_kl_target=algorithm.step_kl_target,
         entropy_coef=algorithm.entropy_coef,
+        correction=algorithm.correction,
         importance_cap=algorithm.importance_cap,
+        off_policy_threshold=algorithm.off_policy_threshold or None,
+        skip_silent=Flag.ZERO_ADVANTAGE_FILTER in algorithm.flags,
         epochs=algorithm.epochs,
         minibatches=algorithm.minibatches,
         learning_rate=optim.learning_rate,

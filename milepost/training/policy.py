@@ -36,13 +36,7 @@ def score_tokens(
         temperature: the sampling temperature, above 0, so that scores are those of the sampled distribution.
         entropy_gradient: keep the entropy's gradient, for an entropy bonus.
     """
-    hidden_STD = model.base_model(
-        input_ids=batch.ids_ST,
-        attention_mask=_additive_mask(batch.allowed_STT, model.dtype),
-        position_ids=batch.position_ST,
-        use_cache=False,
-    ).last_hidden_state
-    hidden_UD = hidden_STD.reshape(-1, hidden_STD.shape[-1])[batch.source_U]
+    hidden_UD = encode_tokens(model, batch)
     logits_UV = _head(model)(hidden_UD).float() / temperature
     total_U = logits_UV.logsumexp(dim=-1)
     logp_U = logits_UV.gather(1, batch.target_U[:, None])[:, 0] - total_U
@@ -51,6 +45,17 @@ def score_tokens(
         entropy_U = total_U if entropy_gradient else total_U.detach()
         entropy_U = entropy_U - (scores_UV.softmax(dim=-1) * scores_UV).sum(dim=-1)
     return TokenScores(logp_U=logp_U, entropy_U=entropy_U)
+
+
+def encode_tokens(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """Run the trunk and give the state in which each of the U completion tokens is drawn, shape (U, D)."""
+    hidden_STD: Tensor = model.base_model(
+        input_ids=batch.ids_ST,
+        attention_mask=_additive_mask(batch.allowed_STT, model.dtype),
+        position_ids=batch.position_ST,
+        use_cache=False,
+    ).last_hidden_state
+    return hidden_STD.reshape(-1, hidden_STD.shape[-1])[batch.source_U]
 
 
 def _head(model: PreTrainedModel) -> torch.nn.Module:

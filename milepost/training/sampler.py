@@ -82,6 +82,15 @@ def measure_mixed(trajectories: Iterable[Trajectory]) -> dict[str, float]:
     }
 
 
+def find_mixed(trajectories: Iterable[Trajectory]) -> set[str]:
+    """Find the groups whose scored members have different returns."""
+    returns: dict[str, set[float]] = {}
+    for trajectory in trajectories:
+        if trajectory.scored:
+            returns.setdefault(trajectory.group, set()).add(trajectory.ret)
+    return {group for group, values in returns.items() if len(values) > 1}
+
+
 def draw_seed(*parts: int | str) -> int:
     """Derive a sampling seed (63 bits) from what it is for; the same parts give the same seed."""
     words = [part if isinstance(part, int) else int.from_bytes(part.encode(), "big") for part in parts]

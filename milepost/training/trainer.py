@@ -13,10 +13,12 @@ from transformers.utils import logging
 
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
-from milepost.training.arena import Arena, build_limits
+from milepost.training.algorithm import Flag
+from milepost.training.arena import Arena, Played, build_limits, join_played
 from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config
 from milepost.training.credit import credit_batch
+from milepost.training.critic import build_critic
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
 from milepost.training.imitation import build_drill, follow_oracles
@@ -26,8 +28,11 @@ from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
-from milepost.training.sampler import TaskSampler, measure_mixed, plan_groups
+from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
 from milepost.training.trajectory import Trajectory
+
+REFILLS = 2
+"""Rounds of new groups that dynamic sampling plays for those that fared alike."""
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -155,14 +160,14 @@ class Trainer:
 
     def interrupt(self) -> str:
         """Keep what was learnt up to the last whole iteration, and say how to go on."""
-        return self._keeper.interrupt(self._learner.optimizer if self._learner is not None else None)
+        return self._keeper.interrupt(self._learner)
 
     def _note(self) -> None:
         self._keeper.note(self._iteration, self._arena.engine.policy_version)
 
     def _save(self) -> None:
         assert self._learner is not None
-        self._keeper.save(self._learner.optimizer)
+        self._keeper.save(self._learner)
 
     def _log(self, kind: str, **values: Any) -> None:
         record = {"kind": kind, "iteration": self._iteration, "elapsed_s": self._keeper.elapsed_s, **values}
@@ -220,9 +225,10 @@ class Trainer:
                 self._model.save_pretrained(folder)
                 self._tokenizer.save_pretrained(folder)
             reference = load_policy(str(folder))[0].requires_grad_(False)
-        self._learner = Learner(self._model, build_objective(self.config), reference=reference)
+        critic = build_critic(self._model, self.config)
+        self._learner = Learner(self._model, build_objective(self.config), reference=reference, critic=critic)
         if self._restored is not None:
-            restore_optimizer(self._restored, self._learner.optimizer)
+            restore_optimizer(self._restored, self._learner)
 
     async def _begin(self) -> None:
         """Measure the policy before it learns from rewards."""
@@ -238,17 +244,13 @@ class Trainer:
         config, learner = self.config, self._learner
         assert learner is not None
         number = self._iteration + 1
-        tasks = self._sampler.draw(config.train.tasks_per_iteration, self._rng)
-        requests = plan_groups(
-            tasks, size=config.rollout.group_size, run_seed=config.run.seed, phase=f"train-{number:04d}"
-        )
-        record = bool(config.rollout.record_every) and number % config.rollout.record_every == 0
-        agents = self._arena.policy_agents(config.policy.temperature)
-        played = await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
+        played = await self._roll_out(number)
         start = self._clock()
         facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
         self._arena.engine.policy_version += 1
+        if config.algorithm.reference_every and number % config.algorithm.reference_every == 0:
+            learner.refresh_reference()
         learn_s = self._clock() - start
         score = summarize(played.trajectories)
         self._sampler.note(measure_mixed(played.trajectories))
@@ -269,16 +271,47 @@ class Trainer:
         if number % config.checkpoint.every == 0:
             self._save()
 
+    async def _roll_out(self, number: int) -> Played:
+        """Play the groups of an iteration, and more for those that teach nothing where that is asked for."""
+        config = self.config
+        wanted = config.train.tasks_per_iteration
+        refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
+        record = bool(config.rollout.record_every) and number % config.rollout.record_every == 0
+        agents = self._arena.policy_agents(config.policy.temperature)
+        whole: Played | None = None
+        for _ in range(1 + refills):
+            missing = wanted - (len(find_mixed(whole.trajectories)) if whole else 0)
+            if missing <= 0:
+                break
+            requests = plan_groups(
+                self._sampler.draw(missing, self._rng),
+                size=config.rollout.group_size,
+                run_seed=config.run.seed,
+                phase=f"train-{number:04d}",
+            )
+            played = await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
+            whole = played if whole is None else join_played(whole, played)
+        assert whole is not None
+        return whole
+
     def _learn(
         self, trajectories: Sequence[Trajectory], learner: Learner
     ) -> tuple[dict[str, float], dict[str, float]]:
-        rows, facts = credit_batch(
-            trajectories, self.config.algorithm, constant=self.config.policy.max_tokens, rng=self._rng
-        )
+        algorithm = self.config.algorithm
+        if Flag.DYNAMIC_SAMPLING in algorithm.flags:
+            mixed = find_mixed(trajectories)
+            trajectories = [one for one in trajectories if one.group in mixed]
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
         torch.set_num_threads(self.config.run.learner_threads)
         try:
+            rows, facts = credit_batch(
+                learner.charge_divergence(trajectories),
+                algorithm,
+                constant=self.config.policy.max_tokens,
+                rng=self._rng,
+                critic=learner.critic,
+            )
             with self._arena.engine.weights:
                 update = learner.update(rows, self._rng)
         finally:

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from milepost.training.batch import Aggregation, Row, build_rows, cut_batch
+from milepost.training.aggregation import Aggregation
+from milepost.training.batch import Row, build_rows, cut_batch
 from milepost.training.trajectory import Status
 from tests.training.trajectories import make_trajectory, make_turn
 
@@ -32,6 +35,8 @@ def test_weights_count_rollouts_tokens_or_rows() -> None:
         Aggregation.ROLLOUT_MEAN: [1 / 10, 1 / 10, 1 / 10],
         Aggregation.TOKEN: [1 / 10, 1 / 10, 1 / 10],
         Aggregation.ROW: [1 / 6, 1 / 9, 1 / 15],
+        Aggregation.ROW_SUM: [1 / 3, 1 / 3, 1 / 3],
+        Aggregation.CONSTANT: [1 / 24, 1 / 24, 1 / 24],
     }
     assert [r.advantage for r in build_rows(batch, advantages)] == [1.0, 2.0, 3.0]
 
@@ -97,3 +102,21 @@ def test_a_row_longer_than_the_budget_stands_alone() -> None:
 def test_an_empty_prompt_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a prompt and a completion, got 0 and 1 tokens"):
         list(cut_batch([make_row([], [21])], token_budget=100))
+
+
+def test_tokens_know_their_row_and_may_have_advantages_of_their_own() -> None:
+    rows = [make_row([11, 12, 13], [21, 22], 1.0), make_row([14], [23], 2.0)]
+    rows[0] = replace(rows[0], token_advantages=(0.5, -0.5))
+    (micro,) = cut_batch(rows, token_budget=100)
+    assert micro.row_N.tolist() == [0, 0, 1]
+    assert micro.rows == tuple(rows)
+    assert micro.advantage_N.tolist() == [0.5, -0.5, 2.0]
+    with pytest.raises(ValueError, match="a row of 2 tokens has 1 token advantages"):
+        list(cut_batch([replace(rows[0], token_advantages=(1.0,))], token_budget=100))
+
+
+def test_a_row_is_silent_without_any_advantage() -> None:
+    row = make_row([11], [21, 22], 0.0)
+    assert row.silent
+    assert not replace(row, token_advantages=(0.0, 0.1)).silent
+    assert replace(row, advantage=1.0, token_advantages=(0.0, 0.0)).silent

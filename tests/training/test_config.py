@@ -28,7 +28,7 @@ def test_a_configuration_reads_back_from_its_own_toml(tmp_path: Path) -> None:
 def test_a_configuration_stays_small() -> None:
     sections = Config().model_dump()
     assert len(sections) == 10
-    assert sum(len(section) for section in sections.values()) <= 50
+    assert sum(len(section) for section in sections.values()) <= 60
 
 
 def test_a_whole_number_is_fine_where_a_fraction_is_expected() -> None:
@@ -50,7 +50,7 @@ def test_digests_differ_when_any_field_does() -> None:
         ({"rollout": {"group_size": "four"}}, r"c\.toml: \[rollout\] group_size: the value should be a valid integer, got 'four'"),
         ({"rollout": {"group_size": 1}}, r"should be greater than or equal to 2, got 1"),
         ({"rollout": {"group_size": 2.5}}, r"should be a valid integer, got 2\.5"),
-        ({"algorithm": {"advantage": "ppo"}}, r"should be 'milestone_loo', 'grpo' or 'rloo', got 'ppo'"),
+        ({"algorithm": {"advantage": "ppo"}}, r"should be 'milestone_loo', 'return_to_go_loo', .* or 'bi_level_gae', got 'ppo'"),
         ({"rollout": 3}, r"\[rollout\]: the value should be"),
         ({"tasks": {"ids": []}}, r"\[tasks\] ids: list should have at least 1 item"),
     ],

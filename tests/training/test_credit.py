@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from milepost.training.config import AlgorithmSection
 from milepost.training.credit import credit_batch
+from milepost.training.sections import AlgorithmSection
 from tests.training.trajectories import from_rewards
 
 BATCH = [

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from milepost.training.batch import Row
-from milepost.training.config import AlgorithmSection
 from milepost.training.learner import Learner
 from milepost.training.objective import Objective
+from milepost.training.sections import AlgorithmSection
 from tests.training.trajectories import make_model
 from tests.training.world import learn
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.transformers import sample_batch
-from milepost.training.config import AlgorithmSection
+from milepost.training.config import build_config
 from milepost.training.credit import credit_batch
+from milepost.training.critic import Critic
 from milepost.training.learner import Learner
-from milepost.training.objective import Objective
+from milepost.training.objective import Objective, build_objective
 from milepost.training.sampler import draw_seed
+from milepost.training.sections import AlgorithmSection
 from milepost.training.trajectory import Trajectory, Turn
 from tests.training.trajectories import make_model, make_trajectory
 
@@ -66,3 +68,20 @@ def learn(algorithm: AlgorithmSection) -> tuple[float, float]:
         facts = learner.update(rows, rng)
         assert abs(facts.get("kl_sampler", 0.0)) < 1e-6
     return float(np.mean(returns[:5])), float(np.mean(returns[-5:]))
+
+
+def train_briefly(algorithm: AlgorithmSection) -> dict[str, float]:
+    """Take one batch through everything a preset is made of, and give what is reported of it."""
+    config = build_config({"algorithm": algorithm.model_dump(mode="json")})
+    model = make_model(vocabulary=20)
+    critic = (
+        Critic(model, learning_rate=1e-3, token_budget=4096) if algorithm.advantage.needs_critic else None
+    )
+    learner = Learner(
+        model, build_objective(config), reference=make_model(seed=1, vocabulary=20), critic=critic
+    )
+    rng = np.random.default_rng(0)
+    batch = play(learner, rng.integers(PAGES, size=GROUPS).tolist(), 0)
+    charged = learner.charge_divergence(batch)
+    rows, facts = credit_batch(charged, algorithm, constant=1, rng=rng, critic=critic)
+    return facts | learner.update(rows, rng)

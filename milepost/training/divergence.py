@@ -1,0 +1,56 @@
+"""The divergence from a reference as a reward."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from milepost.training.batch import MicroBatch, build_rows
+from milepost.training.losses import KlKind, kl_divergence
+from milepost.training.penalties import pay
+from milepost.training.policy import score_tokens, takes_dense_mask
+from milepost.training.scoring import score_rows
+from milepost.training.trajectory import Trajectory
+
+DIVERGENCE = "divergence"
+"""Name of the reward that a divergence from the reference costs."""
+
+
+def price_divergence(
+    trajectories: Sequence[Trajectory],
+    policy: PreTrainedModel,
+    reference: PreTrainedModel,
+    *,
+    coef: float,
+    kind: KlKind = KlKind.K1,
+    temperature: float = 1.0,
+    token_budget: int = 16_384,
+) -> list[Trajectory]:
+    """Charge each turn `coef` times its divergence, summed over its tokens (Ouyang et al. 2022, equation 2).
+
+    The divergence is that of the policy which played, so it is a reward like any other and has no gradient.
+    """
+    rows = build_rows(trajectories, [[0.0] * len(one.turns) for one in trajectories])
+
+    def score(model: PreTrainedModel) -> list[list[float]]:
+        def logps(batch: MicroBatch) -> torch.Tensor:
+            return score_tokens(model, batch, temperature=temperature).logp_U
+
+        return score_rows(
+            logps,
+            rows,
+            token_budget=token_budget,
+            share_prompts=takes_dense_mask(model),
+            device=model.device,
+        )
+
+    prices: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
+    for row, own, other in zip(rows, score(policy), score(reference), strict=True):
+        kl_T = kl_divergence(torch.tensor(own), torch.tensor(other), kind)
+        prices[row.prompt_ids, row.completion_ids] = -coef * float(kl_T.sum())
+    charged = pay(
+        trajectories,
+        DIVERGENCE,
+        lambda turn: prices.get((turn.completion.prompt_ids, turn.completion.completion_ids), 0.0),
+    )
+    return [new if old.scored else old for old, new in zip(trajectories, charged, strict=True)]

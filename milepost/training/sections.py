@@ -1,0 +1,135 @@
+"""What a section of a configuration is, and the one that names an algorithm."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from milepost.training.advantages import Estimator, Scale
+from milepost.training.aggregation import Aggregation
+from milepost.training.algorithm import Algorithm, Flag, KlPlace
+from milepost.training.corrections import Correction
+from milepost.training.losses import KlKind, Loss, Ratio
+from milepost.training.presets import DEFAULT, PRESETS
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A section: frozen, and no key that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class AlgorithmSection(Section):
+    """`[algorithm]`: credit and loss. What is left out is as in the preset."""
+
+    preset: str = DEFAULT
+    """A published method by name: `milepost algorithms` lists them."""
+    advantage: Estimator = Estimator.MILESTONE_LOO
+    scale: Scale = Scale.NONE
+    """What advantages are divided by."""
+    gamma: Fraction = 1.0
+    """Discount per turn; per token with `token_gae`."""
+    shrinkage: Amount = 0.0
+    """How many peers the other groups of a template count for in a baseline (`milestone_loo`); 0 is off."""
+    loss: Loss = Loss.PPO
+    ratio: Ratio = Ratio.TOKEN
+    """Of what the ratio of new to old probability is."""
+    clip_low: Fraction = 0.2
+    clip_high: Amount = 0.28
+    dual_clip: Amount = 0.0
+    """Bound of the ratio for negative advantages; 0 is off, otherwise above 1."""
+    aggregation: Aggregation = Aggregation.ROLLOUT_SUM
+    """How tokens weigh."""
+    kl: KlKind = KlKind.K3
+    kl_place: KlPlace = KlPlace.LOSS
+    """Whether the divergence goes into the loss or into the reward."""
+    kl_coef: Amount = 0.0
+    """Weight of the divergence from the policy at the start of this stage; 0 is off."""
+    entropy_coef: Amount = 0.0
+    correction: Correction = Correction.TOKEN_TRUNCATE
+    """How a sampler that is not the learner is corrected for."""
+    importance_cap: Amount = 2.0
+    """Upper bound of that correction; 0 switches it off."""
+    flags: list[Flag] = []
+    """What is done besides: `dynamic_sampling`, `overlong_filter`, `soft_overlong`, ..."""
+    reference_every: Count = 0
+    """Iterations after which the reference of the divergence becomes the current policy; 0 is never."""
+    epochs: Positive = 1
+    """Passes over a batch."""
+    minibatches: Positive = 1
+    """Optimiser steps per pass."""
+    control: Literal["none", "shuffled_rewards"] = "none"
+    """`shuffled_rewards` deals the rewards of a batch out to other trajectories: a diagnostic that must not learn."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        """Take what is left out from the preset."""
+        if not isinstance(data, Mapping):
+            return data
+        name = data.get("preset", DEFAULT)
+        if not isinstance(name, str) or name not in PRESETS:
+            near = difflib.get_close_matches(str(name), PRESETS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the presets are {', '.join(PRESETS)}"
+            raise ValueError(f"there is no preset {name!r}; {hint}")
+        preset = PRESETS[name].algorithm
+        given = {key: getattr(preset, key) for key in cls.model_fields if hasattr(preset, key)}
+        return {**given, "flags": list(preset.flags), **data}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse what does not go together."""
+        for wrong, message in (
+            (
+                self.kl_place is not KlPlace.LOSS and self.kl_coef == 0.0 and "kl_place" in self._chosen(),
+                f"kl_place is {self.kl_place} but kl_coef is 0: give kl_coef a weight, or leave kl_place out",
+            ),
+            (
+                self.reference_every > 0 and self.kl_coef == 0.0,
+                f"reference_every is {self.reference_every} but kl_coef is 0: there is no reference to refresh",
+            ),
+            (
+                self.advantage.needs_critic and self.scale is not Scale.NONE,
+                f"advantage {self.advantage} and scale {self.scale} do not go together: a critic's advantages "
+                "are scaled by the flag whiten",
+            ),
+            (
+                self.advantage.needs_critic and self.shrinkage > 0.0,
+                f"advantage {self.advantage} and shrinkage {self.shrinkage} do not go together: a critic has no peers",
+            ),
+            (
+                Flag.WHITEN in self.flags and not self.advantage.needs_critic,
+                f"the flag whiten and advantage {self.advantage} do not go together: set scale instead",
+            ),
+            (
+                0.0 < self.dual_clip <= 1.0,
+                f"dual_clip bounds a ratio from above: 0 for off, or more than 1, got {self.dual_clip:g}",
+            ),
+        ):
+            if wrong:
+                raise ValueError(message)
+        return self
+
+    def _chosen(self) -> set[str]:
+        """Name the fields that differ from the preset's."""
+        preset = PRESETS[self.preset].algorithm
+        return {
+            key
+            for key in type(self).model_fields
+            if hasattr(preset, key) and key != "flags" and getattr(self, key) != getattr(preset, key)
+        }
+
+    def resolve(self) -> Algorithm:
+        """Give the whole algorithm: this section, and from the preset what has no key here."""
+        fields = {key: getattr(self, key) for key in type(self).model_fields}
+        known = {f.name for f in dataclasses.fields(Algorithm)}
+        parts = {key: value for key, value in fields.items() if key in known}
+        return dataclasses.replace(PRESETS[self.preset].algorithm, **{**parts, "flags": tuple(self.flags)})

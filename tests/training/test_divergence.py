@@ -1,0 +1,24 @@
+import pytest
+
+from milepost.training.divergence import DIVERGENCE, price_divergence
+from milepost.training.losses import KlKind
+from milepost.training.trajectory import Status
+from tests.training.trajectories import from_rewards, make_model, make_trajectory, make_turn
+
+
+def test_a_policy_pays_nothing_against_itself() -> None:
+    batch = [from_rewards([1.0])]
+    (same,) = price_divergence(batch, make_model(), make_model(), coef=0.5)
+    assert same.ret == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_turn_pays_for_the_divergence_of_its_tokens_and_a_failed_episode_nothing() -> None:
+    turns = [make_turn(1.0), make_turn(prompt=(7, 8), completion=(9, 10, 11))]
+    batch = [make_trajectory(turns), from_rewards([0.0], status=Status.TIMEOUT)]
+    charged = price_divergence(batch, make_model(), make_model(seed=1), coef=1.0, kind=KlKind.K3)
+    prices = [turn.rewards[DIVERGENCE] for turn in charged[0].turns]
+    assert all(price < 0.0 for price in prices)
+    assert charged[0].turns[0].rewards["paid"] == 1.0
+    assert charged[1] == batch[1]
+    halved = price_divergence(batch, make_model(), make_model(seed=1), coef=0.5, kind=KlKind.K3)
+    assert [2 * turn.rewards[DIVERGENCE] for turn in halved[0].turns] == pytest.approx(prices)
