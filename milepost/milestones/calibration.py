@@ -6,6 +6,9 @@ from collections.abc import Sequence
 MIN_POINTS = 30
 """Fewest calibration points above a threshold on which anything is promised."""
 
+GRID = tuple(1 - i / 100 for i in range(51))
+"""Thresholds that are tested, from the highest down."""
+
 
 def bound_error(errors: int, trials: int, delta: float) -> float:
     """Give the upper confidence bound of an error rate: Clopper and Pearson 1934, one-sided, level 1 - delta.
@@ -45,7 +48,7 @@ def find_threshold(
     *,
     risk: float = 0.02,
     delta: float = 0.1,
-    grid: Sequence[float] = tuple(1 - i / 100 for i in range(51)),
+    grid: Sequence[float] = GRID,
     min_points: int = MIN_POINTS,
 ) -> float | None:
     """Find the lowest confidence at which the error rate stays below `risk`, with probability 1 - delta.

@@ -312,7 +312,7 @@ def is_audited(unit_id: str, *, share: Fraction = AUDIT_SHARE, salt: str = "") -
 
 def count_routes(decisions: Iterable[Decision]) -> dict[str, int]:
     """Count units by the tier that weighs most, and those left `unscored`."""
-    counts = {name: 0 for name in (*(tier.value for tier in Tier), "unscored")}
+    counts = dict.fromkeys((*(tier.value for tier in Tier), "unscored"), 0)
     for decision in decisions:
         counts["unscored" if decision.tier is None else decision.tier.value] += 1
     return counts
