@@ -50,6 +50,8 @@ class ScriptedJudgeServer:
         self._script = script
         self._key = key
         self._server: asyncio.Server | None = None
+        self._closing = asyncio.Event()
+        self._handlers: set[asyncio.Task[None] | None] = set()
         self.requests: list[Mapping[str, Any]] = []
         """What was asked, in order."""
 
@@ -60,6 +62,9 @@ class ScriptedJudgeServer:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self._closing.set()
+        if handlers := {task for task in self._handlers if task is not None}:
+            await asyncio.wait(handlers, timeout=1.0)
 
     @property
     def url(self) -> str:
@@ -68,21 +73,28 @@ class ScriptedJudgeServer:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, h11.RemoteProtocolError):
-            connection = h11.Connection(h11.SERVER)
-            request, body = await _receive(connection, reader)
-            if request is not None:
-                act = self._choose(request, body)
-                await asyncio.sleep(act.wait_s)
-                payload = _render(act)
-                head = h11.Response(
-                    status_code=act.status,
-                    headers=[("content-type", "application/json"), ("content-length", str(len(payload)))],
-                )
-                writer.write(connection.send(head) or b"")
-                writer.write(payload[: len(payload) // 2] if act.cut else payload)
-                await writer.drain()
-        writer.close()
+        handler = asyncio.current_task()
+        self._handlers.add(handler)
+        try:
+            with suppress(ConnectionError, h11.RemoteProtocolError):
+                await self._answer(reader, writer)
+        finally:
+            writer.close()
+            self._handlers.discard(handler)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER)
+        request, body = await _receive(connection, reader)
+        if request is None:
+            return
+        act = self._choose(request, body)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), act.wait_s)
+        payload = _render(act)
+        headers = [("content-type", "application/json"), ("content-length", str(len(payload)))]
+        writer.write(connection.send(h11.Response(status_code=act.status, headers=headers)) or b"")
+        writer.write(payload[: len(payload) // 2] if act.cut else payload)
+        await writer.drain()
 
     def _choose(self, request: h11.Request, body: bytes) -> Act:
         headers = dict(request.headers)
