@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from milepost.envs.registry import get_template, imported_templates, templates
+from milepost.training.commands import preferences, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(preferences, name="preferences")
+app.add_typer(reward_model, name="reward-model")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 

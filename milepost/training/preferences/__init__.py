@@ -1,0 +1,1 @@
+"""Preferences between episodes: how they are made, kept and read."""
