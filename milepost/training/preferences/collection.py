@@ -8,7 +8,7 @@ import numpy as np
 
 from milepost.agents.agent import Agent
 from milepost.envs.registry import get_template
-from milepost.envs.task import Split
+from milepost.envs.task import NoOracleError, Split
 from milepost.milestones import RewardMode
 from milepost.sandbox.pool import Pool
 from milepost.training.preferences.corruption import Play, make_player
@@ -58,7 +58,11 @@ async def collect_plays(
         UnknownTaskError: a task id is not known.
         NoOracleError: a task has no solution of its own.
     """
+    for request in requests:
+        get_template(request.task_id)
     pool = Pool(contexts=contexts)
+    found: list[Trajectory] = []
+    lost = ""
     try:
         await pool.warm_up()
         rollout = Rollout(
@@ -67,6 +71,11 @@ async def collect_plays(
             mode=RewardMode.NORMALIZED,
             directory=run / EPISODES_FOLDER,
         )
-        return await rollout.run(requests, make_agent=seat_player)
+        found = await rollout.run(requests, make_agent=seat_player)
+    except* NoOracleError as errors:
+        lost = str(errors.exceptions[0])
     finally:
         await pool.close()
+    if lost:
+        raise NoOracleError(lost)
+    return found
