@@ -13,6 +13,7 @@ from rich.table import Table
 from milepost.envs import commands
 from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
+from milepost.training.commands import preferences, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(preferences, name="preferences")
+app.add_typer(reward_model, name="reward-model")
 Split = Annotated[str, typer.Option(help="Part of the task space: train, validation or test.")]
 
 for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):

@@ -33,6 +33,7 @@ LONG_FILES = {
     "milepost/milestones/predicates.py": "one closed union and what combines it",
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
+    "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
     "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",

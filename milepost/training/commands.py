@@ -1,0 +1,101 @@
+"""The commands `milepost preferences ...` and `milepost reward-model ...`; each imports what it needs when it runs."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+preferences = typer.Typer(help="Preferences between episodes: play, and export pairs.", no_args_is_help=True)
+reward_model = typer.Typer(help="The learned reward model: train it, and measure it.", no_args_is_help=True)
+
+Run = Annotated[Path, typer.Argument(help="A run's folder, with `episodes/` in it.")]
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    raise typer.Exit(2)
+
+
+def _print(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+@preferences.command()
+def collect(
+    out: Annotated[Path, typer.Argument(help="Folder in which the episodes are recorded.")],
+    task: Annotated[list[str], typer.Option(help="Task id with an oracle; repeat for several.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds of each task, from 0.")] = 3,
+    contexts: Annotated[int, typer.Option(min=1, help="Browser contexts at once.")] = 4,
+) -> None:
+    """Play oracles, oracles with mistakes, and attempts to cheat; the tasks' rules score them all."""
+    from milepost.envs.task import NoOracleError, UnknownTaskError
+    from milepost.training.reward_model.collection import collect_plays, plan_plays
+
+    try:
+        plan = plan_plays(task, seeds=range(seeds), split="train")
+        found = asyncio.run(collect_plays(out, plan, contexts=contexts))
+    except (NoOracleError, UnknownTaskError) as wrong:
+        _fail(str(wrong))
+    _print({"episodes": len(found), "solved": sum(one.success for one in found), "run": str(out)})
+
+
+@preferences.command()
+def export(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="The file; default RUN/pairs.jsonl.")] = None,
+) -> None:
+    """Write the preferences that a run's recorded episodes imply, one pair a line."""
+    from milepost.training.reward_model.pairs import (
+        PAIRS_FILE,
+        Label,
+        PreferenceError,
+        export_pairs,
+        write_pairs,
+    )
+
+    try:
+        pairs = export_pairs(run)
+    except PreferenceError as wrong:
+        _fail(str(wrong))
+    path = out or run / PAIRS_FILE
+    write_pairs(pairs, path)
+    counts = {label.value: sum(pair.source is label for pair in pairs) for label in Label}
+    _print({"pairs": len(pairs), "file": str(path), "by_source": counts})
+
+
+@reward_model.command()
+def train(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="The model's file.")] = Path("runs/reward-model.npz"),
+    seed: Annotated[int, typer.Option(min=0, help="Draws weights, features and the bootstrap.")] = 0,
+) -> None:
+    """Train the small reward model on RUN/pairs.jsonl; a quarter of the templates calibrates it."""
+    from milepost.training.reward_model.fitting import Recipe, load_material
+    from milepost.training.reward_model.measurement import fit_calibrated
+    from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
+
+    try:
+        model, held = fit_calibrated(load_material(run, read_pairs(run / PAIRS_FILE)), Recipe(seed=seed))
+    except PreferenceError as wrong:
+        _fail(str(wrong))
+    model.save(out)
+    _print({"file": str(out), "digest": model.digest, "calibrated_on": held})
+
+
+@reward_model.command(name="eval")
+def evaluate(
+    run: Run, folds: Annotated[int, typer.Option(min=2, help="Parts of the templates.")] = 4
+) -> None:
+    """Measure what training on RUN/pairs.jsonl gives on templates that were held out, by cross-validation."""
+    from milepost.training.reward_model.fitting import load_material
+    from milepost.training.reward_model.measurement import cross_validate, measure
+    from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
+
+    try:
+        material = load_material(run, read_pairs(run / PAIRS_FILE))
+        _print(measure(list(cross_validate(material, folds=folds))))
+    except PreferenceError as wrong:
+        _fail(str(wrong))

@@ -1,0 +1,1 @@
+"""Trains and measures R_phi from preferences between episodes."""

@@ -1,0 +1,227 @@
+"""Fits the small tier: Bradley-Terry over length-normalised sums, all pairs of a prompt in one element."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import logsigmoid
+
+from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble
+from milepost.milestones.learned.features import NAMES, featurize_all
+from milepost.training.reward_model.corruption import Play
+from milepost.training.reward_model.pairs import Pair, Side, read_side, split_key
+
+DEMONSTRATION = f"-{Play.ORACLE.value}-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a model is fitted."""
+
+    members: int = 5
+    hidden: int = 24
+    kept: float = 0.8
+    """Part of the members that see a feature; which ones is drawn for each feature."""
+    steps: int = 150
+    learning_rate: float = 1e-2
+    weight_decay: float = 3e-2
+    margin: float = 0.5
+    """Margin of a pair whose margin is 1."""
+    centring: float = 0.01
+    """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
+    familiar: float = 0.995
+    """Part of the training episodes that counts as familiar."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Pairs with the features of their sides, each side read once."""
+
+    pairs: tuple[Pair, ...]
+    features: Mapping[Side, NDArray[np.float64]]
+    """By side, shape (steps, features)."""
+
+    def select(self, keys: frozenset[str]) -> "Material":
+        """Give the part whose templates have one of these split keys."""
+        return replace(self, pairs=tuple(p for p in self.pairs if split_key(p.template) in keys))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The split keys, sorted."""
+        return tuple(sorted({split_key(pair.template) for pair in self.pairs}))
+
+    @property
+    def sides(self) -> list[Side]:
+        """Every side of the pairs, once, in order."""
+        return list(dict.fromkeys(side for pair in self.pairs for side in (pair.chosen, pair.rejected)))
+
+
+def load_material(run: Path, pairs: Sequence[Pair]) -> Material:
+    """Read the episodes of pairs.
+
+    Raises:
+        PreferenceError: an episode cannot be read.
+    """
+    features = {}
+    for pair in pairs:
+        for side in (pair.chosen, pair.rejected):
+            if side not in features:
+                features[side] = featurize_all(read_side(run, side))
+    kept = [p for p in pairs if len(features[p.chosen]) and len(features[p.rejected])]
+    return Material(pairs=tuple(kept), features=features)
+
+
+class _Batch:
+    """All sides of a material, padded, and its pairs as indices."""
+
+    def __init__(self, material: Material) -> None:
+        sides = material.sides
+        index = {side: n for n, side in enumerate(sides)}
+        lengths = [len(material.features[side]) for side in sides]
+        padded = np.zeros((len(sides), max(lengths), len(NAMES)))
+        for n, side in enumerate(sides):
+            padded[n, : lengths[n]] = material.features[side]
+        self.features_NTF = torch.tensor(padded, dtype=torch.float32)
+        steps = torch.arange(max(lengths))[None]
+        self.mask_NT = (steps < torch.tensor(lengths)[:, None]).float()
+        self.length_N = torch.tensor(lengths, dtype=torch.float32)
+        self.chosen_P = torch.tensor([index[p.chosen] for p in material.pairs])
+        self.rejected_P = torch.tensor([index[p.rejected] for p in material.pairs])
+        self.margin_P = torch.tensor([p.margin for p in material.pairs])
+        prompts = [p.prompt for p in material.pairs]
+        counts = {prompt: prompts.count(prompt) for prompt in set(prompts)}
+        self.weight_P = torch.tensor([1 / counts[prompt] for prompt in prompts])
+        keys = sorted({split_key(p.template) for p in material.pairs})
+        self.keys = len(keys)
+        self.key_P = torch.tensor([keys.index(split_key(p.template)) for p in material.pairs])
+
+
+def bradley_terry(
+    chosen: torch.Tensor, rejected: torch.Tensor, *, margin: torch.Tensor | float, weight: torch.Tensor
+) -> torch.Tensor:
+    """Give the weighted mean of -log sigmoid(G(chosen) - G(rejected) - margin).
+
+    Ouyang et al. 2022, equation 1, with Llama 2's margin (Touvron et al. 2023, equation 2). Weights of
+    1 / (number of pairs of the prompt) make all pairs of a prompt one element of the batch.
+    """
+    return -(weight * logsigmoid(chosen - rejected - margin)).sum(-1) / weight.sum(-1)
+
+
+def fit_ensemble(material: Material, recipe: Recipe | None = None) -> Ensemble:
+    """Fit an ensemble; the same material and recipe give the same weights on the same machine.
+
+    Members differ in the features they see, in their weights at the start, and in how often each template
+    counts (a Poisson bootstrap over templates).
+    """
+    recipe = recipe or Recipe()
+    batch = _Batch(material)
+    rng = np.random.default_rng(recipe.seed)
+    k, f, h = recipe.members, len(NAMES), recipe.hidden
+    mask = torch.tensor(_draw_mask(recipe, rng), dtype=torch.float32)
+    drawn = torch.tensor(rng.poisson(1.0, (k, batch.keys)), dtype=torch.float32)
+    drawn[drawn.sum(1) == 0] = 1.0
+    weight_KP = batch.weight_P[None] * drawn[:, batch.key_P]
+    shapes = ((k, f, h), (k, h), (k, h))
+    scales = (f**-0.5, 0.0, h**-0.5)
+    weights = [
+        torch.tensor(rng.normal(0, 1, shape) * scale, dtype=torch.float32).requires_grad_()
+        for shape, scale in zip(shapes, scales, strict=True)
+    ]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
+    for _ in range(recipe.steps):
+        returns_KN = _returns(batch, mask, *weights)
+        chosen_KP, rejected_KP = returns_KN[:, batch.chosen_P], returns_KN[:, batch.rejected_P]
+        ranking = bradley_terry(
+            chosen_KP, rejected_KP, margin=recipe.margin * batch.margin_P, weight=weight_KP
+        )
+        centring = (weight_KP * (chosen_KP + rejected_KP) ** 2).sum(1) / weight_KP.sum(1)
+        loss = (ranking + recipe.centring * centring).sum()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    w1, b1, w2 = (w.detach().double().numpy() for w in weights)
+    return _centre(material, _describe_inputs(material, recipe, mask.double().numpy(), w1, b1, w2))
+
+
+def _draw_mask(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw which members see which features, shape (members, features).
+
+    Every feature is kept from equally many members, so that none is lost to all of them by chance.
+    """
+    blind = min(round((1 - recipe.kept) * recipe.members), recipe.members - 1)
+    places = rng.permuted(np.tile(np.arange(recipe.members)[:, None], len(NAMES)), axis=0)
+    return (places >= blind).astype(float)
+
+
+def _returns(
+    batch: _Batch, mask_KF: torch.Tensor, w1: torch.Tensor, b1: torch.Tensor, w2: torch.Tensor
+) -> torch.Tensor:
+    """Give the length-normalised returns, shape (members, sides)."""
+    masked = w1 * mask_KF[..., None]
+    hidden = torch.tanh(torch.einsum("ntf,kfh->knth", batch.features_NTF, masked) + b1[:, None, None])
+    rewards = torch.einsum("knth,kh->knt", hidden, w2) * batch.mask_NT
+    return rewards.sum(-1) / batch.length_N**LENGTH_POWER
+
+
+def _describe_inputs(
+    material: Material,
+    recipe: Recipe,
+    mask: NDArray[np.float64],
+    w1: NDArray[np.float64],
+    b1: NDArray[np.float64],
+    w2: NDArray[np.float64],
+) -> Ensemble:
+    """Note what is familiar: the Mahalanobis distance of an episode's mean features (Lee et al. 2018)."""
+    means = np.array([material.features[side].mean(0) for side in material.sides])
+    centre = means.mean(0)
+    covariance = np.cov(means.T) + 0.02 * np.eye(len(NAMES))
+    precision = np.linalg.inv(covariance).astype(np.float64)
+    distances = np.einsum("nf,fg,ng->n", means - centre, precision, means - centre)
+    return Ensemble(
+        mask_KF=mask,
+        w1_KFH=w1,
+        b1_KH=b1,
+        w2_KH=w2,
+        centre_K=np.zeros(recipe.members),
+        mean_F=centre,
+        precision_FF=precision,
+        familiar=float(np.quantile(distances, recipe.familiar)),
+    )
+
+
+def _centre(material: Material, model: Ensemble) -> Ensemble:
+    """Take the mean return of demonstrations off, member by member: Bradley-Terry leaves a constant open."""
+    shown = [
+        features
+        for side, features in material.features.items()
+        if side.success and DEMONSTRATION in side.episode
+    ]
+    shown = shown or [material.features[pair.chosen] for pair in material.pairs]
+    returns = [model.reward_features(f).sum(1) / len(f) ** LENGTH_POWER for f in shown]
+    return replace(model, centre_K=np.mean(returns, axis=0))
+
+
+def calibrate(model: Ensemble, material: Material, *, rounds: int = 100, ridge: float = 1e-2) -> Ensemble:
+    """Fit p(success) = sigmoid(slope * G + offset) on templates the model was not fitted to (Platt 1999).
+
+    Targets are smoothed as Platt proposes, so that probabilities stay off 0 and 1; Newton's method.
+    """
+    sides = material.sides
+    score = np.array([model.score_features(material.features[side]).mean for side in sides])
+    success = np.array([side.success for side in sides], dtype=float)
+    positive = success.sum()
+    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(sides) - positive + 2))
+    inputs = np.stack([score, np.ones_like(score)], 1)
+    line = np.array([1.0, 0.0])
+    for _ in range(rounds):
+        chance = 1 / (1 + np.exp(-np.clip(inputs @ line, -30, 30)))
+        slope = inputs.T @ (chance - target) + ridge * (line - [1.0, 0.0])
+        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + ridge * np.eye(2)
+        line = line - np.linalg.solve(curve, slope)
+    return replace(model, slope=float(line[0]), offset=float(line[1]))

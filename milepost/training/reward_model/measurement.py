@@ -1,0 +1,134 @@
+"""How good a reward model is on templates it has not seen."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
+from milepost.milestones.learned.ensemble import Ensemble
+from milepost.training.reward_model.corruption import HACKS
+from milepost.training.reward_model.fitting import Material, Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split
+
+REJECTED = 4
+"""Rejected episodes that the chosen one must beat in best-of-5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a model says of the sides of held-out pairs."""
+
+    pairs: tuple[Pair, ...]
+    score: dict[Side, float]
+    probability: dict[Side, float]
+    unfamiliar: dict[Side, bool]
+
+
+def judge_material(model: Ensemble, material: Material) -> Judged:
+    """Score every side of a material once."""
+    found = {side: model.score_features(material.features[side]) for side in material.sides}
+    return Judged(
+        pairs=material.pairs,
+        score={side: one.mean for side, one in found.items()},
+        probability={side: one.probability for side, one in found.items()},
+        unfamiliar={side: one.unfamiliar for side, one in found.items()},
+    )
+
+
+def cross_validate(material: Material, *, folds: int = 4, recipe: Recipe | None = None) -> Iterator[Judged]:
+    """Fit on some templates, calibrate on others, and judge the rest; every template is held out once.
+
+    Raises:
+        PreferenceError: a split leaks.
+    """
+    if len(material.keys) < 2 * folds:
+        raise PreferenceError(
+            f"{folds} folds need at least {2 * folds} templates, got {len(material.keys)}; "
+            "variants of a page count as one"
+        )
+    keys = np.random.default_rng(0).permutation(material.keys)
+    for fold in range(folds):
+        held = frozenset(str(key) for key in keys[fold::folds])
+        rest = [str(key) for key in keys if str(key) not in held]
+        set_by = frozenset(rest[::4])
+        parts = [material.select(part) for part in (frozenset(rest) - set_by, set_by, held)]
+        for one, other in itertools.combinations(parts, 2):
+            check_split(one.pairs, other.pairs)
+        model = calibrate(fit_ensemble(parts[0], recipe), parts[1])
+        yield judge_material(model, parts[2])
+
+
+def fit_calibrated(material: Material, recipe: Recipe | None = None) -> tuple[Ensemble, list[str]]:
+    """Fit on three quarters of the templates and calibrate on the others.
+
+    Returns:
+        The model and the split keys it was calibrated on.
+
+    Raises:
+        PreferenceError: fewer than two templates.
+    """
+    keys = [str(key) for key in np.random.default_rng(0).permutation(material.keys)]
+    if len(keys) < 2:
+        raise PreferenceError(f"a model needs two templates or more, one to calibrate on; got {keys}")
+    held = frozenset(keys[::4])
+    model = fit_ensemble(material.select(frozenset(keys) - held), recipe)
+    return calibrate(model, material.select(held)), sorted(held)
+
+
+def measure(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Give the figures over all held-out templates."""
+    pairs = [(one, pair) for one in judged for pair in one.pairs]
+    wins = defaultdict(list)
+    for one, pair in pairs:
+        right = one.score[pair.chosen] > one.score[pair.rejected]
+        wins[pair.source.value].append(right)
+    every = [right for rights in wins.values() for right in rights]
+    sides = [(one, side) for one in judged for side in one.score]
+    chance = [one.probability[side] for one, side in sides]
+    success = [side.success for _, side in sides]
+    # An episode under a goal that was not its own is neither honest nor a hack.
+    swapped = {pair.rejected for _, pair in pairs if pair.source is Label.GOAL}
+    honest = [one.score[s] for one, s in sides if not _is_hack(s) and s not in swapped]
+    hacks = [one.score[s] for one, s in sides if _is_hack(s) and not s.success]
+    best = list(_best_of(judged))
+    sure = [max(p, 1 - p) for p in chance]
+    correct = [(p > 0.5) == reached for p, reached in zip(chance, success, strict=True)]
+    threshold = find_threshold(sure, correct)
+    return {
+        "pairs": len(pairs),
+        "episodes": len(sides),
+        "pairwise_accuracy": _mean(every),
+        "by_source": {name: {"accuracy": _mean(r), "n": len(r)} for name, r in sorted(wins.items())},
+        "best_of_5": {"accuracy": _mean(best), "n": len(best)},
+        "calibration_error": measure_calibration(chance, success),
+        "brier": _mean([(p - reached) ** 2 for p, reached in zip(chance, success, strict=True)]),
+        "outcome_accuracy": _mean(correct),
+        "hack_separation": rank_separation(honest, hacks) if honest and hacks else None,
+        "goal_swap": _mean(wins[Label.GOAL.value]),
+        "unfamiliar": _mean([one.unfamiliar[side] for one, side in sides]),
+        "threshold": threshold,
+        "covered": _mean([c >= threshold for c in sure]) if threshold is not None else 0.0,
+    }
+
+
+def _is_hack(side: Side) -> bool:
+    return any(f"-{play.value}-" in side.episode for play in HACKS)
+
+
+def _best_of(judged: Sequence[Judged]) -> Iterator[bool]:
+    """Say of each chosen episode with enough rejected ones whether it beats the first four; ties lose."""
+    for one in judged:
+        rejected = defaultdict(list)
+        for pair in one.pairs:
+            rejected[pair.chosen].append(pair.rejected)
+        for chosen, others in rejected.items():
+            if chosen.success and len(others) >= REJECTED:
+                yield all(one.score[chosen] > one.score[other] for other in others[:REJECTED])
+
+
+def _mean(values: Sequence[float] | Sequence[bool]) -> float:
+    return float(np.mean(values)) if len(values) else 0.0

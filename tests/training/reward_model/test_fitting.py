@@ -1,0 +1,58 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from milepost.training.reward_model.fitting import Recipe, bradley_terry, calibrate, fit_ensemble
+from tests.training.reward_model.materials import make_material
+
+QUICK = Recipe(steps=40, members=3, hidden=8)
+
+
+def test_equal_returns_cost_log_two_and_a_shift_changes_nothing() -> None:
+    chosen, rejected, weight = torch.tensor([1.0, 3.0]), torch.tensor([1.0, 3.0]), torch.ones(2)
+    assert bradley_terry(chosen, rejected, margin=0.0, weight=weight).item() == pytest.approx(math.log(2))
+    one = bradley_terry(torch.tensor([2.0]), torch.tensor([0.5]), margin=0.5, weight=torch.ones(1))
+    assert one.item() == pytest.approx(math.log1p(math.exp(-1.0)))
+    two = bradley_terry(torch.tensor([9.0]), torch.tensor([7.5]), margin=0.5, weight=torch.ones(1))
+    assert two.item() == pytest.approx(one.item())
+
+
+def test_all_pairs_of_a_prompt_weigh_as_much_as_one() -> None:
+    chosen, rejected = torch.tensor([2.0, 2.0, 0.0]), torch.tensor([0.0, 0.0, 0.0])
+    halves = bradley_terry(chosen, rejected, margin=0.0, weight=torch.tensor([0.5, 0.5, 1.0]))
+    assert halves.item() == pytest.approx((math.log1p(math.exp(-2.0)) + math.log(2)) / 2)
+
+
+def test_it_learns_to_rank_and_demonstrations_average_nothing() -> None:
+    material = make_material()
+    model = fit_ensemble(material, QUICK)
+    score = {side: model.score_features(material.features[side]).mean for side in material.sides}
+    assert all(score[pair.chosen] > score[pair.rejected] for pair in material.pairs)
+    assert np.mean([score[side] for side in material.sides if side.success]) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_same_recipe_gives_the_same_model_and_members_see_different_features() -> None:
+    material = make_material(3)
+    one, same = fit_ensemble(material, QUICK), fit_ensemble(material, QUICK)
+    assert one.digest == same.digest != fit_ensemble(material, replace(QUICK, seed=1)).digest
+    assert len({tuple(row) for row in one.mask_KF}) == 3
+    assert (one.mask_KF.sum(0) == 2).all()
+
+
+def test_what_it_was_trained_on_is_familiar_and_noise_is_not() -> None:
+    material = make_material()
+    model = fit_ensemble(material, QUICK)
+    known = [model.score_features(material.features[side]).unfamiliar for side in material.sides]
+    assert np.mean(known) <= 0.02
+    assert model.score_features(np.ones_like(next(iter(material.features.values())))).unfamiliar
+
+
+def test_calibration_turns_returns_into_probabilities() -> None:
+    material, held = make_material(4), make_material(4, seed=1)
+    model = calibrate(fit_ensemble(material, QUICK), held)
+    chance = {side: model.score_features(held.features[side]).probability for side in held.sides}
+    assert np.mean([p for side, p in chance.items() if side.success]) > 0.7
+    assert np.mean([p for side, p in chance.items() if not side.success]) < 0.2
