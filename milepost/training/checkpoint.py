@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -26,6 +26,18 @@ FORMAT = 1
 LATEST = "latest"
 OPTIMIZER_FILE = "optimizer.pt"
 STATE_FILE = "state.json"
+
+
+class Stateful(Protocol):
+    """An optimiser, or a learner with one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Put a state back."""
+        ...
 
 
 class CheckpointError(RuntimeError):
@@ -60,7 +72,7 @@ def save_checkpoint(
     state: TrainState,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Stateful,
     keep: int = 2,
 ) -> Path:
     """Write a checkpoint and remove all but the newest `keep`.
@@ -198,7 +210,7 @@ def read_state(checkpoint: Path) -> TrainState:
     return TrainState(**data)
 
 
-def restore_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
+def restore_optimizer(checkpoint: Path, optimizer: Stateful) -> None:
     """Put the optimiser's state and torch's random state back.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The configuration of a run: one TOML file, nine sections, every field with its reason."""
+"""The configuration of a run: one TOML file, eleven sections, every field with its reason."""
 
 import hashlib
 import tomllib
@@ -15,6 +15,7 @@ from milepost.training.advantages import Estimator, Scale
 from milepost.training.batch import Aggregation
 from milepost.training.losses import KlKind
 from milepost.training.overrides import ConfigError, describe_error, read_override
+from milepost.training.preferences.section import PreferenceSection
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -181,6 +182,7 @@ class Config(Section):
     rollout: RolloutSection = RolloutSection()
     imitation: ImitationSection = ImitationSection()
     algorithm: AlgorithmSection = AlgorithmSection()
+    preference: PreferenceSection = PreferenceSection()
     optim: OptimSection = OptimSection()
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()

@@ -6,10 +6,9 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from milepost.training.checkpoint import TrainState, restore_rng, save_checkpoint
+from milepost.training.checkpoint import Stateful, TrainState, restore_rng, save_checkpoint
 from milepost.training.config import Config
 from milepost.training.metrics import MetricsLog
 from milepost.training.run import CHECKPOINTS_FOLDER
@@ -94,7 +93,7 @@ class Keeper:
             digest=self._config.digest(),
         )
 
-    def save(self, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, optimizer: Stateful) -> None:
         """Write the checkpoint of what was noted last.
 
         Raises:
@@ -113,7 +112,7 @@ class Keeper:
         )
         self._saved = self._noted.iteration
 
-    def interrupt(self, optimizer: torch.optim.Optimizer | None) -> str:
+    def interrupt(self, optimizer: Stateful | None) -> str:
         """Save what was learnt up to the last whole iteration, and say how to go on."""
         noted = self._noted
         whole = noted is not None and not self._changing
