@@ -61,6 +61,7 @@ ACROSS = {
     "tests/test_layout.py",
     "tests/sandbox/test_accessible_names.py",
     "tests/sandbox/test_walker.py",
+    "tests/training/preferences/test_parity.py",
 }
 """Test files that belong to no single module: to all, or to the scripts that run in pages."""
 

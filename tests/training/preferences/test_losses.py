@@ -149,9 +149,9 @@ def test_a_mean_over_tokens_breaks_that_identity_unless_lengths_are_equal(
     lengths: tuple[int, int], same: bool
 ) -> None:
     logp = torch.full((sum(lengths),), -1.0, dtype=torch.float64, requires_grad=True)
-    chosen, rejected = torch.exp(logp - logp.detach()).split(list(lengths))
+    chosen, rejected = torch.split(torch.exp(logp - logp.detach()), list(lengths))
     (policy,) = torch.autograd.grad(0.5 * (chosen.mean() - rejected.mean()), logp)
-    sums = [part.sum() for part in logp.split(list(lengths))]
+    sums = [part.sum() for part in torch.split(logp, list(lengths))]
     pair = make_pairs([-1.0], [-1.0])
     pair = replace(
         pair,
