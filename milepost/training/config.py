@@ -1,4 +1,4 @@
-"""The configuration of a run: one TOML file, nine sections, every field with its reason."""
+"""The configuration of a run: one TOML file, eleven sections, every field with its reason."""
 
 import hashlib
 import tomllib
@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from milepost.milestones import RewardMode
 from milepost.training.overrides import ConfigError, describe_error, read_override
+from milepost.training.preferences.section import PreferenceSection
 from milepost.training.presets import DEFAULT, PRESETS
 from milepost.training.sections import (
     AlgorithmSection,
@@ -148,6 +149,7 @@ class Config(Section):
     rollout: RolloutSection = RolloutSection()
     imitation: ImitationSection = ImitationSection()
     algorithm: AlgorithmSection = AlgorithmSection()
+    preference: PreferenceSection = PreferenceSection()
     optim: OptimSection = OptimSection()
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()

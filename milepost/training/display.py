@@ -84,6 +84,12 @@ def describe(record: Mapping[str, Any]) -> str:
     if record["kind"] == "imitation":
         loss = f", loss {record['loss_first']:.3f} -> {record['loss_last']:.3f}" if record["steps"] else ""
         return f"{start} imitation: {record['examples']} turns, {record['steps']} steps{loss}"
+    if record["kind"] == "study":
+        learner = record["learner"]
+        return (
+            f"{start} iteration {record['iteration']}: {record['lessons']} preferences, "
+            f"loss {learner['loss']:.3f} gradient {learner['grad_norm']:.3f}"
+        )
     success = f"success {record['success']:.2f} return {record['return']:.2f}"
     tasks = " ".join(
         f"{name.partition('-v')[0]} {task['success']:.2f}" for name, task in record["tasks"].items()

@@ -1,7 +1,8 @@
 """The numbers of a run: `metrics.jsonl`, one JSON object a line, and the same as TensorBoard scalars.
 
 Every line has `kind`, `iteration` and `elapsed_s`. Kinds: `evaluation` (with `phase`: `test-start`,
-`validation-<iteration>`, `test-end`), `imitation`, and `iteration` (training rollouts, credit, learner, times).
+`validation-<iteration>`, `test-end`), `imitation`, `iteration` (training rollouts, credit, learner, times), and
+`study` (an iteration that learns from a preference file, without rollouts).
 """
 
 import os

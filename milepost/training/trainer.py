@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,17 @@ from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
+from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
 from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
+from milepost.training.study import (
+    build_practice,
+    check_study,
+    draw_lessons,
+    load_lessons,
+    study_episodes,
+)
 from milepost.training.trajectory import Trajectory
 
 REFILLS = 2
@@ -53,7 +62,8 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
 
     Raises:
         RunExistsError: the folder is in use and `resume` is not set.
-        ConfigError: a resumed run was started with another configuration.
+        ConfigError: a resumed run was started with another configuration, or options do not go together.
+        PreferenceFileError: the preference file is not as it should be.
         UnknownTaskError: a task id is not known.
         ModelLoadError: the policy cannot be loaded.
         CheckpointError: a checkpoint cannot be written or read.
@@ -65,6 +75,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     for task_id in config.tasks.ids:
         get_template(task_id)
+    check_study(config)
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
@@ -126,7 +137,8 @@ class Trainer:
         self._arena = Arena(
             model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
         )
-        self._learner: Learner | None = None
+        self._lessons = load_lessons(config, model)
+        self._learner: Learner | PreferenceLearner | None = None
         self._restored: Path | None = None
 
     def restore(self, checkpoint: Path, state: TrainState) -> None:
@@ -218,15 +230,19 @@ class Trainer:
         self._arena.engine.policy_version += 1
 
     def _prepare_learner(self) -> None:
-        reference = None
-        if self.config.algorithm.kl_coef:
+        reference, section = None, self.config.preference
+        if section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
             folder = self._out / REFERENCE_FOLDER
             if self._restored is None:
                 self._model.save_pretrained(folder)
                 self._tokenizer.save_pretrained(folder)
             reference = load_policy(str(folder))[0].requires_grad_(False)
-        critic = build_critic(self._model, self.config)
-        self._learner = Learner(self._model, build_objective(self.config), reference=reference, critic=critic)
+        if section.method:
+            self._learner = PreferenceLearner(self._model, build_practice(self.config), reference=reference)
+        else:
+            critic = build_critic(self._model, self.config)
+            objective = build_objective(self.config)
+            self._learner = Learner(self._model, objective, reference=reference, critic=critic)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)
 
@@ -244,12 +260,20 @@ class Trainer:
         config, learner = self.config, self._learner
         assert learner is not None
         number = self._iteration + 1
-        played = await self._roll_out(number)
+        if isinstance(learner, PreferenceLearner):
+            learner.begin(number)
+            if self._lessons:
+                self._study_file(learner)
+                await self._look(number)
+                return
+        with learner.playing() if isinstance(learner, PreferenceLearner) else nullcontext():
+            played = await self._roll_out(number)
         start = self._clock()
         facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
         self._arena.engine.policy_version += 1
-        if config.algorithm.reference_every and number % config.algorithm.reference_every == 0:
+        every = config.algorithm.reference_every
+        if every and number % every == 0 and isinstance(learner, Learner):
             learner.refresh_reference()
         learn_s = self._clock() - start
         score = summarize(played.trajectories)
@@ -264,6 +288,11 @@ class Trainer:
             time=played.speed | {"learn_s": learn_s},
             eta_s=self._keeper.estimate_rest(number, played.seconds + learn_s) + self._evaluation_s,
         )
+        await self._look(number)
+
+    async def _look(self, number: int) -> None:
+        """Note where the run stands after an iteration, validate and save when it is time."""
+        config = self.config
         self._note()
         if config.eval.every and number % config.eval.every == 0:
             await self._evaluate("validation", f"validation-{number:04d}")
@@ -294,17 +323,39 @@ class Trainer:
         assert whole is not None
         return whole
 
-    def _learn(
-        self, trajectories: Sequence[Trajectory], learner: Learner
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        algorithm = self.config.algorithm
-        if Flag.DYNAMIC_SAMPLING in algorithm.flags:
-            mixed = find_mixed(trajectories)
-            trajectories = [one for one in trajectories if one.group in mixed]
+    def _study_file(self, learner: PreferenceLearner) -> None:
+        """Learn an iteration's share of the preference file."""
+        start = self._clock()
+        lessons = draw_lessons(self._lessons, self.config.train.tasks_per_iteration, self._rng)
+        with self._changing():
+            facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
+        self._iteration += 1
+        self._arena.engine.policy_version += 1
+        self._log("study", lessons=len(lessons), learner=facts, learn_s=self._clock() - start)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the weights and take the learner's threads while the policy changes."""
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
         torch.set_num_threads(self.config.run.learner_threads)
         try:
+            with self._arena.engine.weights:
+                yield
+        finally:
+            torch.set_num_threads(self.config.run.threads)
+
+    def _learn(
+        self, trajectories: Sequence[Trajectory], learner: Learner | PreferenceLearner
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        if isinstance(learner, PreferenceLearner):
+            with self._changing():
+                return study_episodes(learner, trajectories, self.config.preference, self._rng)
+        algorithm = self.config.algorithm
+        if Flag.DYNAMIC_SAMPLING in algorithm.flags:
+            mixed = find_mixed(trajectories)
+            trajectories = [one for one in trajectories if one.group in mixed]
+        with self._changing():
             rows, facts = credit_batch(
                 learner.charge_divergence(trajectories),
                 algorithm,
@@ -312,11 +363,7 @@ class Trainer:
                 rng=self._rng,
                 critic=learner.critic,
             )
-            with self._arena.engine.weights:
-                update = learner.update(rows, self._rng)
-        finally:
-            torch.set_num_threads(self.config.run.threads)
-        return update, facts
+            return learner.update(rows, self._rng), facts
 
     async def _finish(self, reason: str) -> Summary:
         if self.config.eval.every and self._iteration % self.config.eval.every:

@@ -13,6 +13,7 @@ from milepost.training.credit import credit_batch
 from milepost.training.critic import Critic
 from milepost.training.learner import Learner
 from milepost.training.objective import Objective, build_objective
+from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.sampler import draw_seed
 from milepost.training.sections import AlgorithmSection
 from milepost.training.trajectory import Trajectory, Turn
@@ -21,7 +22,7 @@ from tests.training.trajectories import make_model, make_trajectory
 END, PAGES, SIZE, GROUPS, ROUNDS = 1, 4, 8, 16, 40
 
 
-def play(learner: Learner, pages: list[int], round_number: int) -> list[Trajectory]:
+def play(learner: Learner | PreferenceLearner, pages: list[int], round_number: int) -> list[Trajectory]:
     turns: list[list[Turn]] = [[] for _ in range(len(pages) * SIZE)]
     going = list(range(len(turns)))
     for t in range(2):

@@ -1,1 +1,1 @@
-"""Trains and measures R_phi from preferences between episodes."""
+"""Trains and measures R_phi: how preferences between episodes are made, kept and learnt from."""

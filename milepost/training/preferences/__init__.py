@@ -1,0 +1,1 @@
+"""Learning from preferences: the methods, their losses, and the pairs, labels and demonstrations they learn from."""

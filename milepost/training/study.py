@@ -1,0 +1,148 @@
+"""The preference loop's part of a run: what an iteration teaches, and the learner that learns it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from milepost.training.config import Config
+from milepost.training.overrides import ConfigError
+from milepost.training.preference_learner import Lesson, Practice, PreferenceLearner
+from milepost.training.preferences.dataset import read_preferences
+from milepost.training.preferences.method import Schedule, Source
+from milepost.training.preferences.pairs import (
+    Label,
+    Pair,
+    Sample,
+    mine_labels,
+    mine_pairs,
+    pick_best,
+    pick_rising,
+    pick_solved,
+    take_sample,
+)
+from milepost.training.preferences.section import PreferenceSection
+from milepost.training.trajectory import Trajectory
+
+
+def check_study(config: Config) -> None:
+    """Check what `[preference]` asks of other sections.
+
+    Raises:
+        ConfigError: a continuous schedule without groups of two, or a reward control that only advantages know.
+    """
+    section = config.preference
+    if not section.method:
+        return
+    if section.schedule is Schedule.CONTINUOUS and config.rollout.group_size != 2:
+        raise ConfigError(
+            "preference.schedule is continuous, which plays two episodes of each task, but rollout.group_size is "
+            f"{config.rollout.group_size}; set it to 2, or choose the schedule 'online'"
+        )
+    if config.algorithm.control != "none":
+        raise ConfigError(
+            f"algorithm.control is {config.algorithm.control!r} and preference.method is {section.method!r}: "
+            "rewards are shuffled for the policy-gradient loop only; leave one of them out"
+        )
+
+
+def build_practice(config: Config) -> Practice:
+    """Take the practice out of a configuration that chooses a preference method."""
+    section, optim = config.preference, config.optim
+    return Practice(
+        method=section.resolve(),
+        schedule=section.schedule,
+        sync_every=section.sync_every,
+        entropy_coef=section.entropy_coef,
+        epochs=section.epochs,
+        minibatches=section.minibatches,
+        learning_rate=optim.learning_rate,
+        weight_decay=optim.weight_decay,
+        grad_clip=optim.grad_clip,
+        token_budget=optim.token_budget,
+        temperature=config.policy.temperature,
+    )
+
+
+def load_lessons(config: Config, model: PreTrainedModel) -> list[Lesson]:
+    """Read the lessons of a configuration's preference file; empty when it names none.
+
+    Raises:
+        PreferenceFileError: the file is not as it should be.
+        ConfigError: it holds nothing that the method learns from.
+    """
+    section = config.preference
+    if not section.method or not section.file:
+        return []
+    found = read_preferences(Path(section.file), vocabulary=model.config.vocab_size)
+    source = section.resolve().source
+    lessons: list[Lesson] = []
+    for one in found:
+        if isinstance(one, Pair) and source is Source.PAIRS:
+            lessons += [one] if one.chosen.ret - one.rejected.ret > section.margin else []
+        elif isinstance(one, Pair) and source is Source.LABELS:
+            lessons += [Label(sample=one.chosen, desirable=True), Label(sample=one.rejected, desirable=False)]
+        elif isinstance(one, Pair):
+            lessons.append(one.chosen)
+        elif source is Source.LABELS:
+            lessons.append(one)
+        elif source is Source.SOLVED and one.desirable:
+            lessons.append(one.sample)
+    if not lessons:
+        raise ConfigError(
+            f"{section.file} holds {len(found)} preferences, but none that {section.method!r} learns from: "
+            f"it needs {source}" + (f" with a margin above {section.margin:g}" if section.margin else "")
+        )
+    return lessons
+
+
+def draw_lessons(lessons: Sequence[Lesson], size: int, rng: np.random.Generator) -> list[Lesson]:
+    """Draw an iteration's lessons from a file's, each at most once."""
+    return [lessons[i] for i in rng.permutation(len(lessons))[:size].tolist()]
+
+
+def choose_lessons(
+    trajectories: Sequence[Trajectory], section: PreferenceSection
+) -> tuple[list[list[Lesson]], dict[str, float]]:
+    """Choose what each pass learns from the episodes of an iteration, and count it.
+
+    Raises:
+        ValueError: a return is not a number.
+    """
+    source = section.resolve().source
+    if source is Source.PAIRS:
+        pairs, facts = mine_pairs(trajectories, margin=section.margin, pairing=section.pairing)
+        return [list[Lesson](pairs)] * section.epochs, facts
+    if source is Source.LABELS:
+        labels, facts = mine_labels(trajectories)
+        return [list[Lesson](labels)] * section.epochs, facts
+    passes = [_pick(source, trajectories, section, step) for step in range(section.epochs)]
+    return passes, {"demonstrations": float(len(passes[0])), "trajectories": float(len(trajectories))}
+
+
+def _pick(
+    source: Source, trajectories: Sequence[Trajectory], section: PreferenceSection, step: int
+) -> list[Lesson]:
+    if source is Source.BEST:
+        return list[Lesson](pick_best(trajectories, margin=section.margin))
+    samples: list[Sample] = [one for t in trajectories if (one := take_sample(t)) is not None]
+    if source is Source.RISING:
+        return list[Lesson](pick_rising(samples, step=step, steps=section.epochs, margin=section.margin))
+    return list[Lesson](pick_solved(samples))
+
+
+def study_episodes(
+    learner: PreferenceLearner,
+    trajectories: Sequence[Trajectory],
+    section: PreferenceSection,
+    rng: np.random.Generator,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Learn from the episodes of an iteration: what the learner says, and what was mined.
+
+    Raises:
+        ValueError: a return is not a number.
+        DivergedError: the loss is no longer a number.
+    """
+    passes, facts = choose_lessons(trajectories, section)
+    return learner.update(passes, rng), facts
