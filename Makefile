@@ -30,7 +30,7 @@ train: setup ## Train the built-in policy in a real browser; continues an interr
 	$(BIN)/milepost train $(CONFIG) --out $(OUT) $(if $(wildcard $(OUT)),--resume) $(ARGS)
 
 test: check ## Check, then run every test; a missing browser is a failure
-	MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow" $(TESTS)

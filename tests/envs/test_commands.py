@@ -11,6 +11,7 @@ from milepost.envs.registry import get_template, templates
 from milepost.milestones import score
 from milepost.sandbox.events import AppChanged, EpisodeEnded, EpisodeStarted
 from milepost.sandbox.log import write_log
+from tests.envs.uncertified import UNCERTIFIED
 from tests.milestones.conftest import fill, witness
 
 RUNNER = CliRunner()
@@ -129,6 +130,9 @@ def test_a_run_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_kept_certificates_are_checked_without_playing() -> None:
     code, output = run("certify", "--all", "--check", "--json")
-    assert (code, json.loads(output)) == (0, {row.id: "" for row in templates()})
+    faults = json.loads(output)
+    assert list(faults) == [row.id for row in templates()]
+    assert {task for task, fault in faults.items() if fault} == UNCERTIFIED
+    assert code == (1 if UNCERTIFIED else 0)
     assert run("certify")[0] == 2
     assert run("certify", "ReprtExport-v0")[0] == 2

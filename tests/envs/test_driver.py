@@ -36,7 +36,7 @@ def test_a_specification_travels_to_another_process() -> None:
     env = gymnasium.make(spec, actions_per_step=2, max_tokens=200)
     again = gymnasium.make(pickle.loads(pickle.dumps(env.spec)))
     assert env.reset(seed=1)[0] == again.reset(seed=1)[0]
-    assert again.step("noop() noop(1)")[0]["last_action"] == "noop() noop(1)"
+    assert again.step("noop() noop(1)")[0]["last_action"] == "noop(0) noop(1)"
     env.close()
     again.close()
 
@@ -46,7 +46,7 @@ async def test_a_running_loop_is_no_obstacle() -> None:
     env = ComputerEnv(TASK)
     env.reset(seed=1)
     await asyncio.sleep(0)
-    assert env.step("noop()")[0]["last_action"] == "noop()"
+    assert env.step("noop()")[0]["last_action"] == "noop(0)"
     steps = await asyncio.gather(*(asyncio.to_thread(play, seed) for seed in (1, 2)))
     assert [reward for _, reward in steps] == [0.0, 0.0]
     env.close()

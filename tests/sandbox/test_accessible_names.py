@@ -85,7 +85,8 @@ class Lens:
         """Interactive lines of the tree, by Chromium's number of the node."""
         reading = await self.page.read()
         assert reading is not None
-        elements = [e for e in reading.elements if e.role in INTERACTIVE]
+        # Frames of other origins have walkers of their own, and letters in their ids.
+        elements = [e for e in reading.elements if e.role in INTERACTIVE and e.id.isdecimal()]
         asked = ",".join(e.id for e in elements)
         expression = f"[{asked}].map(milepost.element)"
         params = {"expression": expression, "contextId": self.page._follower.world}

@@ -25,7 +25,6 @@ document.body.insertAdjacentHTML('beforeend', '<i></i>'.repeat(100000));</script
 for (let i = 0; i < 400; i++) e = e.appendChild(document.createElement('div'));
 e.innerHTML = '<button>Bottom</button>';</script>""",
     "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
-    "/greedy": "<title>Greedy</title><button onclick='const all = []; for (;;) all.push(0);'>Eat</button>",
     "/map": """<title>Map</title><img usemap="#m" width=200 height=100 alt=Plan src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">
 <map name=m><area href=/two alt=Kitchen shape=rect coords="0,0,80,100"><area href=/ alt=Hall shape=circle coords="150,50,40"></map>""",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 30)</script><h1>x</h1>",
@@ -127,22 +126,6 @@ async def test_a_dead_browser_is_replaced(pool: Pool) -> None:
     await session.close()
     async with pool.session(build_world()) as (_, view):
         assert view.title == "Home"
-
-
-@pytest.mark.slow
-async def test_a_renderer_out_of_memory_is_a_typed_failure_of_its_episode_alone() -> None:
-    pool = Pool(contexts=2, deadlines=Deadlines(step_s=15))
-    try:
-        async with (
-            pool.session(build_world()) as (other, _),
-            pool.session(build_world(PAGES, "/greedy")) as (session, _),
-        ):
-            with pytest.raises(SandboxError) as caught:
-                await session.step('click("1")')
-            assert caught.value.failure in (Failure.INFRASTRUCTURE, Failure.TIMEOUT)
-            assert (await other.step("noop()")).title == "Home"
-    finally:
-        await pool.close()
 
 
 async def test_episodes_outlive_the_gpu_process(pool: Pool) -> None:

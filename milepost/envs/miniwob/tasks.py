@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from milepost.envs.miniwob.package import MISSING, PREFIX, VERSION, find_html, i
 from milepost.envs.miniwob.site import build_site, digest
 from milepost.envs.miniwob.table import SUMMARIES, step_limit, turn_ms
 from milepost.envs.task import Split, Task, Template, UnknownTaskError
-from milepost.milestones import Goal, Spec, fields, forbid, milestone, number, when
+from milepost.milestones import Goal, Spec, at_most, fields, forbid, milestone, number, when
 from milepost.sandbox.sites import Site
 
 HOST = "miniwob.test"
@@ -26,13 +27,18 @@ def draw_page_seed(rng: np.random.Generator, split: Split) -> int:
     return list(Split).index(split) * SEEDS_PER_SPLIT + int(rng.integers(SEEDS_PER_SPLIT))
 
 
+BELOW_ONE = Fraction(1) - Fraction(1, 2**53)
+"""The largest score below 1 that a page can have: its numbers are doubles."""
+
+
 def make_spec(path: str, sha256: str) -> Spec:
     """Make the rules: a page that is the package's own, byte for byte, ended its episode with the full score."""
     served = when("app_changed", app="miniwob", change="page.served", data=fields(page=path, sha256=sha256))
-    ended, solved = when("page_scored"), when("page_scored", score=number("1"))
+    solved = when("page_scored", score=number("1"))
+    missed = when("page_scored", score=at_most(BELOW_ONE))
     return Spec(
         milestones=(milestone("solved", reward=1, when=served & solved),),
-        forbidden=(forbid("missed", when=ended & ~solved),),
+        forbidden=(forbid("missed", when=missed),),
         goal=Goal(when=served & solved, frame=(served,)),
     )
 
