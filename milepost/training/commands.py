@@ -1,26 +1,17 @@
 """The commands `milepost preferences ...` and `milepost reward-model ...`; each imports what it needs when it runs."""
 
 import asyncio
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
+
+from milepost.envs.commands import fail, print_json
 
 preferences = typer.Typer(help="Preferences between episodes: play, and export pairs.", no_args_is_help=True)
 reward_model = typer.Typer(help="The learned reward model: train it, and measure it.", no_args_is_help=True)
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, with `episodes/` in it.")]
-
-
-def _fail(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    raise typer.Exit(2)
-
-
-def _print(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 @preferences.command()
@@ -38,8 +29,8 @@ def collect(
         plan = plan_plays(task, seeds=range(seeds), split="train")
         found = asyncio.run(collect_plays(out, plan, contexts=contexts))
     except (NoOracleError, UnknownTaskError) as wrong:
-        _fail(str(wrong))
-    _print({"episodes": len(found), "solved": sum(one.success for one in found), "run": str(out)})
+        fail(str(wrong))
+    print_json({"episodes": len(found), "solved": sum(one.success for one in found), "run": str(out)})
 
 
 @preferences.command()
@@ -59,11 +50,11 @@ def export(
     try:
         pairs = export_pairs(run)
     except PreferenceError as wrong:
-        _fail(str(wrong))
+        fail(str(wrong))
     path = out or run / PAIRS_FILE
     write_pairs(pairs, path)
     counts = {label.value: sum(pair.source is label for pair in pairs) for label in Label}
-    _print({"pairs": len(pairs), "file": str(path), "by_source": counts})
+    print_json({"pairs": len(pairs), "file": str(path), "by_source": counts})
 
 
 @reward_model.command()
@@ -80,9 +71,9 @@ def train(
     try:
         model, held = fit_calibrated(load_material(run, read_pairs(run / PAIRS_FILE)), Recipe(seed=seed))
     except PreferenceError as wrong:
-        _fail(str(wrong))
+        fail(str(wrong))
     model.save(out)
-    _print({"file": str(out), "digest": model.digest, "calibrated_on": held})
+    print_json({"file": str(out), "digest": model.digest, "calibrated_on": held})
 
 
 @reward_model.command(name="eval")
@@ -96,6 +87,6 @@ def evaluate(
 
     try:
         material = load_material(run, read_pairs(run / PAIRS_FILE))
-        _print(measure(list(cross_validate(material, folds=folds))))
+        print_json(measure(list(cross_validate(material, folds=folds))))
     except PreferenceError as wrong:
-        _fail(str(wrong))
+        fail(str(wrong))
