@@ -78,7 +78,7 @@ ACROSS = {
 }
 """Test files that belong to no single module: to all, or to the scripts that run in pages."""
 
-IMPORT_LIMIT_S = 0.3
+IMPORT_LIMIT_S = 0.1
 IMPORT_RUNS = 7
 
 
@@ -181,9 +181,12 @@ def test_every_list_of_exports_is_without_repeats() -> None:
     ] == []
 
 
-# Processor time of a new process: importing waits for nothing, and other work on the machine does not count.
+# Processor time of a new process: importing waits for nothing, and other work on the machine does not count. Gymnasium, with
+# which the environments are registered, takes most of an import, and how long depends on the machine: only what we add to it has
+# a limit.
 IMPORT_PROBE = """
 import json, sys, time
+import gymnasium
 start = time.process_time()
 import milepost
 seconds = time.process_time() - start
