@@ -259,7 +259,7 @@ class Page:
 
     async def navigate(self, url: str) -> str:
         """Open a URL; gives the browser's error text, empty when it went well."""
-        self._follower.loading = True
+        self._follower.begin_navigation()
         future = self._connection.send("Page.navigate", {"url": url}, self._session)
         if self._clock is not None:
             await self._clock.run_until(future)
@@ -267,6 +267,8 @@ class Page:
         error = str((reply or {}).get("errorText", ""))
         if error or (reply is not None and "loaderId" not in reply):
             self._follower.loading = False
+        elif reply is not None:
+            self._follower.expect(reply["loaderId"])
         return error
 
     async def travel(self, offset: int) -> str:
