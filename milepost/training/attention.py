@@ -64,8 +64,8 @@ def attend_blocks(
 ) -> Tensor:
     """Let every token see its ancestors and itself, block by block; shapes as in `attend`, (1, heads, T, size)."""
     # Split and joined by pieces, not sliced: the backward of a slice is as large as the whole.
-    queries = query.split([block.end - block.start for block in forest.blocks], dim=2)
-    keys, values = key.split(forest.key_lengths, dim=2), value.split(forest.key_lengths, dim=2)
+    queries = torch.split(query, [block.end - block.start for block in forest.blocks], dim=2)
+    keys, values = (torch.split(one, forest.key_lengths, dim=2) for one in (key, value))
     seen = []
     for own, pieces, mask in zip(queries, forest.key_pieces, forest.masks, strict=True):
         seen.append(
@@ -149,7 +149,7 @@ def _compare(model: PreTrainedModel) -> float:
         for ids_T in sequences
     ]
     model.config._attn_implementation = PACKED
-    order = sort_sequences([ids_T.tolist() for ids_T in sequences])
+    order = sort_sequences([ids_T.numpy() for ids_T in sequences])
     laid = [sequences[i].numpy() for i in order]
     forest, places = build_forest(laid, measure_shared(laid))
     hidden_TD = run_forest(trunk, forest.to(model.device))

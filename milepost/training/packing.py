@@ -108,10 +108,10 @@ class _Run:
     path: Ranges
 
 
-def sort_sequences(sequences: Sequence[Sequence[int]]) -> list[int]:
+def sort_sequences(sequences: Sequence[Ids]) -> list[int]:
     """Give the order in which sequences that begin alike are neighbours, and a beginning precedes what goes on."""
     # Compared as bytes of big-endian numbers, which is the order of the numbers.
-    keys = [np.asarray(ids, dtype=">u4").tobytes() for ids in sequences]
+    keys = [ids.astype(">u4").tobytes() for ids in sequences]
     return sorted(range(len(keys)), key=lambda i: (keys[i], i))
 
 

@@ -60,7 +60,7 @@ def score_tokens(
         return logp_C, entropy_C
 
     size = max(_LEAST_CHUNK, _CHUNK_LOGITS // model.config.vocab_size)
-    chunks = list(zip(hidden_UD.split(size), batch.target_U.split(size), strict=True))
+    chunks = list(zip(torch.split(hidden_UD, size), torch.split(batch.target_U, size), strict=True))
     if len(chunks) == 1:
         logp_U, entropy_U = score(hidden_UD, batch.target_U)
         return TokenScores(logp_U=logp_U, entropy_U=entropy_U)

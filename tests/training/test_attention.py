@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from milepost.training.attention import PACKED, share_beginnings
 from milepost.training.batch import Row, cut_batch
 from milepost.training.policy import score_tokens
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 60,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -60,10 +61,12 @@ LEFT: dict[str, tuple[PreTrainedConfig, str]] = {
 def make(config: PreTrainedConfig) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config)).eval()
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(copy.deepcopy(config))  # type: ignore[no-untyped-call]
+    model.eval()  # type: ignore[no-untyped-call]
     # Small random weights hide what attention does.
     for parameter in model.parameters():
-        parameter.data.mul_(3.0) if parameter.ndim > 1 else None
+        if parameter.ndim > 1:
+            parameter.data.mul_(3.0)
     return model
 
 

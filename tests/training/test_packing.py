@@ -15,7 +15,7 @@ SHORT_TO_LONG = [[1, 2, 3], [1, 2, 3, 4, 5], [1, 2, 9], [7]]
 
 
 def lay(sequences: list[list[int]]) -> tuple[Forest, list[list[int]], list[int]]:
-    order = sort_sequences(sequences)
+    order = sort_sequences([np.array(ids) for ids in sequences])
     laid = [np.array(sequences[i]) for i in order]
     forest, places = build_forest(laid, measure_shared(laid))
     return forest, [own.tolist() for own in places], order
@@ -102,4 +102,4 @@ def test_a_cut_falls_where_least_is_shared() -> None:
 
 
 def test_ids_are_ordered_as_numbers() -> None:
-    assert sort_sequences([[256], [1], [1, 0], [2**31]]) == [1, 2, 0, 3]
+    assert sort_sequences([np.array(ids) for ids in ([256], [1], [1, 0], [2**31])]) == [1, 2, 0, 3]

@@ -69,7 +69,7 @@ def test_a_head_in_chunks_gives_the_same_scores_and_gradients(
         loss = (scores.logp_U * torch.arange(len(micro.target_U))).sum()
         if entropy_gradient:
             loss = loss + scores.entropy_U.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
         return [*scores.logp_U.tolist(), *scores.entropy_U.tolist()], torch.cat(found)
 
