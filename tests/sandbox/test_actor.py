@@ -106,11 +106,13 @@ async def test_text_is_filled_cleared_typed_and_pasted(pool: Pool) -> None:
 
 TABLE = """<!doctype html><title>Table</title><table aria-label="Orders">
 <tr><td>Ada</td><td><b>12</b></td></tr><tr><td>Bob</td><td>7<button>Open</button></td></tr></table>
-<div role="group" aria-label="Total"><span>Sum</span><br>19</div>"""
+<div role="group" aria-label="Total"><span>Sum</span><br>19</div>
+<section aria-label="All"><table aria-label="Inner"><tr><td>Cy</td></tr></table><a href="/" aria-label="Go on">More</a></section>"""
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("Ada 12", "Ada 12"), ("Orders", "Ada 12 Bob 7 Open"), ("Total", "Sum 19")]
+    ("name", "text"),
+    [("Ada 12", "Ada 12"), ("Orders", "Ada 12 Bob 7 Open"), ("Total", "Sum 19"), ("All", "Cy Go on")],
 )
 async def test_what_is_read_out_is_all_that_an_element_says(pool: Pool, name: str, text: str) -> None:
     async with pool.session(build_world({"/": TABLE})) as (session, view):
