@@ -70,13 +70,21 @@ class Follower:
         self.loading, self.expected = True, ""
         self.loaders.clear()
 
-    def expect(self, loader: str) -> None:
-        """Wait for a document that the browser has promised.
+    def expect(self, reply: Mapping[str, Any]) -> str:
+        """Wait for the document that the browser has promised; gives its error text, empty when all is well.
 
         A page that loads itself again may have its own document come between the promise and that one.
+
+        Args:
+            reply: to `Page.navigate`; empty when a dialog opened instead.
         """
-        if loader not in self.loaders:
+        error = str(reply.get("errorText", ""))
+        loader = reply.get("loaderId", "")
+        if error or (reply and not loader):
+            self.loading = False
+        elif loader not in self.loaders:
             self.expected = loader
+        return error
 
     def close(self) -> None:
         """Take note that the tab was closed; whoever waits for it is woken."""

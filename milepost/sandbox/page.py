@@ -264,12 +264,7 @@ class Page:
         if self._clock is not None:
             await self._clock.run_until(future)
         reply = await self._follower.unless_dialog(future)
-        error = str((reply or {}).get("errorText", ""))
-        if error or (reply is not None and "loaderId" not in reply):
-            self._follower.loading = False
-        elif reply is not None:
-            self._follower.expect(reply["loaderId"])
-        return error
+        return self._follower.expect(reply or {})
 
     async def travel(self, offset: int) -> str:
         """Go back (-1) or forward (+1) in the history."""
