@@ -8,6 +8,7 @@ the same facts, and is the log that a fresh context would have given (decision r
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from milepost.sandbox.events import (
     ActionTaken,
@@ -105,5 +106,5 @@ def _are_alike(before: World, after: World) -> bool:
     """Whether two worlds differ in what their page can be told only."""
     if before.storage is not None or before.traffic or before.sites.keys() != after.sites.keys():
         return False
-    plain = {"seed": 0, "split": "", "goal": "", "sites": {}, "again": ""}
+    plain: dict[str, Any] = {"seed": 0, "split": "", "goal": "", "sites": {}, "again": ""}
     return replace(before, **plain) == replace(after, **plain)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from milepost.sandbox.actor import Actor
@@ -14,7 +15,7 @@ from milepost.sandbox.clipboard import Clipboard
 from milepost.sandbox.clock import PageTime
 from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
 from milepost.sandbox.differences import compare_readings, name_effect
-from milepost.sandbox.downloads import Downloads
+from milepost.sandbox.downloads import Downloads, cancel_download, receive_downloads
 from milepost.sandbox.elision import shorten_elements, shorten_lines
 from milepost.sandbox.events import ActionTaken, EpisodeEnded, EpisodeStarted, Event, Fact, Failed, Source
 from milepost.sandbox.failure import Failure, SandboxError
@@ -113,16 +114,10 @@ class Session:
             )
         )["browserContextId"]
         self._workspace = Workspace(watcher, name, world.files, self._note)
-        behaviour = send(
-            "Browser.setDownloadBehavior",
-            {
-                "behavior": "allowAndName",
-                "browserContextId": self._context,
-                "downloadPath": str(self._workspace.incoming),
-                "eventsEnabled": True,
-            },
-        )
-        self._downloads = Downloads(self._workspace, self._note)
+        connection = self._browser.connection
+        receiving = receive_downloads(connection, self._context, self._workspace.incoming)
+        cancel = partial(cancel_download, connection, self._context)
+        self._downloads = Downloads(self._workspace, self._note, cancel=cancel)
         clipboard = Clipboard(self._note)
         step_ms = world.page_time_ms
         time = None if step_ms is None else PageTime(step_ms=step_ms, instant_ms=world.instant_ms)
@@ -138,7 +133,7 @@ class Session:
         self._actor = Actor(
             self._tabs, self._workspace, hosts=world.sites, live=world.live, clipboard=clipboard
         )
-        await asyncio.gather(behaviour, self._tabs.open())
+        await asyncio.gather(receiving, self._tabs.open())
         if world.storage is not None:
             await restore_storage(self._browser.connection, self._context, world.storage)
         error = await self._tabs.active.navigate(world.start_url)

@@ -1,0 +1,1 @@
+"""Measurements, run as scripts: `python -m benchmarks.env_speed`."""
