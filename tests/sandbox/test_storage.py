@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from milepost.sandbox.events import Requested, Responded
+from milepost.sandbox.events import Fact, Requested, Responded
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.storage import StorageState, find_origins, read_storage_state
 from tests.sandbox.conftest import build_world
@@ -68,7 +68,7 @@ async def test_pages_find_what_the_episode_begins_with_and_no_other_episode_does
 
 
 def test_what_was_asked_for_names_the_origins() -> None:
-    facts = [
+    facts: list[Fact] = [
         Requested(method="GET", url="http://shop.test/a/b?c", allowed=True),
         Requested(method="POST", url="http://shop.test:8080/", allowed=True),
         Requested(method="CONNECT", url="live.test:443", allowed=True),
