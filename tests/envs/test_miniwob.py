@@ -71,12 +71,10 @@ async def begin_again(pool: Pool, page: str) -> str:
     return "" if told == expected else f"{page}: something differs"
 
 
-async def test_an_episode_in_an_old_document_is_the_one_that_a_fresh_context_gives() -> None:
-    pool = Pool(contexts=6)
+async def test_an_episode_in_an_old_document_is_the_one_that_a_fresh_context_gives(pool: Pool) -> None:
     # An episode and the one before it share a place, so none waits for another page's.
     ends = await asyncio.gather(*(begin_again(pool, page) for page in sorted(RENEWABLE)))
     assert [end for end in ends if end] == []
-    await pool.close()
 
 
 @pytest.mark.parametrize("page", VARIED)
