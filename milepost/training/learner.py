@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.training.adapters import as_reference, has_adapter
 from milepost.training.algorithm import KlPlace
 from milepost.training.attention import share_beginnings
-from milepost.training.batch import MicroBatch, Row, cut_batch
+from milepost.training.batch import MicroBatch, Row, cut_batch, deal_rows
 from milepost.training.corrections import (
     Correction,
     adapt_coefficient,
@@ -24,6 +25,8 @@ from milepost.training.divergence import price_divergence
 from milepost.training.losses import Loss, kl_divergence, policy_loss
 from milepost.training.objective import Objective
 from milepost.training.policy import check_head, score_tokens
+from milepost.training.precision import choose_precision, computing
+from milepost.training.tally import TokenSums
 from milepost.training.trajectory import Trajectory
 
 
@@ -39,22 +42,6 @@ class _Prepared:
     old_logp_N: Tensor | None = None
     """None: the policy has not changed since, take its own."""
     reference_logp_N: Tensor | None = None
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Sums over tokens, for the means that are reported."""
-
-    tokens: int = 0
-    values: dict[str, float] = field(default_factory=dict)
-
-    def add(self, tokens: int, **sums_N: Tensor) -> None:
-        self.tokens += tokens
-        for name, values_N in sums_N.items():
-            self.values[name] = self.values.get(name, 0.0) + float(values_N.detach().sum())
-
-    def means(self) -> dict[str, float]:
-        return {name: value / max(1, self.tokens) for name, value in self.values.items()}
 
 
 class Learner:
@@ -73,7 +60,8 @@ class Learner:
         Args:
             model: the policy; stays in evaluation mode, so that dropout cannot part it from its sampler.
             objective: what to minimise.
-            reference: the frozen policy of the KL term; required when `kl_coef` is not 0.
+            reference: the frozen policy of the KL term; required when `kl_coef` is not 0. The policy itself, where
+                it carries an adapter: that is off then.
             critic: kept beside the policy, for advantages that need values.
 
         Raises:
@@ -84,11 +72,14 @@ class Learner:
             raise ValueError(
                 f"kl_coef is {objective.kl_coef}: a reference policy is expected, none was given"
             )
+        if reference is model and not has_adapter(model):
+            raise ValueError("the policy without an adapter cannot be its own reference")
         check_head(model)
         self.model: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
         self.objective = objective
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            model.parameters(),
+            self._parameters,
             lr=objective.learning_rate,
             weight_decay=objective.weight_decay,
             betas=(0.9, 0.95),
@@ -98,6 +89,7 @@ class Learner:
         self._refreshed = False
         self._step_kl_coef = objective.step_kl_coef
         self._share_prompts = share_beginnings(model)
+        self._precision = choose_precision(objective.precision, model.device)
 
     def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
         """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.
@@ -116,8 +108,8 @@ class Learner:
         facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
         if not kept:
             return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
-        minibatches = [self._prepare(part) for part in self._split(kept, rng)]
-        sums, norms, loss = _Sums(), [], 0.0
+        minibatches = [self._prepare(part) for part in deal_rows(kept, self.objective.minibatches, rng)]
+        sums, norms, loss = TokenSums(), [], 0.0
         for _ in range(self.objective.epochs):
             for minibatch in minibatches:
                 loss += self._step(minibatch, len(minibatches), sums)
@@ -125,6 +117,7 @@ class Learner:
         self._adapt(sums)
         steps = len(norms)
         computed = sum(p.batch.tokens for minibatch in minibatches for p in minibatch)
+        given = sum(p.batch.given for minibatch in minibatches for p in minibatch)
         return (
             facts
             | sums.means()
@@ -133,20 +126,9 @@ class Learner:
                 "grad_norm": float(np.mean(norms)),
                 "optimizer_steps": float(steps),
                 "tokens_computed": float(computed * self.objective.epochs),
+                "tokens_shared": max(0.0, 1.0 - computed / given),
             }
         )
-
-    def _split(self, rows: Sequence[Row], rng: np.random.Generator) -> list[list[Row]]:
-        """Deal rows to the optimiser steps of a pass; rows of one prompt stay together."""
-        if self.objective.minibatches == 1:
-            return [list(rows)]
-        prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
-        parts = np.array_split(rng.permutation(len(prompts)), min(self.objective.minibatches, len(prompts)))
-        home = {prompts[i]: part for part, indices in enumerate(parts) for i in indices.tolist()}
-        dealt: list[list[Row]] = [[] for _ in parts]
-        for row in rows:
-            dealt[home[row.prompt_ids]].append(row)
-        return dealt
 
     def _prepare(self, rows: Sequence[Row]) -> list[_Prepared]:
         cut = cut_batch(rows, token_budget=self.objective.token_budget, share_prompts=self._share_prompts)
@@ -156,15 +138,17 @@ class Learner:
             if several:
                 one.old_logp_N = self._score_fixed(self.model, one.batch)
             if self._reference is not None and self.objective.penalizes:
-                one.reference_logp_N = self._score_fixed(self._reference, one.batch)
+                with as_reference(self.model, self._reference) as fixed:
+                    one.reference_logp_N = self._score_fixed(fixed, one.batch)
         return prepared
 
     @torch.no_grad()
     def _score_fixed(self, model: PreTrainedModel, batch: MicroBatch) -> Tensor:
-        scores = score_tokens(model, batch, temperature=self.objective.temperature)
+        with computing(model, self._precision, recompute=False):
+            scores = score_tokens(model, batch, temperature=self.objective.temperature)
         return scores.logp_U[batch.token_N]
 
-    def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: _Sums) -> float:
+    def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: TokenSums) -> float:
         """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""
         total = 0.0
         for prepared in minibatch:
@@ -173,14 +157,15 @@ class Learner:
             total += float(loss.detach())
         return total
 
-    def _loss(self, prepared: _Prepared, sums: _Sums) -> Tensor:
+    def _loss(self, prepared: _Prepared, sums: TokenSums) -> Tensor:
         batch, objective = prepared.batch, self.objective
-        scores = score_tokens(
-            self.model,
-            batch,
-            temperature=objective.temperature,
-            entropy_gradient=objective.entropy_coef != 0.0,
-        )
+        with computing(self.model, self._precision, recompute=objective.recompute):
+            scores = score_tokens(
+                self.model,
+                batch,
+                temperature=objective.temperature,
+                entropy_gradient=objective.entropy_coef != 0.0,
+            )
         logp_N, entropy_N = scores.logp_U[batch.token_N], scores.entropy_U[batch.token_N]
         old_logp_N = logp_N.detach() if prepared.old_logp_N is None else prepared.old_logp_N
         importance_N = self._correct(old_logp_N, batch)
@@ -241,7 +226,7 @@ class Learner:
             row_N=batch.row_N,
         )
 
-    def _adapt(self, sums: _Sums) -> None:
+    def _adapt(self, sums: TokenSums) -> None:
         """Hold the divergence of a batch's steps at its target."""
         coef, target = self._step_kl_coef, self.objective.step_kl_target
         if coef and target:
@@ -264,6 +249,8 @@ class Learner:
 
     def refresh_reference(self) -> None:
         """Make the current policy the reference."""
+        if self._reference is self.model:
+            raise ValueError("a policy whose reference is itself without its adapter cannot refresh it")
         if self._reference is not None:
             self._reference.load_state_dict(self.model.state_dict())
             self._refreshed = True
@@ -290,7 +277,7 @@ class Learner:
         self.optimizer.load_state_dict(rest)
 
     def _apply(self) -> float:
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip))
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self.objective.grad_clip))
         if not math.isfinite(norm):
             raise DivergedError(
                 f"the gradient's norm is {norm}; lower optim.learning_rate (now "

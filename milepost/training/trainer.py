@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
+from milepost.training.adapters import attach_adapter, check_adapter
 from milepost.training.algorithm import Flag
 from milepost.training.arena import Arena, build_limits
 from milepost.training.checkpoint import TrainState, restore_optimizer
@@ -25,6 +26,7 @@ from milepost.training.evaluation import describe_turns, plan_evaluation, summar
 from milepost.training.imitation import build_drill, follow_oracles
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
+from milepost.training.memory import check_memory, estimate_memory, find_memory
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.pipeline import Pipeline, measure_staleness
@@ -74,10 +76,14 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
     for task_id in config.tasks.ids:
         get_template(task_id)
     check_study(config)
+    check_adapter(config)
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
+    check_memory(config, find_memory(), needed=estimate_memory(config))
     model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
+    if config.policy.lora_rank:
+        attach_adapter(model, config.policy.lora_rank, seed=config.run.seed)
     trainer = Trainer(config, out, model, tokenizer, display)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
@@ -233,7 +239,9 @@ class Trainer:
 
     def _prepare_learner(self) -> None:
         reference, section = None, self.config.preference
-        if section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
+        if self.config.policy.lora_rank and self.config.algorithm.kl_coef:
+            reference = self._model
+        elif section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
             folder = self._out / REFERENCE_FOLDER
             if self._restored is None:
                 self._model.save_pretrained(folder)
