@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from milepost.agents.llm import load_policy
+from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
 from milepost.training.adapters import attach_adapter, check_adapter
 from milepost.training.algorithm import Flag
@@ -157,6 +158,7 @@ class Trainer:
     async def run(self) -> Summary:
         """Do everything from the first rollout to the report."""
         self._keeper.begin()
+        self._display.say(str(check_template(self._tokenizer)))
         self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
