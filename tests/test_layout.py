@@ -35,6 +35,7 @@ LONG_FILES = {
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
+    "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",
     "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",
