@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
@@ -119,8 +119,9 @@ def make_ours(name: str) -> Peer:
 
 def make_trl(name: str) -> Peer:
     """Prepare TRL's trainer, whose loss is then asked for directly: no generation takes part."""
-    from datasets import Dataset  # noqa: PLC0415 - slow to import, and only this peer needs it
-    from trl import GRPOConfig, GRPOTrainer  # noqa: PLC0415
+    from datasets import Dataset  # type: ignore[import-untyped] # noqa: PLC0415 - slow to import, and only this peer needs it
+    from trl.trainer.grpo_config import GRPOConfig  # noqa: PLC0415
+    from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
 
     model, tokenizer = load_model(name)
     settings = GRPOConfig(
@@ -138,7 +139,7 @@ def make_trl(name: str) -> Peer:
     )
     trainer: Any = GRPOTrainer(
         model=model,
-        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        reward_funcs=pay_nothing,
         args=settings,
         train_dataset=Dataset.from_list([{"prompt": "x"}] * GROUP),
         processing_class=tokenizer,
@@ -159,6 +160,11 @@ def make_trl(name: str) -> Peer:
         return norm
 
     return Peer(step, model)
+
+
+def pay_nothing(completions: Sequence[Any], **_: Any) -> list[float | None]:
+    """Stand in for the reward that TRL's trainer wants when it is made."""
+    return [0.0] * len(completions)
 
 
 def pad_rows(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
@@ -209,7 +215,7 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     made.step(rows)
     over.set()
     watcher.join()
-    return (peak - before) / 2**20
+    return float(peak - before) / 2**20
 
 
 def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def _keeps(tokenizer: PreTrainedTokenizerBase, answer: str) -> bool:
     before = encode_prompt([question], tokenizer)
     sampled = (*before, *tokenizer.encode(answer, add_special_tokens=False), tokenizer.eos_token_id)
     # Not through `encode_prompt`: an answer's own control tokens have to stay, and the messages are ours.
+    said = (("user", _QUESTION), ("assistant", answer), ("user", _NEXT))
     after = tokenizer.apply_chat_template(
-        [question, {"role": "assistant", "content": answer}, {"role": "user", "content": _NEXT}],
+        [{"role": role, "content": content} for role, content in said],
         add_generation_prompt=True,
         return_dict=False,
     )

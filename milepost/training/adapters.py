@@ -29,10 +29,10 @@ def attach_adapter(model: PreTrainedModel, rank: int, *, seed: int) -> None:
     from peft import LoraConfig  # noqa: PLC0415 - takes seconds to import
 
     if has_adapter(model):
-        found = model.peft_config[ADAPTER].r
+        found = getattr(model.peft_config[ADAPTER], "r", None)
         if found != rank:
             raise ValueError(f"the policy has an adapter of rank {found}, policy.lora_rank is {rank}")
-        model.set_adapter(ADAPTER)  # type: ignore[no-untyped-call]
+        model.set_adapter(ADAPTER)
     else:
         settings = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
         with torch.random.fork_rng(devices=[]):
@@ -78,8 +78,8 @@ def as_reference(policy: PreTrainedModel, reference: PreTrainedModel) -> Iterato
     if reference is not policy:
         yield reference
         return
-    policy.disable_adapters()  # type: ignore[no-untyped-call]
+    policy.disable_adapters()
     try:
         yield policy
     finally:
-        policy.enable_adapters()  # type: ignore[no-untyped-call]
+        policy.enable_adapters()

@@ -1,7 +1,7 @@
 """One batch of rows becomes optimiser steps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,11 +126,16 @@ class Learner:
 
     def follow(self) -> None:
         """Learn what rank 0 says, until it has no more: what every other rank does."""
+        does: dict[str, Callable[..., object]] = {
+            "learn": self._learn,
+            "load": self._load,
+            "refresh": self._refresh,
+        }
         while True:
             order, load = self.ranks.listen()
             if order == "stop":
                 return
-            {"learn": self._learn, "load": self._load, "refresh": self._refresh}[order](*load or ())
+            does[order](*load or ())
 
     def _learn(self, dealt: Sequence[Sequence[Row]]) -> dict[str, float]:
         """Take the steps of a batch; every rank learns a part of each."""
@@ -196,7 +201,9 @@ class Learner:
             )
             return scores.logp_U, scores.entropy_U
 
-        return model.call(work) if self.ranks.sharded and model is self.model else work()
+        if self.ranks.sharded and model is self.model:
+            return model.call(work)  # type: ignore[operator,no-any-return]
+        return work()
 
     def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: TokenSums) -> float:
         """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""

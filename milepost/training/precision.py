@@ -31,7 +31,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> Precision:
 def computes_bfloat16(device: torch.device) -> bool:
     """Say whether a device has instructions for bfloat16."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
@@ -51,7 +51,7 @@ def computing(model: PreTrainedModel, precision: Precision, *, recompute: bool) 
             f"{type(model).__name__} cannot compute its layers again: set optim.recompute = false"
         )
     for layer in layers:
-        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # type: ignore[assignment]
         layer.gradient_checkpointing = layer.training = recompute
     try:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):

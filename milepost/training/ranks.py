@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
@@ -106,13 +107,13 @@ def join_ranks() -> Ranks:
 
 def shard_model(model: PreTrainedModel) -> None:
     """Give each rank a part of every layer's weights (FSDP2), gathered layer by layer when they are needed."""
-    mesh = distributed.init_device_mesh(model.device.type, (distributed.get_world_size(),))
+    mesh = init_device_mesh(model.device.type, (distributed.get_world_size(),))
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
             fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
     # The head runs at chosen positions only, so the model's own forward is never called.
-    model.call = lambda work: work()
+    model.call = lambda work: work()  # type: ignore[assignment]
     register_fsdp_forward_method(model, "call")
 
 

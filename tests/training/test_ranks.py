@@ -1,5 +1,6 @@
 """Two processes learn what one does: gloo on this machine's processor."""
 
+import multiprocessing
 import os
 import socket
 from dataclasses import replace
@@ -8,14 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
+from torch.multiprocessing.spawn import start_processes
 
+from milepost.agents.llm import load_policy
+from milepost.training.config import build_config
+from milepost.training.follower import check_ranks, follow
 from milepost.training.learner import Learner
-from milepost.training.objective import Objective
+from milepost.training.objective import Objective, build_objective
+from milepost.training.overrides import ConfigError
 from milepost.training.ranks import Ranks, gather_weights, join_ranks
 from tests.training.test_learner import ROWS
 from tests.training.trajectories import make_model
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CONFIG = build_config({}, ["optim.token_budget=16", "run.learner_threads=1"])
 OBJECTIVE = Objective(learning_rate=1e-2, kl_coef=0.1, importance_cap=0.0, minibatches=2, token_budget=16)
 
 
@@ -48,7 +57,21 @@ def work(rank: int, port: int, folder: str) -> None:
         found = learn(replace(ranks, sharded=sharded), OBJECTIVE)
         if found is not None:
             torch.save(found, Path(folder) / name)
+    if ranks.leads:
+        torch.save(lead_built_in(ranks), Path(folder) / "run")
+    else:
+        follow(CONFIG, ranks)
     distributed.destroy_process_group()
+
+
+def lead_built_in(ranks: Ranks) -> torch.Tensor:
+    """Do what a run does when it begins, learns a batch and is over."""
+    model = load_policy("tiny")[0]
+    ranks.tell("begin")
+    learner = Learner(model, build_objective(CONFIG), ranks=ranks)
+    learner.update(ROWS, np.random.default_rng(0))
+    ranks.tell("stop")
+    return torch.cat([w.flatten() for w in model.state_dict().values()])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +80,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.start_processes(work, args=(port, str(folder)), nprocs=2, start_method="spawn")  # type: ignore[no-untyped-call]
+    # Both start from one process that has imported everything.
+    multiprocessing.set_forkserver_preload(["milepost.training.follower"])
+    start_processes(work, args=(port, str(folder)), nprocs=2, start_method="forkserver")  # type: ignore[no-untyped-call]
     return folder
 
 
@@ -79,6 +104,18 @@ def test_two_processes_take_the_steps_of_one(way: str, two: Path) -> None:
             "clip_low",
         ):
             assert facts[name] == pytest.approx(expected[name], abs=1e-5), name
+
+
+def test_a_follower_loads_the_policy_of_the_run_and_stops_with_it(two: Path) -> None:
+    assert float((torch.load(two / "run") - lead_built_in(Ranks())).abs().max()) < 1e-5
+
+
+def test_what_several_processes_cannot_do_is_refused() -> None:
+    with pytest.raises(ConfigError, match="preferences are learnt by one process"):
+        check_ranks(build_config({}, ["preference.method=dpo"]), Ranks(world=2))
+    with pytest.raises(ConfigError, match="start without FSDP"):
+        check_ranks(CONFIG, Ranks(world=2, sharded=True))
+    check_ranks(CONFIG, Ranks(world=2))
 
 
 def test_a_process_without_a_launcher_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
