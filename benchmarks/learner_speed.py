@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,13 @@ MICRO_ROWS = 8
 TOKEN_BUDGET = 8192
 """Tokens of ours."""
 
-Step = Callable[[Sequence[Row]], float]
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A learner: a step that gives the gradient's norm, and its model."""
+    """A learner: a step that gives the gradient's norm, and the size of its vocabulary."""
 
-    step: Step
-    model: PreTrainedModel
+    step: Callable[[Sequence[Row]], float]
+    vocabulary: int
 
 
 def make_rows(rng: np.random.Generator, *, turns: int, share: float, vocabulary: int) -> list[Row]:
@@ -70,14 +68,7 @@ def make_rows(rng: np.random.Generator, *, turns: int, share: float, vocabulary:
                 )
             )
     weight = 1.0 / (len(rows) * ACTION)
-    rows = [Row(**{**_fields(row), "weight": weight}) for row in rows]
-    return [rows[i] for i in rng.permutation(len(rows)).tolist()]
-
-
-def _fields(row: Row) -> dict[str, Any]:
-    return {
-        name: getattr(row, name) for name in ("prompt_ids", "completion_ids", "sampler_logps", "advantage")
-    }
+    return [replace(rows[i], weight=weight) for i in rng.permutation(len(rows)).tolist()]
 
 
 def draw_ids(rng: np.random.Generator, count: int, vocabulary: int) -> tuple[int, ...]:
@@ -114,7 +105,7 @@ def make_ours(name: str) -> Peer:
     def step(rows: Sequence[Row]) -> float:
         return learner.update(rows, np.random.default_rng(0))["grad_norm"]
 
-    return Peer(step, model)
+    return Peer(step, model.config.vocab_size)
 
 
 def make_trl(name: str) -> Peer:
@@ -159,7 +150,7 @@ def make_trl(name: str) -> Peer:
         optimizer.zero_grad(set_to_none=True)
         return norm
 
-    return Peer(step, model)
+    return Peer(step, model.config.vocab_size)
 
 
 def pay_nothing(completions: Sequence[Any], **_: Any) -> list[float | None]:
@@ -199,9 +190,7 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     """Take one step and watch the resident memory meanwhile, every two milliseconds."""
     torch.set_num_threads(threads)
     made = PEERS[peer](name)
-    made.step(
-        [Row(**{**_fields(row), "prompt_ids": row.prompt_ids[:64], "weight": 0.01}) for row in rows[:8]]
-    )
+    made.step([replace(row, prompt_ids=row.prompt_ids[:64]) for row in rows[:8]])
     process, peak, over = psutil.Process(), 0, threading.Event()
     before = process.memory_info().rss
 
@@ -221,7 +210,7 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
 def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -> dict[str, Any]:
     """Take steps on the same rows in turn, and give the figures."""
     peers = {peer: make(name) for peer, make in PEERS.items()}
-    vocabulary = peers["milepost"].model.config.vocab_size
+    vocabulary = peers["milepost"].vocabulary
     seconds: dict[str, list[float]] = {peer: [] for peer in peers}
     norms: list[float] = []
     first: list[Row] = []
@@ -233,8 +222,7 @@ def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -
             start = time.perf_counter()
             norm = peers[peer].step(rows)
             seconds[peer].append(time.perf_counter() - start)
-            if number == 0:
-                norms.append(norm)
+            norms.append(norm)
     cut = list(cut_batch(first, token_budget=TOKEN_BUDGET))
     facts: dict[str, Any] = {
         "share": share,
@@ -258,25 +246,21 @@ def measure_recorded(run: Path) -> dict[str, float]:
     for file in sorted(run.glob("episodes/*/turns.jsonl")):
         group = file.parent.name.rsplit("-", 1)[0]
         for line in file.read_text(encoding="utf-8").splitlines():
-            ids = tuple(json.loads(line).get("prompt_ids", ()))
-            if ids:
-                groups.setdefault(group, []).append(ids)
+            groups.setdefault(group, []).append(tuple(json.loads(line)["prompt_ids"]))
     prompts = [ids for members in groups.values() for ids in members]
     shared = sum(members.count(ids) > 1 for members in groups.values() for ids in members)
     rows = [Row(prompt_ids=ids, completion_ids=(0,), sampler_logps=(0.0,)) for ids in prompts]
-    cut = list(cut_batch(rows, token_budget=TOKEN_BUDGET)) if rows else []
+    cut = list(cut_batch(rows, token_budget=TOKEN_BUDGET))
     return {
         "turns": float(len(prompts)),
-        "shared_prompts": shared / max(1, len(prompts)),
-        "tokens_computed": sum(micro.tokens for micro in cut) / max(1, sum(micro.given for micro in cut)),
+        "shared_prompts": shared / len(prompts),
+        "tokens_computed": sum(micro.tokens for micro in cut) / sum(micro.given for micro in cut),
     }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="The learner's step against TRL's.")
     parser.add_argument("--model", choices=("tiny", "100m"), default="tiny")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--turns", type=int, default=6, help="turns of the group: rows are 8 times as many")
