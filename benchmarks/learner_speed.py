@@ -181,8 +181,7 @@ PEERS: dict[str, Callable[[str], Peer]] = {"milepost": make_ours, "trl": make_tr
 
 def measure_memory(peer: str, name: str, rows: Sequence[Row]) -> float:
     """Give the peak of one step over what was resident before, in MiB, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(watch_step, (peer, name, list(rows), torch.get_num_threads()))
 
 
@@ -191,8 +190,8 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     torch.set_num_threads(threads)
     made = PEERS[peer](name)
     made.step([replace(row, prompt_ids=row.prompt_ids[:64]) for row in rows[:8]])
-    process, peak, over = psutil.Process(), 0, threading.Event()
-    before = process.memory_info().rss
+    process, over = psutil.Process(), threading.Event()
+    before = peak = process.memory_info().rss
 
     def watch() -> None:
         nonlocal peak
@@ -207,16 +206,15 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     return float(peak - before) / 2**20
 
 
-def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -> dict[str, Any]:
+def compare(name: str, share: float, *, turns: int, rounds: int) -> dict[str, Any]:
     """Take steps on the same rows in turn, and give the figures."""
     peers = {peer: make(name) for peer, make in PEERS.items()}
-    vocabulary = peers["milepost"].vocabulary
     seconds: dict[str, list[float]] = {peer: [] for peer in peers}
     norms: list[float] = []
     first: list[Row] = []
     for number in range(rounds):
-        rng = np.random.default_rng([17, number])
-        rows = make_rows(rng, turns=turns, share=share, vocabulary=vocabulary)
+        drawn = np.random.default_rng([17, number])
+        rows = make_rows(drawn, turns=turns, share=share, vocabulary=peers["milepost"].vocabulary)
         first = first or rows
         for peer in sorted(peers, reverse=number % 2 == 1):
             start = time.perf_counter()
@@ -234,9 +232,8 @@ def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -
         "ratios": [b / a for a, b in zip(seconds["milepost"], seconds["trl"], strict=True)],
     }
     facts["ratio"] = statistics.median(facts["ratios"])
-    if memory:
-        facts["peak_mib"] = {peer: measure_memory(peer, name, first) for peer in PEERS}
-        facts["memory_ratio"] = facts["peak_mib"]["milepost"] / facts["peak_mib"]["trl"]
+    facts["peak_mib"] = {peer: measure_memory(peer, name, first) for peer in PEERS}
+    facts["memory_ratio"] = facts["peak_mib"]["milepost"] / facts["peak_mib"]["trl"]
     return facts
 
 
@@ -266,7 +263,6 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=6, help="turns of the group: rows are 8 times as many")
     parser.add_argument("--share", type=float, nargs="+", default=[0.0, 0.6, 1.0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--recorded", type=Path, help="a run's folder: report what its turns share, and stop")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -276,9 +272,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     results = []
     for share in options.share:
-        facts = compare(
-            options.model, share, turns=options.turns, rounds=options.rounds, memory=not options.no_memory
-        )
+        facts = compare(options.model, share, turns=options.turns, rounds=options.rounds)
         results.append(facts)
         if not options.json:
             show(facts)
@@ -288,15 +282,13 @@ def main() -> None:
 
 def show(facts: dict[str, Any]) -> None:
     """Print one line."""
-    line = (
+    print(
         f"share {facts['share']:.0%}: milepost {facts['seconds']['milepost']:.2f} s, trl {facts['seconds']['trl']:.2f} s, "
         f"ratio {facts['ratio']:.2f} (rounds {', '.join(f'{r:.2f}' for r in facts['ratios'])}); tokens computed "
-        f"{facts['tokens_computed']} of {facts['tokens_of_rows']}; gradient norms differ by {facts['grad_norms_differ']:.0e}"
+        f"{facts['tokens_computed']} of {facts['tokens_of_rows']}; gradient norms differ by {facts['grad_norms_differ']:.0e}; peak memory "
+        f"{facts['peak_mib']['milepost']:.0f} of {facts['peak_mib']['trl']:.0f} MiB ({facts['memory_ratio']:.2f})",
+        flush=True,
     )
-    if "peak_mib" in facts:
-        peak = facts["peak_mib"]
-        line += f"; peak memory {peak['milepost']:.0f} of {peak['trl']:.0f} MiB ({facts['memory_ratio']:.2f})"
-    print(line, flush=True)
 
 
 if __name__ == "__main__":
