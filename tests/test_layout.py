@@ -35,6 +35,7 @@ LONG_FILES = {
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
+    "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",
     "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",
@@ -55,6 +56,7 @@ UNTESTED = {
 """Modules without behaviour, which need no tests."""
 
 SEEN_THROUGH = {
+    "milepost/training/follower.py": "tests/training/test_ranks.py",
     "milepost/sandbox/follower.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/steady.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/camera.py": "tests/sandbox/test_marks.py",
