@@ -7,6 +7,7 @@ episodes, which fail as infrastructure does: they are begun again elsewhere, or 
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ CALL_DEADLINE_S = 120.0
 
 START_DEADLINE_S = 120.0
 """Longest wait for a worker to be placed and to have its browser."""
+
+HEAD_DEADLINE_S = 10.0
+"""Longest wait for the cluster's head to take a connection."""
 
 _T = TypeVar("_T")
 
@@ -290,8 +294,9 @@ class ClusterBackend:
             return
         address = os.environ.get("RAY_ADDRESS", "auto")
         try:
+            _knock(address)
             self._ray.init(address=address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as broken:
+        except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as broken:
             where = "on this machine" if address == "auto" else f"at {address}"
             raise BackendError(
                 f"no Ray cluster can be reached {where}: {str(broken).strip().splitlines()[0]}. Start one with "
@@ -327,6 +332,17 @@ class ClusterBackend:
         if self._joined:
             await asyncio.to_thread(self._ray.shutdown)
             self._joined = False
+
+
+def _knock(address: str) -> None:
+    """Find out whether anybody listens at `host:port`: Ray itself would try for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=HEAD_DEADLINE_S).close()
 
 
 def _import_ray() -> Any:
