@@ -13,7 +13,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,10 @@ class SimulatedStage:
     engine: SimulatedEngine
     backend: SimulatedBackend
     meter: Meter
+    inflight: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inflight = asyncio.Semaphore(2 * self.backend.contexts)
 
     def policy_agents(self, temperature: float) -> MakeAgent:
         """Give the maker of agents."""
@@ -71,7 +75,7 @@ class SimulatedStage:
         record: bool = False,
     ) -> list[Trajectory]:
         """Play groups until as many as wanted are final."""
-        rollout = Rollout(self.backend, max_inflight=2 * self.backend.contexts, meter=self.meter)
+        rollout = Rollout(self.backend, max_inflight=self.inflight, meter=self.meter)
         return await rollout.run_groups(groups, wanted=wanted, make_agent=make_agent, refill=refill)
 
 

@@ -1,6 +1,8 @@
 """The loop: imitate for a short while, then roll out, give credit, learn, and look at held-out tasks."""
 
 import asyncio
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -12,11 +14,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from milepost.agents.llm import load_policy
+from milepost.agents.llm import ModelLoadError, load_policy
 from milepost.envs.registry import get_template
 from milepost.training.algorithm import Flag
 from milepost.training.arena import Arena, build_limits
-from milepost.training.checkpoint import TrainState, restore_optimizer
+from milepost.training.checkpoint import CheckpointError, TrainState, advise, restore_optimizer
 from milepost.training.config import Config
 from milepost.training.credit import credit_batch
 from milepost.training.critic import build_critic
@@ -67,7 +69,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
         CheckpointError: a checkpoint cannot be written or read.
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         DivergedError: the loss is no longer a number.
-        TrainingInterruptedError: Ctrl-C; what was learnt is kept.
+        TrainingInterruptedError: Ctrl-C or SIGTERM; what was learnt is kept.
     """
     display = progress or SilentDisplay()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -77,7 +79,12 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
-    model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
+    try:
+        model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
+    except ModelLoadError as broken:
+        if checkpoint is None:
+            raise
+        raise CheckpointError(f"its policy cannot be loaded: {broken}; {advise(checkpoint)}") from broken
     trainer = Trainer(config, out, model, tokenizer, display)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
@@ -87,12 +94,20 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
             return done
         display.say(f"resuming {out} after iteration {state.iteration}")
     try:
-        return asyncio.run(trainer.run())
-    except KeyboardInterrupt:
+        return asyncio.run(_run_until_told(trainer))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise TrainingInterruptedError(trainer.interrupt()) from None
     finally:
         trainer.log.close()
         display.close()
+
+
+async def _run_until_told(trainer: "Trainer") -> Summary:
+    """Run, and let SIGTERM end it as Ctrl-C does: browsers closed, nothing left in the temporary folder."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await trainer.run()
 
 
 class Trainer:
