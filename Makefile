@@ -50,7 +50,7 @@ format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 
 bench: setup ## Measure steps, resets and generation
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 view: $(OUT)/report.html ## Open the report of the last run
 	@xdg-open $< 2>/dev/null || open $< 2>/dev/null || echo "open $(abspath $<) in a browser"

@@ -59,10 +59,14 @@ class Plan:
     """Groups of an iteration, for each engine."""
     dollars_per_hour: float
     """Of one engine's share: GPUs, and CPUs of the browsers."""
+    turns: tuple[int, int] = (4, 12)
+    """Fewest and most turns of an episode."""
 
+    @property
+    def mean_turns(self) -> float:
+        """Turns of an episode."""
+        return sum(self.turns) / 2
 
-TURNS = (4, 12)
-MEAN_TURNS = sum(TURNS) / 2
 
 PLANS = (
     # The built-in policy on a laptop: step, reset and batch times measured on two cores, see docs/scaling.md.
@@ -105,7 +109,7 @@ class Forecast:
 def forecast(plan: Plan) -> Forecast:
     """Apply the sizing rules: throughput is what is in flight over how long it stays (Little 1961)."""
     full_s = plan.batch_s + plan.max_batch * plan.request_s
-    away_s = plan.step_s + plan.reset_s / MEAN_TURNS
+    away_s = plan.step_s + plan.reset_s / plan.mean_turns
     batch = float(plan.max_batch)
     for _ in range(200):
         # An answer comes with the batch after the one under way, of which half is left on average.
@@ -113,15 +117,19 @@ def forecast(plan: Plan) -> Forecast:
         turns_per_s = plan.contexts / (away_s + 1.5 * serve_s)
         batch = min(plan.max_batch, max(1.0, turns_per_s * serve_s))
     return Forecast(
-        engine_eps=plan.max_batch / full_s / MEAN_TURNS,
-        browser_eps=turns_per_s / MEAN_TURNS,
+        engine_eps=plan.max_batch / full_s / plan.mean_turns,
+        browser_eps=turns_per_s / plan.mean_turns,
         learner_eps=1.0 / plan.learn_s,
     )
 
 
 async def _simulate(plan: Plan, clock: Callable[[], float]) -> tuple[list[float], SimulatedStage]:
     costs = Costs(
-        step_s=plan.step_s, reset_s=plan.reset_s, batch_s=plan.batch_s, request_s=plan.request_s, turns=TURNS
+        step_s=plan.step_s,
+        reset_s=plan.reset_s,
+        batch_s=plan.batch_s,
+        request_s=plan.request_s,
+        turns=plan.turns,
     )
     engine = SimulatedEngine(costs, max_batch=plan.max_batch)
     stage = SimulatedStage(engine, SimulatedBackend(costs, plan.contexts), Meter(clock))
@@ -176,8 +184,16 @@ def calibrate(plan: Plan) -> tuple[Plan, float]:
     from benchmarks.calibration import measure_times  # noqa: PLC0415 (starts a browser)
 
     times = measure_times(contexts=plan.contexts, max_batch=plan.max_batch)
-    rate = times.pop("episodes_per_s")
-    return replace(plan, name=f"{plan.name} (measured here)", **times), rate
+    here = replace(
+        plan,
+        name=f"{plan.name} (measured here)",
+        step_s=times["step_s"],
+        reset_s=times["reset_s"],
+        batch_s=times["batch_s"],
+        request_s=times["request_s"],
+        turns=(1, max(1, round(2 * times["turns"]) - 1)),
+    )
+    return here, times["episodes_per_s"]
 
 
 def main() -> None:
