@@ -68,19 +68,18 @@ def _time_batches(prompts: list[tuple[int, ...]], *, sizes: tuple[int, int]) -> 
 
 
 def measure_times(*, contexts: int, max_batch: int, episodes: int = 16) -> Times:
-    """Play episodes of the built-in policy with one context, and with many.
+    """Play episodes of the built-in policy in so many contexts.
 
-    One context alone says how long a step takes when nothing else is asked of the processor; the throughput with all
-    of them is what a simulation is compared with.
+    A step's time is what it takes while the other contexts and the engine want the same processor. The engine's
+    batches are timed on their own, on the prompts that were played.
     """
-    alone, _ = asyncio.run(_play(1, 1, 2))
     many, prompts = asyncio.run(_play(contexts, max_batch, episodes))
     batch_s, request_s = _time_batches(prompts, sizes=(2, max(3, max_batch // 2)))
-    episode_s = 1.0 / alone["episodes_per_s"]
-    step_s = (episode_s - alone["turns"] * alone["decision_wait_s"]) / (alone["turns"] + 2.0)
+    browsers_s = many["browser_busy"] * contexts * many["rollout_s"]
+    # A reset costs about what two steps do; the two are not timed apart.
+    step_s = browsers_s / (many["steps"] * (1.0 + 2.0 / many["turns"]))
     return Times(
         step_s=step_s,
-        # A reset costs about what two steps do; the two are not timed apart.
         reset_s=2.0 * step_s,
         batch_s=batch_s,
         request_s=request_s,

@@ -110,7 +110,7 @@ def forecast(plan: Plan) -> Forecast:
     """Apply the sizing rules: throughput is what is in flight over how long it stays (Little 1961)."""
     full_s = plan.batch_s + plan.max_batch * plan.request_s
     away_s = plan.step_s + plan.reset_s / plan.mean_turns
-    batch = float(plan.max_batch)
+    batch, turns_per_s = float(plan.max_batch), 0.0
     for _ in range(200):
         # An answer comes with the batch after the one under way, of which half is left on average.
         serve_s = plan.batch_s + batch * plan.request_s
@@ -209,7 +209,9 @@ def main() -> None:
     rows = []
     if args.calibrate:
         plan, rate = calibrate(PLANS[0])
-        rows.append({**measure(plan), "measured_episodes_per_s": rate, **asdict(plan)})
+        # A run that does not learn, as the one that was measured.
+        played = measure(replace(plan, learn_s=1e-6, staleness=1))
+        rows.append({**played, "measured_episodes_per_s": rate, **asdict(plan)})
     else:
         rows = [measure(plan) for plan in plans]
     if args.json:

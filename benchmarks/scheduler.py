@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,9 +151,7 @@ def measure(latency_s: float, *, iterations: int) -> Iterator[dict[str, Any]]:
     for mode, staleness in MODES.items():
         walls = [
             run_virtual(
-                lambda clock, staleness=staleness, learn_s=seconds: play_pipeline(
-                    costs, clock, staleness=staleness, iterations=iterations, learn_s=learn_s
-                )
+                partial(play_pipeline, costs, staleness=staleness, iterations=iterations, learn_s=seconds)
             )[1]
             for seconds in (0.0, learn_s)
         ]

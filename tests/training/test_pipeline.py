@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,18 +25,27 @@ Clock = Callable[[], float]
 COSTS = Costs(step_s=1.0, reset_s=1.0, batch_s=0.1, request_s=0.0)
 
 
-@dataclass
-class BreakingBackend(SimulatedBackend):
-    """Loses every episode of these seeds."""
+class BreakingBackend:
+    """Opens simulated episodes, and loses all of some seeds."""
 
-    lost: frozenset[int] = frozenset()
-    opened: list[int] = field(default_factory=list)
+    def __init__(self, contexts: int, lost: frozenset[int]) -> None:
+        self._inner = SimulatedBackend(COSTS, contexts)
+        self._lost = lost
+        self.contexts = contexts
+        self.places = self._inner.places
+        self.opened: list[int] = []
+
+    async def start(self) -> None:
+        await self._inner.start()
 
     async def open(self, request: EpisodeRequest) -> tuple[Running, Observation]:
         self.opened.append(request.seed)
-        if request.seed in self.lost:
+        if request.seed in self._lost:
             raise SandboxError(Failure.INFRASTRUCTURE, "the machine is gone")
-        return await super().open(request)
+        return await self._inner.open(request)
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 class VersionedAgent:
@@ -55,7 +65,7 @@ class Stage:
     def __init__(self, clock: Clock, lost: frozenset[int] = frozenset(), contexts: int = 6) -> None:
         self.meter = Meter(clock)
         self.engine = SimulatedEngine(COSTS, max_batch=64)
-        self.backend = BreakingBackend(COSTS, contexts, lost=lost)
+        self.backend = BreakingBackend(contexts, lost)
         self.version = 0
         self.inflight = asyncio.Semaphore(2 * contexts)
 
@@ -115,7 +125,7 @@ def test_in_turn_nothing_is_stale_and_batches_hold_what_was_drawn_for_them() -> 
 
 def test_ahead_of_the_learner_batches_are_the_same_and_as_stale_as_allowed() -> None:
     for staleness in (1, 2, 4):
-        (seeds, ages), _ = run_virtual(lambda clock, s=staleness: train(clock, staleness=s))
+        (seeds, ages), _ = run_virtual(partial(train, staleness=staleness))
         assert seeds == BATCHES
         assert max(ages) <= staleness
         assert ages[1] == 1.0
