@@ -14,7 +14,7 @@ MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
 export MILEPOST_NO_SANDBOX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check test-fast format bench view doctor clean distclean
+.PHONY: help setup train test check test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -33,7 +33,10 @@ test: check ## Check, then run every test; a missing browser is a failure
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not ray" $(TESTS)
+
+test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on this machine; `make test` leaves them out
+	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)
 
 check: setup ## Check format, style, types, imports between folders, and layout
 	$(BIN)/ruff format --check .
@@ -47,7 +50,7 @@ format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 
 bench: setup ## Measure steps, resets and generation
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 view: $(OUT)/report.html ## Open the report of the last run
 	@xdg-open $< 2>/dev/null || open $< 2>/dev/null || echo "open $(abspath $<) in a browser"

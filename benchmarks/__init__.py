@@ -1,1 +1,1 @@
-"""Measurements, run as scripts: `python -m benchmarks.env_speed`."""
+"""Measurements of speed and quality: each module prints a table, and JSON with `--json`."""

@@ -118,19 +118,20 @@ class Arena:
         self.engine = TransformersEngine(self._served, tokenizer, max_batch=limits.max_inflight)
         self.meter = Meter(clock)
         self.limits = limits
+        self._inflight = asyncio.Semaphore(limits.max_inflight)
         self._tokenizer = tokenizer
         self._folder = run / EPISODES_FOLDER if run is not None else None
         self._display = display
-        self._backend: Backend
+        self.backend: Backend
 
     async def __aenter__(self) -> Self:
-        self._backend = build_backend(self.limits)
-        await self._backend.start()
+        self.backend = build_backend(self.limits)
+        await self.backend.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.close()
-        await self._backend.close()
+        await self.backend.close()
 
     async def publish(self) -> None:
         """Serve the policy as it is now, under the next version; a batch under way ends with the old weights."""
@@ -203,8 +204,8 @@ class Arena:
 
     def _make_rollout(self, record: bool) -> Rollout:
         return Rollout(
-            self._backend,
-            max_inflight=self.limits.max_inflight,
+            self.backend,
+            max_inflight=self._inflight,
             directory=self._folder if record else None,
             meter=self.meter,
         )

@@ -12,10 +12,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from milepost.agents.llm import load_policy
 from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
-from milepost.training.adapters import attach_adapter, check_adapter
+from milepost.training.adapters import check_adapter
 from milepost.training.algorithm import Flag
 from milepost.training.arena import Arena, build_limits
 from milepost.training.checkpoint import TrainState, restore_optimizer
@@ -35,7 +34,15 @@ from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.ranks import Ranks
 from milepost.training.report.report import write_report
-from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
+from milepost.training.run import (
+    Summary,
+    find_reference,
+    load_start,
+    open_run,
+    read_summary,
+    run_until_told,
+    write_summary,
+)
 from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
 from milepost.training.study import (
     build_practice,
@@ -80,7 +87,7 @@ def train(
         CheckpointError: a checkpoint cannot be written or read.
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         DivergedError: the loss is no longer a number.
-        TrainingInterruptedError: Ctrl-C; what was learnt is kept.
+        TrainingInterruptedError: Ctrl-C or SIGTERM; what was learnt is kept.
     """
     display = progress or SilentDisplay()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -94,9 +101,7 @@ def train(
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
     check_memory(config, find_memory(), needed=estimate_memory(config))
-    model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
-    if config.policy.lora_rank:
-        attach_adapter(model, config.policy.lora_rank, seed=config.run.seed)
+    model, tokenizer = load_start(config, checkpoint)
     trainer = Trainer(config, out, model, tokenizer, display, ranks=ranks)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
@@ -107,10 +112,10 @@ def train(
             return done
         display.say(f"resuming {out} after iteration {state.iteration}")
     try:
-        summary = asyncio.run(trainer.run())
+        summary = asyncio.run(run_until_told(trainer.run()))
         ranks.tell("stop")
         return summary
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise TrainingInterruptedError(trainer.interrupt()) from None
     finally:
         trainer.log.close()
@@ -257,15 +262,9 @@ class Trainer:
         self._arena.engine.policy_version += 1
 
     def _prepare_learner(self) -> None:
-        reference, section = None, self.config.preference
-        if self.config.policy.lora_rank and self.config.algorithm.kl_coef:
-            reference = self._model
-        elif section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
-            folder = self._out / REFERENCE_FOLDER
-            if self._restored is None:
-                self._model.save_pretrained(folder)
-                self._tokenizer.save_pretrained(folder)
-            reference = load_policy(str(folder))[0].requires_grad_(False)
+        section = self.config.preference
+        begun = self._restored is not None
+        reference = find_reference(self.config, self._out, self._model, self._tokenizer, begun=begun)
         if section.method:
             self._learner = PreferenceLearner(self._model, build_practice(self.config), reference=reference)
         else:
