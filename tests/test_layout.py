@@ -25,7 +25,6 @@ LONG_FILES = {
     "tests/milestones/test_progress.py": "one fold, rule by rule",
     "tests/envs/test_hacking.py": "one hack after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
-    "milepost/envs/certify.py": "one check after the other, each over the same episodes",
     "milepost/envs/scaffold.py": "the files of a new task, written out",
     "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
     "milepost/milestones/operators.py": "one closed union of tests",
