@@ -7,14 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble
+from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble, LearnedScore
 from milepost.milestones.learned.features import NAMES, featurize_all
-from milepost.training.reward_model.corruption import Play
-from milepost.training.reward_model.pairs import Pair, Side, read_side, split_key
-
-DEMONSTRATION = f"-{Play.ORACLE.value}-"
+from milepost.training.reward_model.pairs import Label, Pair, Side, read_side, split_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +29,11 @@ class Recipe:
     """Margin of a pair whose margin is 1."""
     centring: float = 0.01
     """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
+    outcome: float = 0.5
+    """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
+    honesty: float = 0.5
+    """Weight of ranking every honest episode above every hack, across templates."""
+    progress: float = 0.0
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
     seed: int = 0
@@ -58,6 +60,11 @@ class Material:
     def sides(self) -> list[Side]:
         """Every side of the pairs, once, in order."""
         return list(dict.fromkeys(side for pair in self.pairs for side in (pair.chosen, pair.rejected)))
+
+    @property
+    def swapped(self) -> frozenset[Side]:
+        """Sides under a goal that was not their own: neither honest nor a hack."""
+        return frozenset(pair.rejected for pair in self.pairs if pair.source is Label.GOAL)
 
 
 def load_material(run: Path, pairs: Sequence[Pair]) -> Material:
@@ -98,6 +105,14 @@ class _Batch:
         keys = sorted({split_key(p.template) for p in material.pairs})
         self.keys = len(keys)
         self.key_P = torch.tensor([keys.index(split_key(p.template)) for p in material.pairs])
+        home = {s: k for p, k in zip(material.pairs, self.key_P, strict=True) for s in (p.chosen, p.rejected)}
+        self.key_N = torch.stack([home[side] for side in sides])
+        self.success_N = torch.tensor([float(side.success) for side in sides])
+        swapped = material.swapped
+        self.hacks = torch.tensor([n for n, s in enumerate(sides) if s.is_hack and not s.success], dtype=torch.long)
+        self.honest = torch.tensor(
+            [n for n, s in enumerate(sides) if not s.is_hack and s not in swapped], dtype=torch.long
+        )
 
 
 def bradley_terry(
@@ -124,9 +139,9 @@ def fit_ensemble(material: Material, recipe: Recipe | None = None) -> Ensemble:
     mask = torch.tensor(_draw_mask(recipe, rng), dtype=torch.float32)
     drawn = torch.tensor(rng.poisson(1.0, (k, batch.keys)), dtype=torch.float32)
     drawn[drawn.sum(1) == 0] = 1.0
-    weight_KP = batch.weight_P[None] * drawn[:, batch.key_P]
-    shapes = ((k, f, h), (k, h), (k, h))
-    scales = (f**-0.5, 0.0, h**-0.5)
+    weight_KP, weight_KN = batch.weight_P[None] * drawn[:, batch.key_P], drawn[:, batch.key_N]
+    shapes = ((k, f, h), (k, h), (k, h), (k, 2))
+    scales = (f**-0.5, 0.0, h**-0.5, 0.0)
     weights = [
         torch.tensor(rng.normal(0, 1, shape) * scale, dtype=torch.float32).requires_grad_()
         for shape, scale in zip(shapes, scales, strict=True)
@@ -134,19 +149,40 @@ def fit_ensemble(material: Material, recipe: Recipe | None = None) -> Ensemble:
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
     for _ in range(recipe.steps):
-        returns_KN = _returns(batch, mask, *weights)
+        returns_KN = _returns(batch, mask, *weights[:3])
         chosen_KP, rejected_KP = returns_KN[:, batch.chosen_P], returns_KN[:, batch.rejected_P]
         ranking = bradley_terry(
             chosen_KP, rejected_KP, margin=recipe.margin * batch.margin_P, weight=weight_KP
         )
         centring = (weight_KP * (chosen_KP + rejected_KP) ** 2).sum(1) / weight_KP.sum(1)
-        loss = (ranking + recipe.centring * centring).sum()
+        outcome = _outcome_loss(returns_KN, weights[3], batch.success_N, weight_KN)
+        honesty = _honesty_loss(returns_KN, batch, weight_KN)
+        loss = ranking + recipe.centring * centring + recipe.outcome * outcome + recipe.honesty * honesty
+        loss = loss.sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    w1, b1, w2 = (w.detach().double().numpy() for w in weights)
+    w1, b1, w2 = (w.detach().double().numpy() for w in weights[:3])
     return _centre(material, _describe_inputs(material, recipe, mask.double().numpy(), w1, b1, w2))
+
+
+def _outcome_loss(
+    returns_KN: torch.Tensor, line_K2: torch.Tensor, success_N: torch.Tensor, weight_KN: torch.Tensor
+) -> torch.Tensor:
+    """Give each member's weighted cross-entropy of p(success) = sigmoid(exp(a) * G + b)."""
+    logits = line_K2[:, :1].exp() * returns_KN + line_K2[:, 1:]
+    loss = binary_cross_entropy_with_logits(logits, success_N.expand_as(logits), reduction="none")
+    return (weight_KN * loss).sum(1) / weight_KN.sum(1)
+
+
+def _honesty_loss(returns_KN: torch.Tensor, batch: _Batch, weight_KN: torch.Tensor) -> torch.Tensor:
+    """Give each member's Bradley-Terry loss of every honest episode against every hack."""
+    if not len(batch.hacks) or not len(batch.honest):
+        return torch.zeros(len(returns_KN))
+    gap = returns_KN[:, batch.honest, None] - returns_KN[:, None, batch.hacks]
+    weight = weight_KN[:, batch.honest, None] * weight_KN[:, None, batch.hacks]
+    return -(weight * logsigmoid(gap)).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-9)
 
 
 def _draw_mask(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -200,28 +236,40 @@ def _centre(material: Material, model: Ensemble) -> Ensemble:
     shown = [
         features
         for side, features in material.features.items()
-        if side.success and DEMONSTRATION in side.episode
+        if side.is_demonstration
     ]
     shown = shown or [material.features[pair.chosen] for pair in material.pairs]
     returns = [model.reward_features(f).sum(1) / len(f) ** LENGTH_POWER for f in shown]
     return replace(model, centre_K=np.mean(returns, axis=0))
 
 
-def calibrate(model: Ensemble, material: Material, *, rounds: int = 100, ridge: float = 1e-2) -> Ensemble:
-    """Fit p(success) = sigmoid(slope * G + offset) on templates the model was not fitted to (Platt 1999).
+def calibrate(
+    model: Ensemble,
+    points: Sequence[tuple[LearnedScore, bool]],
+    *,
+    rounds: int = 100,
+    ridge: float = 1e-2,
+) -> Ensemble:
+    """Fit p(success) = sigmoid(slope * (mean - penalty * spread) + offset) by Newton's method.
 
-    Targets are smoothed as Platt proposes, so that probabilities stay off 0 and 1; Newton's method.
+    Targets are smoothed as Platt 1999 proposes, so that probabilities stay off 0 and 1.
+
+    Args:
+        model: whose calibration is set.
+        points: scores by models that were not fitted to the template, and whether the goal was reached.
+        rounds: of Newton's method.
+        ridge: pull towards slope 1, penalty 0 and offset 0.
     """
-    sides = material.sides
-    score = np.array([model.score_features(material.features[side]).mean for side in sides])
-    success = np.array([side.success for side in sides], dtype=float)
+    score = np.array([[one.mean, one.spread, 1.0] for one, _ in points])
+    success = np.array([reached for _, reached in points], dtype=float)
     positive = success.sum()
-    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(sides) - positive + 2))
-    inputs = np.stack([score, np.ones_like(score)], 1)
-    line = np.array([1.0, 0.0])
+    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(points) - positive + 2))
+    start = np.array([1.0, 0.0, 0.0])
+    line = start.copy()
     for _ in range(rounds):
-        chance = 1 / (1 + np.exp(-np.clip(inputs @ line, -30, 30)))
-        slope = inputs.T @ (chance - target) + ridge * (line - [1.0, 0.0])
-        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + ridge * np.eye(2)
+        chance = 1 / (1 + np.exp(-np.clip(score @ line, -30, 30)))
+        slope = score.T @ (chance - target) + ridge * (line - start)
+        curve = (score * (chance * (1 - chance))[:, None]).T @ score + ridge * np.eye(3)
         line = line - np.linalg.solve(curve, slope)
-    return replace(model, slope=float(line[0]), offset=float(line[1]))
+    slope_, spread, offset = (float(n) for n in line)
+    return replace(model, slope=slope_, penalty=-spread / slope_ if slope_ else 0.0, offset=offset)

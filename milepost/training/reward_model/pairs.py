@@ -64,6 +64,17 @@ class Side:
     """Whether it reached that goal."""
 
 
+    @property
+    def is_hack(self) -> bool:
+        """Whether it was played to be paid for nothing."""
+        return any(self.episode.startswith(f"{PREFIX}{play.value}-") for play in HACKS)
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it is a task's own solution that reached the goal."""
+        return self.success and self.episode.startswith(f"{PREFIX}{Play.ORACLE.value}-")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """One side is preferred to the other."""
@@ -80,7 +91,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Episode:
+class Episode:
     name: str
     template: str
     prompt: str
@@ -101,7 +112,7 @@ def export_pairs(run: Path) -> list[Pair]:
     Raises:
         PreferenceError: the run has no episodes, or none of them differ.
     """
-    episodes = [_read_summary(folder) for folder in list_episodes(run / EPISODES_FOLDER)]
+    episodes = [read_summary(folder) for folder in list_episodes(run / EPISODES_FOLDER)]
     if not episodes:
         raise PreferenceError(
             f"{run} has no recorded episodes; play some with: milepost preferences collect, "
@@ -132,7 +143,7 @@ def export_pairs(run: Path) -> list[Pair]:
 _Found = tuple[Side, Side, float, Label]
 
 
-def _compare(members: Sequence[_Episode]) -> Iterable[_Found]:
+def _compare(members: Sequence[Episode]) -> Iterable[_Found]:
     for one, other in itertools.permutations(members, 2):
         gap = one.ret - other.ret
         hack = other.play in HACKS and one.play not in HACKS and not other.success
@@ -147,7 +158,7 @@ def _compare(members: Sequence[_Episode]) -> Iterable[_Found]:
             yield one.side(), other.side(), 0.0, Label.HACK
 
 
-def _change_goals(members: Sequence[_Episode], goals: dict[str, list[str]]) -> Iterable[_Found]:
+def _change_goals(members: Sequence[Episode], goals: dict[str, list[str]]) -> Iterable[_Found]:
     for one in members:
         if not one.success or one.play not in (Play.ORACLE, ""):
             continue
@@ -160,17 +171,17 @@ def _change_goals(members: Sequence[_Episode], goals: dict[str, list[str]]) -> I
             yield one.side(), one.side(end=one.turns - 1, success=False), 0.5, Label.TRUNCATION
 
 
-def _list_goals(episodes: Iterable[_Episode]) -> dict[str, list[str]]:
+def _list_goals(episodes: Iterable[Episode]) -> dict[str, list[str]]:
     goals: dict[str, dict[str, None]] = {}
     for episode in episodes:
         goals.setdefault(episode.template, {})[episode.goal] = None
     return {template: list(found) for template, found in goals.items()}
 
 
-def _read_summary(folder: Path) -> _Episode:
+def read_summary(folder: Path) -> Episode:
     about = orjson.loads((folder / EPISODE_FILE).read_bytes())
     phase: str = about["phase"]
-    return _Episode(
+    return Episode(
         name=folder.name,
         template=about["task_id"],
         prompt=f"{about['task_id']}:{about['split']}:{about['seed']}",
