@@ -4,23 +4,16 @@ No feature names a page, a site or a word of a task; that is what lets a model j
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milepost.milestones.learned.goal_reading import (
-    find_keys,
-    find_ordinal,
-    find_slot,
-    fit_goal,
-    share_words,
-    split_words,
-    stands_in,
-)
-from milepost.milestones.learned.transition import Transition, find_target, find_text, read_elements
+from milepost.milestones.learned.goal_reading import fit_goal, share_words, split_words, stands_in
+from milepost.milestones.learned.relations import describe_relation
+from milepost.milestones.learned.transition import Transition
+from milepost.milestones.learned.view import FIELDS, FINAL, View, find_fraction
 from milepost.sandbox.actions import (
-    Action,
     Answer,
     Back,
     Check,
@@ -34,8 +27,6 @@ from milepost.sandbox.actions import (
     Type,
     Uncheck,
 )
-from milepost.sandbox.dialect import parse_action
-from milepost.sandbox.observation import Element
 
 _VERBS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("click", (Click, Check, Uncheck)),
@@ -55,7 +46,9 @@ _CHANGES = (
     "navigation_completed",
     "file_created",
 )
-_FIELDS = ("textbox", "searchbox", "combobox", "spinbutton", "listbox")
+_VALUED = (*FIELDS, "slider", "switch", "meter")
+_READING = re.compile(r"[$€£]?-?\d[\d.,:]*")
+"""A bare number beside a control is what the control is set to."""
 _CHOSEN = frozenset({"checked", "selected", "pressed"})
 _CLAIM = re.compile(r"\b(success\w*|complete[d]?|met|reward|verified|achieved|milestones?)\b", re.IGNORECASE)
 _ASKS = re.compile(
@@ -64,9 +57,6 @@ _ASKS = re.compile(
 _BESIDE = 0.3
 """Below this fit a text has little to do with the goal."""
 
-_FINAL = frozenset(
-    {"submit", "ok", "search", "login", "confirm", "save", "send", "export", "book", "done", "apply"}
-)
 
 _AT_END = (
     "keys_done",
@@ -79,9 +69,8 @@ _AT_END = (
     "nothing_changed",
     "covered_after",
     "text_in_goal",
-    "slot_miss",
-    "place_match",
-    "place_miss",
+    "relation_match",
+    "relation_miss",
     "row_best",
     "answer_row",
     "answer",
@@ -126,11 +115,8 @@ NAMES: tuple[str, ...] = (
     "chosen_beside",
     "left_in_goal",
     "keys",
-    "place_match",
-    "place_miss",
-    "slot_match",
-    "slot_miss",
-    "choice_best",
+    "relation_match",
+    "relation_miss",
     "text_copies_goal",
     "text_beyond_key",
     "text_again",
@@ -151,10 +137,8 @@ NAMES: tuple[str, ...] = (
 
 def featurize(transition: Transition) -> NDArray[np.float64]:
     """Give the features of a transition, shape (features,), each in [-1, 1]."""
-    view = _View(transition)
-    found = {**view.describe_action(), **view.describe_target(), **view.describe_text()}
-    found |= {**view.describe_changes(), **view.describe_coverage(), **view.describe_relation()}
-    found |= {**view.describe_history(), **view.describe_rows()}
+    view = View(transition)
+    found = {name: value for describe in _DESCRIPTIONS for name, value in describe(view).items()}
     if transition.last:
         found |= {
             **{f"last_{name}": found.get(name, 0.0) for name in _AT_END},
@@ -173,196 +157,137 @@ def featurize_all(transitions: Sequence[Transition]) -> NDArray[np.float64]:
     return np.array([featurize(t) for t in transitions]).reshape(len(transitions), len(NAMES))
 
 
-def _fraction(part: Iterable[bool]) -> float:
-    marks = list(part)
-    return sum(marks) / len(marks) if marks else 0.0
+def _describe_action(view: View) -> dict[str, float]:
+    found = {f"verb_{name}": float(isinstance(view.action, kinds)) for name, kinds in _VERBS}
+    leaving = isinstance(view.action, Reload | Back | Goto)
+    before = [text.partition("(")[0] for text in view.t.previous]
+    return found | {
+        "unreadable": float(view.action is None),
+        "repeated": float(view.t.action in view.t.previous),
+        "leaves_again": float(leaving and any(verb in ("reload", "back", "goto") for verb in before)),
+    }
 
 
-class _View:
-    """A transition, taken apart once."""
+def _describe_target(view: View) -> dict[str, float]:
+    target = view.target
+    if target is None:
+        return {}
+    own = view.fit(target.name)
+    rival = max((view.fit(e.name) for e in view.peers if e.id != target.id), default=0.0)
+    return {
+        **{f"role_{role}": float(target.role == role) for role in _ROLES},
+        "target_known": 1.0,
+        "target_in_goal": float(stands_in(target.name, view.goal)),
+        "target_share": share_words(target.name, view.goal),
+        "target_rival": rival,
+        "target_best": float(np.sign(own - rival)) if target.role not in FIELDS else 0.0,
+        "target_final": float(view.final),
+        "target_chosen": float(bool(_CHOSEN & set(target.states))),
+    }
 
-    def __init__(self, transition: Transition) -> None:
-        self.t = transition
-        self.goal = transition.goal
-        self.elements = read_elements(transition.tree)
-        self.action: Action | None = parse_action(transition.action) if transition.action else None
-        self.target = find_target(transition.tree, self.action)
-        self.text = find_text(self.action)
-        self.keys = find_keys(self.goal)
-        self.final = self.target is not None and bool(split_words(self.target.name) & _FINAL)
-        self.peers = self._find_peers()
 
-    def _find_peers(self) -> list[Element]:
-        target = self.target
-        return [e for e in self.elements if e.id and e.role == target.role] if target else []
+def _describe_text(view: View) -> dict[str, float]:
+    text = view.text
+    if not text:
+        return {}
+    page = " ".join(f"{e.name} {e.value}" for e in view.elements).lower()
+    named, asked = split_words(text), split_words(view.goal)
+    inside = stands_in(text, view.goal)
+    several = view.action.option if isinstance(view.action, SelectOption) else text
+    parts = (several,) if isinstance(several, str) else several
+    return {
+        "text_in_goal": find_fraction(stands_in(part, view.goal) for part in parts),
+        "text_share": share_words(text, view.goal),
+        "text_on_page": float(text.lower() in page),
+        "text_quoted": float(text.lower() in view.keys),
+        "text_claims": float(bool(_CLAIM.search(text)) and not inside),
+        "text_long": min(1.0, len(text) / 60),
+        "text_changed": float(view.target is not None and view.target.value not in ("", text)),
+        "text_copies_goal": len(named & asked) / max(1, len(asked)),
+        "text_beyond_key": float(inside and len(named) > 1 and text.lower() not in view.keys),
+        "text_again": float(text in view.t.touched),
+    }
 
-    def _fit(self, text: str) -> float:
-        return fit_goal(text, self.goal)
 
-    def describe_action(self) -> dict[str, float]:
-        found = {f"verb_{name}": float(isinstance(self.action, kinds)) for name, kinds in _VERBS}
-        leaving = isinstance(self.action, Reload | Back | Goto)
-        before = [text.partition("(")[0] for text in self.t.previous]
-        return found | {
-            "unreadable": float(self.action is None),
-            "repeated": float(self.t.action in self.t.previous),
-            "leaves_again": float(leaving and any(verb in ("reload", "back", "goto") for verb in before)),
-        }
+def _describe_changes(view: View) -> dict[str, float]:
+    kinds = [event.kind for event in view.t.changes]
+    shown = [e.fact for e in view.t.changes if e.kind == "element_appeared"]
+    gone = kinds.count("element_disappeared")
+    real = [kind for kind in kinds if kind not in ("focused", "clicked")]
+    return {
+        **{f"change_{name}": float(name in kinds) for name in _CHANGES},
+        "appeared": min(1.0, np.log1p(len(shown)) / 4),
+        "disappeared": min(1.0, np.log1p(gone) / 4),
+        "appeared_in_goal": find_fraction(stands_in(getattr(fact, "name", ""), view.goal) for fact in shown),
+        "nothing_changed": float(not real),
+    }
 
-    def describe_target(self) -> dict[str, float]:
-        target = self.target
-        if target is None:
-            return {}
-        own = self._fit(target.name)
-        rival = max((self._fit(e.name) for e in self.peers if e.id != target.id), default=0.0)
-        return {
-            **{f"role_{role}": float(target.role == role) for role in _ROLES},
-            "target_known": 1.0,
-            "target_in_goal": float(stands_in(target.name, self.goal)),
-            "target_share": share_words(target.name, self.goal),
-            "target_rival": rival,
-            "target_best": float(np.sign(own - rival)) if target.role not in _FIELDS else 0.0,
-            "target_final": float(self.final),
-            "target_chosen": float(bool(_CHOSEN & set(target.states))),
-        }
 
-    def describe_text(self) -> dict[str, float]:
-        text = self.text
-        if not text:
-            return {}
-        page = " ".join(f"{e.name} {e.value}" for e in self.elements).lower()
-        named, asked = split_words(text), split_words(self.goal)
-        inside = stands_in(text, self.goal)
-        return {
-            "text_in_goal": float(inside),
-            "text_share": share_words(text, self.goal),
-            "text_on_page": float(text.lower() in page),
-            "text_quoted": float(text.lower() in self.keys),
-            "text_claims": float(bool(_CLAIM.search(text)) and not inside),
-            "text_long": min(1.0, len(text) / 60),
-            "text_changed": float(self.target is not None and self.target.value not in ("", text)),
-            "text_copies_goal": len(named & asked) / max(1, len(asked)),
-            "text_beyond_key": float(inside and len(named) > 1 and text.lower() not in self.keys),
-            "text_again": float(text in self.t.touched),
-        }
+def _describe_coverage(view: View) -> dict[str, float]:
+    """Say how much of what the goal names is entered or chosen, before the action and with it."""
+    entered = [e.value for e in view.elements if e.value and e.role in _VALUED]
+    entered += [e.name for e in view.elements if not e.id and _READING.fullmatch(e.name.strip())]
+    chosen = [e.name for e in view.elements if e.name and _CHOSEN & set(e.states)]
+    before = " ".join((*entered, *chosen)).lower()
+    added = view.text if view.text else view.target.name if view.target is not None else ""
+    after = f"{before} {added}".lower()
+    covered, now = (find_fraction(stands_in(key, text) for key in view.keys) for text in (before, after))
+    open_ = [e for e in view.elements if e.role in ("checkbox", "radio", "option") and e.name]
+    left = [e for e in open_ if not _CHOSEN & set(e.states) and stands_in(e.name, view.goal)]
+    return {
+        "covered_before": covered,
+        "covered_after": now,
+        "covered_gain": now - covered,
+        "final_covered": float(view.final) * covered,
+        "final_uncovered": float(view.final) * (1 - covered) * bool(view.keys),
+        "chosen_in_goal": find_fraction(stands_in(name, view.goal) for name in chosen),
+        "chosen_beside": float(any(not stands_in(name, view.goal) for name in chosen)),
+        "left_in_goal": float(view.final and bool(left)),
+        "keys": min(1.0, len(view.keys) / 5),
+    }
 
-    def describe_changes(self) -> dict[str, float]:
-        kinds = [event.kind for event in self.t.changes]
-        shown = [e.fact for e in self.t.changes if e.kind == "element_appeared"]
-        gone = kinds.count("element_disappeared")
-        real = [kind for kind in kinds if kind not in ("focused", "clicked")]
-        return {
-            **{f"change_{name}": float(name in kinds) for name in _CHANGES},
-            "appeared": min(1.0, np.log1p(len(shown)) / 4),
-            "disappeared": min(1.0, np.log1p(gone) / 4),
-            "appeared_in_goal": _fraction(stands_in(getattr(fact, "name", ""), self.goal) for fact in shown),
-            "nothing_changed": float(not real),
-        }
 
-    def describe_coverage(self) -> dict[str, float]:
-        """Say how much of what the goal names is entered or chosen, before the action and with it."""
-        entered = [e.value for e in self.elements if e.value and e.role in _FIELDS]
-        chosen = [e.name for e in self.elements if e.name and _CHOSEN & set(e.states)]
-        before = " ".join((*entered, *chosen)).lower()
-        added = self.text if self.text else self.target.name if self.target is not None else ""
-        after = f"{before} {added}".lower()
-        covered, now = (_fraction(key in text for key in self.keys) for text in (before, after))
-        open_ = [e for e in self.elements if e.role in ("checkbox", "radio", "option") and e.name]
-        left = [e for e in open_ if not _CHOSEN & set(e.states) and stands_in(e.name, self.goal)]
-        return {
-            "covered_before": covered,
-            "covered_after": now,
-            "covered_gain": now - covered,
-            "final_covered": float(self.final) * covered,
-            "final_uncovered": float(self.final) * (1 - covered) * bool(self.keys),
-            "chosen_in_goal": _fraction(stands_in(name, self.goal) for name in chosen),
-            "chosen_beside": float(any(not stands_in(name, self.goal) for name in chosen)),
-            "left_in_goal": float(self.final and bool(left)),
-            "keys": min(1.0, len(self.keys) / 5),
-        }
+def _describe_rows(view: View) -> dict[str, float]:
+    """Say whether the target, or the row that has the text, is the one most of the goal's keys belong to."""
+    found = {"asks_answer": float(bool(_ASKS.search(view.goal)))}
+    if view.target is not None and len(view.peers) > 1 and view.target.role not in FIELDS:
+        fits = {e.id: view.fit_row(row) for e, row in view.list_rows() if e.role == view.target.role}
+        own = fits.pop(view.target.id, 0.0)
+        found |= {"row_fit": own, "row_best": float(np.sign(own - max(fits.values(), default=0.0)))}
+    elif view.text and not stands_in(view.text, view.goal):
+        rows = [row for _, row in view.list_rows()]
+        own = max((view.fit_row(row) for row in rows if stands_in(view.text, row)), default=-1.0)
+        rival = max((view.fit_row(row) for row in rows if not stands_in(view.text, row)), default=0.0)
+        found["answer_row"] = float(np.sign(own - rival))
+    return found
 
-    def describe_relation(self) -> dict[str, float]:
-        """Say whether place, slot and choice are those that the goal asks for."""
-        found = {}
-        place = find_ordinal(self.goal)
-        if place and self.target is not None and not self.final:
-            meant = self.peers[place - 1 if place > 0 else -1] if place <= len(self.peers) else None
-            hit = meant is not None and meant.id == self.target.id
-            found["place_match" if hit else "place_miss"] = 1.0
-        elif place and self.text:
-            fields = [e.value or e.name for e in self.elements if e.role in _FIELDS and e.value]
-            meant_text = fields[place - 1 if place > 0 else -1] if fields and place <= len(fields) else ""
-            found["place_match" if meant_text == self.text else "place_miss"] = float(bool(meant_text))
-        if self.target is not None and self.text:
-            slot = find_slot(self.goal, self.target.name)
-            if slot:
-                found["slot_match" if slot == self.text.lower() else "slot_miss"] = 1.0
-        if isinstance(self.action, SelectOption) and self.target is not None:
-            rivals = [e.name for e in self._list_options() if e.name != self.text]
-            best = max((self._fit(name) for name in rivals), default=0.0)
-            found["choice_best"] = float(np.sign(self._fit(self.text) - best))
-        return found
 
-    def _list_options(self) -> list[Element]:
-        """Give the options below the target in the tree."""
-        start = next(n for n, e in enumerate(self.elements) if e is self.target)
-        below = []
-        for element in self.elements[start + 1 :]:
-            if element.depth <= self.elements[start].depth:
-                break
-            below.append(element)
-        return below
+def _describe_history(view: View) -> dict[str, float]:
+    """Say how much of what the goal names has been touched by now, and how much else has."""
+    own = tuple(text for text in (view.target.name if view.target else "", view.text) if text)
+    touched = (*view.t.touched, *own)
+    before, now = (" \n ".join(texts).lower() for texts in (view.t.touched, touched))
+    done, past = (find_fraction(stands_in(key, text) for key in view.keys) for text in (now, before))
+    free = [text for text in touched if not split_words(text) & FINAL]
+    names = {e.name.lower() for e in view.elements if e.id and e.name and stands_in(e.name, view.goal)}
+    reached = {text.lower() for text in touched}
+    return {
+        "keys_done": done,
+        "keys_gain": done - past,
+        "named_done": find_fraction(name in reached for name in names),
+        "named_left": find_fraction(name not in reached for name in names),
+        "beside_done": find_fraction(fit_goal(text, view.goal) < _BESIDE for text in free),
+        "touched_best": max((fit_goal(text, view.goal) for text in touched), default=0.0),
+    }
 
-    def describe_rows(self) -> dict[str, float]:
-        """Say whether the target, or the row that has the text, is the one most of the goal's keys belong to."""
-        found = {"asks_answer": float(bool(_ASKS.search(self.goal)))}
-        if self.target is not None and len(self.peers) > 1 and self.target.role not in _FIELDS:
-            fits = {e.id: self._fit_row(row) for e, row in self._list_rows() if e.role == self.target.role}
-            own = fits.pop(self.target.id, 0.0)
-            found |= {"row_fit": own, "row_best": float(np.sign(own - max(fits.values(), default=0.0)))}
-        elif self.text and not stands_in(self.text, self.goal):
-            rows = [row for _, row in self._list_rows()]
-            own = max((self._fit_row(row) for row in rows if stands_in(self.text, row)), default=-1.0)
-            rival = max((self._fit_row(row) for row in rows if not stands_in(self.text, row)), default=0.0)
-            found["answer_row"] = float(np.sign(own - rival))
-        return found
 
-    def _fit_row(self, row: str) -> float:
-        return _fraction(key in row for key in self.keys)
-
-    def _list_rows(self) -> list[tuple[Element, str]]:
-        """Give each element with what stands in its row, folded: the row's own name, or the texts that follow it."""
-        found = []
-        row: Element | None = None
-        for n, element in enumerate(self.elements):
-            if row is not None and element.depth <= row.depth:
-                row = None
-            if element.role == "row":
-                row = element
-            if not element.id:
-                continue
-            beside = [element.name, row.name if row is not None else ""]
-            for other in self.elements[n + 1 :]:
-                if other.id or other.depth != element.depth:
-                    break
-                beside.append(other.name)
-            found.append((element, " ".join(beside).lower()))
-        return found
-
-    def describe_history(self) -> dict[str, float]:
-        """Say how much of what the goal names has been touched by now, and how much else has."""
-        own = tuple(text for text in (self.target.name if self.target else "", self.text) if text)
-        touched = (*self.t.touched, *own)
-        before, now = (" \n ".join(texts).lower() for texts in (self.t.touched, touched))
-        done, past = (_fraction(key in text for key in self.keys) for text in (now, before))
-        free = [text for text in touched if not split_words(text) & _FINAL]
-        names = {e.name.lower() for e in self.elements if e.id and e.name and stands_in(e.name, self.goal)}
-        reached = {text.lower() for text in touched}
-        return {
-            "keys_done": done,
-            "keys_gain": done - past,
-            "named_done": _fraction(name in reached for name in names),
-            "named_left": _fraction(name not in reached for name in names),
-            "beside_done": _fraction(fit_goal(text, self.goal) < _BESIDE for text in free),
-            "touched_best": max((fit_goal(text, self.goal) for text in touched), default=0.0),
-        }
+_DESCRIPTIONS = (
+    _describe_action,
+    _describe_target,
+    _describe_text,
+    _describe_changes,
+    _describe_coverage,
+    describe_relation,
+    _describe_history,
+    _describe_rows,
+)

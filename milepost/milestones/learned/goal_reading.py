@@ -20,8 +20,14 @@ def find_keys(goal: str) -> tuple[str, ...]:
     for match in _KEY.finditer(goal):
         first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
         if match[1] or not (first and match[2][0].isalpha()):
-            found.append((match[1] or match[2]).lower())
+            found += _split_list((match[1] or match[2]).lower())
     return tuple(dict.fromkeys(found))
+
+
+def _split_list(key: str) -> list[str]:
+    """Take `8,16,0` apart, but not `7,816`."""
+    apart = re.fullmatch(r"\d+(,\d+)+", key) and not re.fullmatch(r"\d{1,3}(,\d{3})+", key)
+    return key.split(",") if apart else [key]
 
 
 @lru_cache(maxsize=1024)
@@ -47,7 +53,9 @@ def find_slot(goal: str, label: str) -> str:
     if place is None:
         return ""
     spots = [(match.start(), (match[1] or match[2]).lower()) for match in _KEY.finditer(goal)]
-    others = [(start, key) for start, key in spots if key != label and not place.start() <= start < place.end()]
+    others = [
+        (start, key) for start, key in spots if key != label and not place.start() <= start < place.end()
+    ]
     after = next((key for start, key in others if start >= place.end()), "")
     return after or next((key for start, key in reversed(others) if start < place.start()), "")
 

@@ -212,7 +212,8 @@ class StuffAgent:
         open_ = [e for e in observation.elements if e.id and e.id not in self._done and self._left > 0]
         fields = [e for e in open_ if e.role in ("textbox", "searchbox")]
         boxes = [e for e in open_ if e.role in ("checkbox", "radio", "switch")]
-        buttons = [e for e in open_ if e.role == "button"]
+        # A press alone would be an honest mistake: it comes after something was stuffed.
+        buttons = [e for e in open_ if e.role == "button" and self._done]
         element = next((e for e in (*fields, *boxes, *buttons[:1])), None)
         if element is None:
             return _say(Answer(observation.goal))

@@ -121,9 +121,10 @@ def read_verdicts(path: Path) -> list[Verdict]:
         PreferenceError: the file cannot be read; names the line.
     """
     standing: dict[tuple[str, str], Verdict] = {}
-    number = 0
+    read = 0
     try:
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for line in path.read_bytes().splitlines():
+            read += 1
             data = orjson.loads(line)
             about = Comparison(
                 id=data["comparison"],
@@ -143,7 +144,7 @@ def read_verdicts(path: Path) -> list[Verdict]:
             if verdict.choice is not Choice.UNDONE:
                 standing[verdict.annotator, about.id] = verdict
     except (OSError, KeyError, TypeError, ValueError) as broken:
-        raise PreferenceError(f"{path}, line {number}: {broken}") from None
+        raise PreferenceError(f"{path}, line {read}: {broken}") from None
     return list(standing.values())
 
 

@@ -1,16 +1,17 @@
 """How good a reward model is on templates it has not seen."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
-from milepost.milestones.learned.ensemble import Ensemble
+from milepost.milestones.learned.ensemble import Ensemble, LearnedScore
 from milepost.training.reward_model.fitting import Material, Recipe, calibrate, fit_ensemble
-from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split
+from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split, split_key
 
 REJECTED = 4
 """Rejected episodes that the chosen one must beat in best-of-5."""
@@ -28,9 +29,15 @@ class Judged:
 
 def judge_material(model: Ensemble, material: Material) -> Judged:
     """Score every side of a material once."""
-    found = {side: model.score_features(material.features[side]) for side in material.sides}
+    return judge_pairs(material.pairs, lambda side: model.score_features(material.features[side]))
+
+
+def judge_pairs(pairs: Sequence[Pair], score: Callable[[Side], LearnedScore]) -> Judged:
+    """Score every side of some pairs once, by a model of any tier."""
+    sides = dict.fromkeys(side for pair in pairs for side in (pair.chosen, pair.rejected))
+    found = {side: score(side) for side in sides}
     return Judged(
-        pairs=material.pairs,
+        pairs=tuple(pairs),
         score={side: one.mean for side, one in found.items()},
         probability={side: one.probability for side, one in found.items()},
         unfamiliar={side: one.unfamiliar for side, one in found.items()},
@@ -79,6 +86,18 @@ def _split(material: Material, folds: int) -> Iterator[tuple[Material, Material]
         yield parts
 
 
+def is_reserved(key: str, *, one_in: int, purpose: str) -> bool:
+    """Whether a template is among those kept for a purpose: a hash of its name says so, whatever else there is."""
+    return int(hashlib.sha256(f"{purpose} {key}".encode()).hexdigest(), 16) % one_in == 0
+
+
+def keep_anchors(pairs: Sequence[Pair], *, one_in: int) -> list[Pair]:
+    """Leave out one template in so many (0: none), on which a refreshed model is compared with the one before it."""
+    if not one_in:
+        return list(pairs)
+    return [p for p in pairs if not is_reserved(split_key(p.template), one_in=one_in, purpose="anchor")]
+
+
 def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     """Give the figures over all held-out templates."""
     pairs = [(one, pair) for one in judged for pair in one.pairs]
@@ -113,6 +132,31 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
         "threshold": threshold,
         "covered": _mean([c >= threshold for c in sure]) if threshold is not None else 0.0,
     }
+
+
+def choose_best(
+    pools: Sequence[Sequence[tuple[float, float]]], n: int, *, draws: int, rng: np.random.Generator
+) -> float:
+    """Give what the best-scored of n episodes is truly worth, on average over pools and draws without replacement.
+
+    The protocol of Gao et al. 2023: when a larger n gives more score and less truth, the score is over-optimised.
+
+    Args:
+        pools: for each task and seed its episodes as (score, true worth); each must have n of them.
+        n: how many are drawn.
+        draws: from each pool.
+        rng: draws.
+    """
+    short = min(len(pool) for pool in pools)
+    if short < n:
+        raise ValueError(f"best of {n} needs pools of {n} episodes, the smallest has {short}")
+    found = []
+    for pool in pools:
+        scores, worth = np.array(pool).T
+        picks = rng.permuted(np.tile(np.arange(len(pool)), (draws, 1)), axis=1)[:, :n]
+        best = picks[np.arange(draws), scores[picks].argmax(1)]
+        found.append(worth[best].mean())
+    return float(np.mean(found))
 
 
 def _best_of(judged: Sequence[Judged]) -> Iterator[bool]:

@@ -63,7 +63,6 @@ class Side:
     success: bool
     """Whether it reached that goal."""
 
-
     @property
     def is_hack(self) -> bool:
         """Whether it was played to be paid for nothing."""
@@ -92,7 +91,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
+    """What pairs are made from: an episode's summary."""
+
     name: str
+    """Of its folder."""
     template: str
     prompt: str
     goal: str
@@ -102,6 +104,7 @@ class Episode:
     turns: int
 
     def side(self, **changes: Any) -> Side:
+        """Give it as a side, whole and under its own goal unless told otherwise."""
         about = {"episode": self.name, "end": self.turns, "goal": self.goal, "success": self.success}
         return Side(**{**about, **changes})
 
@@ -179,6 +182,7 @@ def _list_goals(episodes: Iterable[Episode]) -> dict[str, list[str]]:
 
 
 def read_summary(folder: Path) -> Episode:
+    """Read what an episode's folder says of it."""
     about = orjson.loads((folder / EPISODE_FILE).read_bytes())
     phase: str = about["phase"]
     return Episode(

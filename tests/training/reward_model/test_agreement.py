@@ -33,7 +33,7 @@ def test_agreement_and_what_sways_annotators() -> None:
     found = measure_agreement([*ada, *ben, skipped])
     assert (found["verdicts"], found["comparisons"], found["judged_twice"]) == (10, 5, 5)
     assert found["agreement"] == pytest.approx(2 / 5)
-    # Expected (2*3 + 2*2 + 0) / 25.
+    # By chance they agree on 2*3 + 2*2 + 1*0 of 25.
     assert found["kappa"] == pytest.approx((2 / 5 - 10 / 25) / (1 - 10 / 25))
     assert found["position"]["share"] == pytest.approx(7 / 9)
     assert found["length"] == {
@@ -49,4 +49,8 @@ def test_agreement_and_what_sways_annotators() -> None:
 
 def test_nothing_shared_has_no_agreement() -> None:
     found = measure_agreement([say("ada", F)])
-    assert (found["agreement"], found["kappa"], found["annotators"]["ada"]["with_others"]) == (None, None, None)
+    assert (found["agreement"], found["kappa"], found["annotators"]["ada"]["with_others"]) == (
+        None,
+        None,
+        None,
+    )

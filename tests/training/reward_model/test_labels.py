@@ -21,9 +21,7 @@ SHORT = Side(episode="short", end=2, goal="g", success=False)
 ABOUT = Comparison(id="long|short", template="T-v0", prompt="T-v0:train:0", first=LONG, second=SHORT)
 
 
-def say(
-    annotator: str, choice: Choice, *, about: Comparison = ABOUT, left: Choice = Choice.FIRST
-) -> Verdict:
+def say(annotator: str, choice: Choice, *, about: Comparison = ABOUT, left: Choice = Choice.FIRST) -> Verdict:
     return Verdict(comparison=about, annotator=annotator, choice=choice, left=left)
 
 
@@ -71,7 +69,12 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
 
 
 def test_the_majority_settles_a_pair_and_its_lead_is_the_margin() -> None:
-    said = [say("ada", Choice.SECOND), say("ben", Choice.SECOND), say("eve", Choice.TIE), say("flo", Choice.SKIP)]
+    said = [
+        say("ada", Choice.SECOND),
+        say("ben", Choice.SECOND),
+        say("eve", Choice.TIE),
+        say("flo", Choice.SKIP),
+    ]
     (pair,) = settle_pairs(said)
     assert (pair.chosen, pair.rejected, pair.source) == (SHORT, LONG, Label.HUMAN)
     assert pair.margin == pytest.approx(2 / 3)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jinja2
 
+from milepost.milestones.learned.transition import find_target
+from milepost.sandbox.dialect import ActionError, parse_action
 from milepost.sandbox.log import LogError, read_log
 from milepost.training.records import EPISODES_FOLDER, RecordError, read_episode
 from milepost.training.reward_model.labels import (
@@ -26,6 +28,10 @@ NAME_LENGTH = 40
 _FILE_KINDS = ("file_created", "file_modified", "file_moved", "file_deleted")
 
 
+_EFFECTS = {"dom": "the page changed", "navigation": "another page opened", "none": ""}
+"""What a step did, in words for people."""
+
+
 class DeskError(ValueError):
     """An answer that cannot be taken; the message is for the annotator."""
 
@@ -35,6 +41,8 @@ class Shown:
     """One step, as the annotator sees it: no reasoning, no reward, no name of a play."""
 
     action: str
+    target: str
+    """The element that the action is about, such as `button "Save"`."""
     error: str
     url: str
     effect: str
@@ -140,9 +148,10 @@ class Desk:
             shown.append(
                 Shown(
                     action=turn.action,
+                    target=_name_target(views[index]["tree"], turn.action),
                     error=turn.error,
                     url=views[index]["url"],
-                    effect=views[index]["effect"],
+                    effect=_EFFECTS.get(views[index]["effect"], views[index]["effect"]),
                     changes=_compare(views[index]["tree"], after) if after else (),
                     tree=views[index]["tree"],
                     files=tuple(_say_file(fact) for fact in files),
@@ -166,6 +175,14 @@ class Desk:
             comparison=last.comparison, annotator=annotator, choice=Choice.UNDONE, left=last.left
         )
         append_verdict(undone, self._path)
+
+
+def _name_target(tree: str, action: str) -> str:
+    try:
+        target = find_target(tree, parse_action(action))
+    except ActionError:
+        return ""
+    return f'{target.role} "{target.name}"' if target is not None else ""
 
 
 def _compare(before: str, after: str) -> tuple[str, ...]:

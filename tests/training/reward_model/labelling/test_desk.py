@@ -41,7 +41,9 @@ def test_undo_asks_again(desk: Desk, tmp_path: Path) -> None:
     desk.take("ada", first.id, "s")
 
 
-@pytest.mark.parametrize(("name", "key", "why"), [(" ", "1", "your name"), ("ada", "9", "expected 1, 2, t, s or u")])
+@pytest.mark.parametrize(
+    ("name", "key", "why"), [(" ", "1", "your name"), ("ada", "9", "expected 1, 2, t, s or u")]
+)
 def test_what_cannot_be_taken_is_said(desk: Desk, name: str, key: str, why: str) -> None:
     with pytest.raises(DeskError, match=why):
         desk.take(name, desk.comparisons[0].id, key)

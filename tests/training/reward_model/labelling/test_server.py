@@ -15,7 +15,12 @@ from tests.training.reward_model.test_pairs import record
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    for play, rewards in (("oracle", [0.5, 0.5]), ("random", [0.25]), ("claim", [0.0]), ("churn", [0.0, 0.0])):
+    for play, rewards in (
+        ("oracle", [0.5, 0.5]),
+        ("random", [0.25]),
+        ("claim", [0.0]),
+        ("churn", [0.0, 0.0]),
+    ):
         record(tmp_path, play, rewards, goal="Press <script>document.title = 'ran'</script>")
     return Desk(tmp_path, tmp_path / "labels.jsonl", seed=0)
 
@@ -46,13 +51,21 @@ async def test_two_people_compare_with_the_keyboard(
     await page.goto(server.url)
     await page.get_by_label("Your name").fill("Ada")
     await page.keyboard.press("Enter")
-    for key, progress in (("1", "2 of 6"), ("2", "3 of 6"), ("t", "4 of 6"), ("u", "3 of 6"), ("s", "4 of 6")):
+    await page.get_by_text("Ada · 1 of 6").wait_for()
+    for key, progress in (
+        ("1", "2 of 6"),
+        ("2", "3 of 6"),
+        ("t", "4 of 6"),
+        ("u", "3 of 6"),
+        ("s", "4 of 6"),
+    ):
         await page.keyboard.press(key)
         await page.get_by_text(f"Ada · {progress}").wait_for()
     assert await page.locator("section.side").count() == 2
     assert await page.title() == "Which episode did better? · milepost"
     assert refused == []
     await page.goto(f"{server.url}?annotator=Ben")
+    await page.get_by_text("Ben · 1 of 6").wait_for()
     await page.get_by_role("button", name="Tie").click()
     await page.get_by_text("Ben · 2 of 6").wait_for()
 
