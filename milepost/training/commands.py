@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -178,8 +179,9 @@ def _train_text(
     from milepost.training.reward_model.text_fitting import TextRecipe, fit_text, load_texts
     from milepost.training.reward_model.text_tier import TINY
 
-    rate = TextRecipe.learning_rate if source == TINY else 2e-5
-    recipe = TextRecipe(source=source, seed=seed, learning_rate=rate)
+    recipe = TextRecipe(source=source, seed=seed)
+    if source != TINY:
+        recipe = replace(recipe, learning_rate=2e-5)
     model = fit_text(load_texts(run, pairs), recipe)
     model.save(path)
     return {"digest": model.digest, "templates": len(model.templates)}

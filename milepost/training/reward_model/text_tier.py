@@ -103,11 +103,13 @@ class TextModel:
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         hidden_TLH: torch.Tensor = self.trunk(**inputs).last_hidden_state
         mask_TL1 = inputs["attention_mask"][..., None].to(hidden_TLH.dtype)
-        return ((hidden_TLH * mask_TL1).sum(1) / mask_TL1.sum(1)).float()
+        mean_TH: torch.Tensor = (hidden_TLH * mask_TL1).sum(1) / mask_TL1.sum(1)
+        return mean_TH.float()
 
     def reward_hidden(self, hidden_TH: torch.Tensor) -> torch.Tensor:
         """Give each head's reward, shape (heads, steps)."""
-        return torch.einsum("th,kh->kt", hidden_TH, self.head_KH * self.mask_KH)
+        rewards_KT: torch.Tensor = torch.einsum("th,kh->kt", hidden_TH, self.head_KH * self.mask_KH)
+        return rewards_KT
 
     def encode_episode(self, transitions: Sequence[Transition]) -> torch.Tensor:
         """Give the mean hidden states of an episode, a few steps at a time and without gradients."""
@@ -179,7 +181,9 @@ def load_text_model(folder: Path) -> TextModel:
             tokenizer=tokenizer,
             head_KH=arrays["head_KH"],
             mask_KH=arrays["mask_KH"],
-            **{name: arrays[name].numpy() for name in ("centre_K", "mean_H", "precision_HH")},
+            centre_K=arrays["centre_K"].numpy(),
+            mean_H=arrays["mean_H"].numpy(),
+            precision_HH=arrays["precision_HH"].numpy(),
             **{**settings, "templates": tuple(settings["templates"])},
         )
     except (OSError, ValueError, KeyError, TypeError) as broken:
@@ -203,7 +207,7 @@ def open_trunk(source: str, *, seed: int) -> tuple[PreTrainedModel, PreTrainedTo
         config = build_config(len(tokenizer), pad=tokenizer.pad_token_id, end=tokenizer.eos_token_id)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return AutoModel.from_config(config), tokenizer
+            return AutoModel.from_config(config), tokenizer  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as broken:
         raise ModelFormatError(f"{source!r} is no model that can be opened: {broken}") from None
 

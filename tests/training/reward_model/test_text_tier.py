@@ -17,7 +17,7 @@ def make_model(max_tokens: int = 96) -> TextModel:
     size = trunk.config.hidden_size
     rng = np.random.default_rng(0)
     return TextModel(
-        trunk=trunk.eval(),
+        trunk=trunk,
         tokenizer=tokenizer,
         head_KH=torch.tensor(rng.normal(0, 1, (3, size)), dtype=torch.float32),
         mask_KH=torch.ones(3, size),
@@ -50,7 +50,7 @@ def test_an_episode_is_the_length_normalised_sum_of_its_steps(model: TextModel) 
     assert rewards[:, :1] == pytest.approx(model.score_steps([STEP]), abs=1e-4)
     found = model.score_episode([STEP, other])
     returns = rewards.sum(1) / 2**0.5 - model.centre_K
-    assert (found.mean, found.spread) == (pytest.approx(returns.mean()), pytest.approx(returns.std()))
+    assert [found.mean, found.spread] == pytest.approx([returns.mean(), returns.std()])
     assert found.probability == pytest.approx(1 / (1 + np.exp(-found.mean)))
     assert not found.unfamiliar
     assert model.score_episode([]) == LearnedScore(mean=0.0, spread=0.0, unfamiliar=True, probability=0.0)
