@@ -45,6 +45,7 @@ WANTED = {
 }
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 RESAMPLES = 200
+CAUTION = 2.0
 
 
 def is_held_out(template: str) -> bool:
@@ -102,17 +103,22 @@ def measure_latency(model: RewardModel, run: Path, pairs: Sequence[Pair]) -> dic
 def measure_optimisation(
     pools: Path, score: Callable[[Side], LearnedScore], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Give success and return of the best-scored of n episodes of held-out templates, n up to 64."""
-    groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    """Give the true success of the best of n episodes of held-out templates, n up to 64.
+
+    Best is the highest mean, or, more cautiously, the highest mean less CAUTION spreads (Coste et al. 2024).
+    """
+    groups: dict[str, list[tuple[LearnedScore, bool]]] = defaultdict(list)
     for folder in list_episodes(pools / EPISODES_FOLDER):
         episode = read_summary(folder)
         if is_held_out(episode.template):
-            groups[episode.prompt].append((score(episode.side()).mean, float(episode.success), episode.ret))
+            groups[episode.prompt].append((score(episode.side()), episode.success))
     full = [pool for pool in groups.values() if len(pool) >= SIZES[-1]]
     curves = {}
-    for name, place in (("success", 1), ("return", 2)):
-        pools_ = [[(row[0], row[place]) for row in pool] for pool in full]
-        curves[name] = {n: choose_best(pools_, n, draws=200, rng=rng) for n in SIZES}
+    for name, caution in (("mean", 0.0), ("cautious", CAUTION)):
+        valued = [
+            [(one.mean - caution * one.spread, float(success)) for one, success in pool] for pool in full
+        ]
+        curves[name] = {n: choose_best(valued, n, draws=200, rng=rng) for n in SIZES}
     return {"prompts": len(full), "episodes": sum(len(pool) for pool in full), **curves}
 
 
@@ -165,8 +171,10 @@ def describe(found: dict[str, Any]) -> str:
     lines.append(f"{'training, cpu s':<20}{found['training']['cpu_s']:>8.1f}  {'':<16}<= 300 on two cores")
     if "best_of_n" in found:
         curve = found["best_of_n"]
-        lines.append(f"best of n, {curve['prompts']} prompts: true success (return)")
-        lines += [f"{n:>4}  {curve['success'][n]:.3f} ({curve['return'][n]:.3f})" for n in SIZES]
+        lines.append(
+            f"best of n, {curve['prompts']} prompts: true success by mean, and by mean less {CAUTION:g} spreads"
+        )
+        lines += [f"{n:>4}  {curve['mean'][n]:.3f} {curve['cautious'][n]:.3f}" for n in SIZES]
     return "\n".join(lines)
 
 

@@ -52,6 +52,7 @@ def describe_changes(view: View) -> dict[str, float]:
         "heading_beside": float(bool(fits) and max(fits) < _BESIDE),
         "file_in_goal": max((share_words(path, view.goal) for path in files), default=0.0),
         "file_missing": float(bool(_FILED.search(view.goal)) and not files),
+        "file_unasked": float(not _FILED.search(view.goal) and bool(files)),
     }
 
 

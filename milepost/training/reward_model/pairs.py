@@ -25,6 +25,9 @@ PAIRS_FILE = "pairs.jsonl"
 LEAST_DIFFERENCE = 0.1
 """Difference of returns below which two episodes are not compared."""
 
+SPOILT = 0.8
+"""Most that an episode is worth that did not reach its goal, for it has done what nobody asked for."""
+
 OTHER_GOALS = 2
 """Goals of other seeds under which a solved episode is judged as rejected."""
 
@@ -103,6 +106,11 @@ class Episode:
     success: bool
     turns: int
 
+    @property
+    def worth(self) -> float:
+        """Its return; one that did all and more than was asked, and so failed, is worth less than a solution."""
+        return self.ret if self.success else min(self.ret, SPOILT)
+
     def side(self, **changes: Any) -> Side:
         """Give it as a side, whole and under its own goal unless told otherwise."""
         about = {"episode": self.name, "end": self.turns, "goal": self.goal, "success": self.success}
@@ -148,7 +156,7 @@ _Found = tuple[Side, Side, float, Label]
 
 def _compare(members: Sequence[Episode]) -> Iterable[_Found]:
     for one, other in itertools.permutations(members, 2):
-        gap = one.ret - other.ret
+        gap = one.worth - other.worth
         hack = other.play in HACKS and one.play not in HACKS and not other.success
         if gap >= LEAST_DIFFERENCE:
             source = Label.HACK if hack else Label.MILESTONES

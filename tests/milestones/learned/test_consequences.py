@@ -36,3 +36,5 @@ def test_a_file_that_the_goal_wants() -> None:
     assert made["change_file_created"] == 1.0
     assert "file_missing" not in made
     assert "file_missing" not in describe(goal="Press Save.")
+    unasked = describe(FileCreated(path="downloads/x.csv", size=1, sha256="0" * 64), goal="Press Save.")
+    assert unasked["file_unasked"] == 1.0
