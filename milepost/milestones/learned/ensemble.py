@@ -40,6 +40,10 @@ class LearnedScore:
     """Calibrated probability that the episode is a success."""
 
 
+NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
+"""Of an episode without steps: below whatever a network gives, for 0 would be as good as a demonstration."""
+
+
 class RewardModel(Protocol):
     """R_phi of any size."""
 
@@ -107,7 +111,7 @@ class Ensemble:
     def score_features(self, features_TF: NDArray[np.float64]) -> LearnedScore:
         """Score an episode by its features, shape (steps, features)."""
         if not len(features_TF):
-            return LearnedScore(mean=0.0, spread=0.0, unfamiliar=True, probability=0.0)
+            return NOTHING_DONE
         returns_K = (
             self.reward_features(features_TF).sum(1) / len(features_TF) ** LENGTH_POWER - self.centre_K
         )

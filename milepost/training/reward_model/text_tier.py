@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.tiny.model import build_config
-from milepost.milestones.learned.ensemble import LENGTH_POWER, LearnedScore, ModelFormatError
+from milepost.milestones.learned.ensemble import LENGTH_POWER, NOTHING_DONE, LearnedScore, ModelFormatError
 from milepost.milestones.learned.transition import Transition, find_target
 from milepost.sandbox.dialect import parse_action
 
@@ -131,7 +131,7 @@ class TextModel:
     def score_hidden(self, hidden_TH: torch.Tensor) -> LearnedScore:
         """Score an episode by its mean hidden states, shape (steps, hidden)."""
         if not len(hidden_TH):
-            return LearnedScore(mean=0.0, spread=0.0, unfamiliar=True, probability=0.0)
+            return NOTHING_DONE
         rewards_KT = self.reward_hidden(hidden_TH).detach().double().numpy()
         returns_K = rewards_KT.sum(1) / len(hidden_TH) ** LENGTH_POWER - self.centre_K
         mean, spread = float(returns_K.mean()), float(returns_K.std())

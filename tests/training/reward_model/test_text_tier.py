@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from milepost.milestones.learned.ensemble import LearnedScore, ModelFormatError, RewardModel
+from milepost.milestones.learned.ensemble import NOTHING_DONE, ModelFormatError, RewardModel
 from milepost.milestones.learned.transition import Transition
 from milepost.training.reward_model.text_tier import TextModel, load_text_model, open_trunk, render_step
 
@@ -53,7 +53,7 @@ def test_an_episode_is_the_length_normalised_sum_of_its_steps(model: TextModel) 
     assert [found.mean, found.spread] == pytest.approx([returns.mean(), returns.std()])
     assert found.probability == pytest.approx(1 / (1 + np.exp(-found.mean)))
     assert not found.unfamiliar
-    assert model.score_episode([]) == LearnedScore(mean=0.0, spread=0.0, unfamiliar=True, probability=0.0)
+    assert model.score_episode([]) == NOTHING_DONE
 
 
 def test_a_long_page_is_cut_and_a_long_goal_refused(model: TextModel) -> None:
