@@ -67,6 +67,7 @@ SEEN_THROUGH = {
 """Modules that show what they do only through another one, and where that is tested."""
 
 ACROSS = {
+    "tests/envs/test_frames.py",
     "tests/envs/test_hacking.py",
     "tests/milestones/test_laws.py",
     "tests/sandbox/test_hostility.py",
