@@ -17,6 +17,7 @@ import numpy as np
 
 from milepost.agents.agent import Completion, Decision
 from milepost.envs.episode import Outcome
+from milepost.sandbox.events import Event
 from milepost.sandbox.observation import Observation
 from milepost.training.trajectory import EpisodeRequest
 
@@ -129,6 +130,10 @@ class SimulatedEpisode:
 
     async def save(self, folder: Path) -> None:
         """Keep nothing."""
+
+    async def recall(self) -> tuple[Event, ...]:
+        """Give a log without events."""
+        return ()
 
     async def close(self) -> None:
         """Release nothing."""

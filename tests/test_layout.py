@@ -33,6 +33,8 @@ LONG_FILES = {
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
+    "milepost/envs/registry.py": "one table: a row for each template",
+    "milepost/training/rollout.py": "one episode's way from request to trajectory, and the groups that are played together",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
     "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",

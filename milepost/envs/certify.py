@@ -25,6 +25,7 @@ from milepost.milestones import Spec, SpecError, TraceStatus, fold, score
 from milepost.milestones.audit import replay
 from milepost.milestones.mutation import find_survivors
 from milepost.milestones.near_misses import derive_logs, distrust
+from milepost.milestones.trace import total_ruled
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.events import EpisodeEnded, Event
@@ -195,8 +196,8 @@ def _check_rules(spec: Spec, seed: int, notes: _Notes) -> None:
 
 
 def _check_solution(who: str, played: Performance, seed: int, notes: _Notes) -> None:
-    total = played.task.spec.total
-    if not played.success:
+    total = total_ruled(played.task.spec)
+    if not played.solved:
         notes.add("solution", seed, f"{who}: the goal is not reached in {len(played.actions)} steps")
     if played.paid != total:
         notes.add("solution", seed, f"{who}: it earned {played.paid} of {total}")
@@ -280,7 +281,7 @@ def _mutate(notes: _Notes) -> tuple[int, tuple[str, ...]]:
     cases: dict[str, tuple[Spec, list[Sequence[Event]]]] = {}
     for played in notes.solved:
         spec = played.task.spec
-        if played.success and (spec.digest in cases or len(cases) < MUTATION_SEEDS):
+        if played.solved and (spec.digest in cases or len(cases) < MUTATION_SEEDS):
             _, logs = cases.setdefault(spec.digest, (spec, []))
             logs.extend(derive_logs(spec, played.events))
     for played in notes.others:

@@ -57,18 +57,24 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why each milestone of an episode fired or not: its events, what is missing, what came too early."""
-    from milepost.milestones.audit import explain_episode
+    from milepost.milestones.audit import explain_episode, explain_settlement
+    from milepost.milestones.settlement import SettlementError
     from milepost.milestones.spec_error import SpecError
     from milepost.sandbox.log import LogError
 
     try:
         found = explain_episode(episode, milestone)
-    except (SpecError, LogError, OSError) as error:
+        settlement = explain_settlement(episode)
+    except (SettlementError, SpecError, LogError, OSError) as error:
         fail(str(error))
     if json_:
-        print_json([explanation.as_dict() for explanation in found])
+        paid = {} if settlement is None else {d.name: d.to_record() for d in settlement.decisions}
+        print_json([{**one.as_dict(), "decision": paid.get(one.name)} for one in found])
     else:
-        console.print("\n".join(one.describe() for one in found), markup=False, soft_wrap=True)
+        lines = [one.describe() for one in found]
+        if settlement is not None:
+            lines += ["", "who paid", *settlement.describe(milestone)]
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def rescore(

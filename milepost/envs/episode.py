@@ -22,6 +22,7 @@ from milepost.milestones import (
     step_reward,
 )
 from milepost.milestones.reward import Pay
+from milepost.milestones.trace import is_left_open, list_open
 from milepost.sandbox.events import Event, PageScored
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.log import write_log
@@ -42,7 +43,7 @@ class Outcome:
     rewards: Mapping[str, Fraction] = field(default_factory=dict)
     """Reward by milestone name under the episode's mode, exact; empty when nothing was paid."""
     terminated: bool = False
-    """The goal was reached, the agent ended the episode, or a violation did."""
+    """The goal was reached as far as rules see it, the agent ended the episode, or a violation did."""
     truncated: bool = False
     """The step limit was reached, or the sandbox failed."""
     failure: Failure | None = None
@@ -67,6 +68,8 @@ class Episode:
         self._max_steps = max_steps
         self._pay = pay
         self._progress: Progress = start_progress(task.spec)
+        self.questions = list_open(task.spec)
+        """Milestones, and `goal`, that no rule decides in every case: their rewards are not in a step's."""
         self.steps = 0
         """Steps taken so far."""
         self.over = False
@@ -148,6 +151,16 @@ class Episode:
         return self._progress.goal_reached
 
     @property
+    def left_open(self) -> bool:
+        """Whether the rules' part of the goal is reached and the rest is a question for a judge."""
+        return bool(self.questions) and is_left_open(self.task.spec, self._progress)
+
+    @property
+    def solved(self) -> bool:
+        """Whether the goal is reached as far as rules see it."""
+        return self.success or self.left_open
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """The log so far."""
         return tuple(self._log.events)
@@ -211,6 +224,8 @@ class Episode:
             return "goal"
         if self._progress.vetoed:
             return "violation"
+        if self.left_open:
+            return "judgement"
         if self._session.finished:
             return self._session.finished
         return "step_limit" if self.steps >= self._max_steps else ""

@@ -32,6 +32,8 @@ class Performance:
     paid: Fraction
     """All that was paid, live."""
     success: bool
+    solved: bool
+    """The goal was reached as far as rules see it; a judge may have the last word."""
 
 
 def follow_oracle(oracle: Oracle) -> Player:
@@ -86,6 +88,7 @@ async def _perform_once(
             events=episode.events,
             paid=paid,
             success=episode.success,
+            solved=episode.solved,
         )
     finally:
         await episode.close()

@@ -215,6 +215,41 @@ _ROWS = (
         max_steps=10,
         template="milepost.envs.apps.finder.market:TEMPLATE",
     ),
+    Row(
+        id="BoardSummary-v0",
+        family="navigation",
+        summary="Look at a figure of a board in two periods and answer with a sentence about its change.",
+        max_steps=10,
+        template="milepost.envs.apps.judged.summary:TEMPLATE",
+    ),
+    Row(
+        id="TableCopy-v0",
+        family="email",
+        summary="Read two rows of a table on one site and write their amounts into a mail on another.",
+        max_steps=12,
+        template="milepost.envs.apps.judged.copied:TEMPLATE",
+    ),
+    Row(
+        id="MeantInvoice-v0",
+        family="search",
+        summary="Open the latest invoice of a company, where one that does not count is newer, and answer with it.",
+        max_steps=10,
+        template="milepost.envs.apps.judged.meant:TEMPLATE",
+    ),
+    Row(
+        id="DialogRecovery-v0",
+        family="file",
+        summary="Download a file although its page opens a dialog that nobody asked for.",
+        max_steps=10,
+        template="milepost.envs.apps.judged.recovery:TEMPLATE",
+    ),
+    Row(
+        id="ReplyTone-v0",
+        family="email",
+        summary="Find a message and decline politely, in the form of a letter.",
+        max_steps=10,
+        template="milepost.envs.apps.judged.tone:TEMPLATE",
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from milepost.milestones import Spec
+from milepost.milestones.judge.rubric import Rubric
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.sites import Site
@@ -58,6 +59,10 @@ class Task:
     """Files in the workspace at the start, by relative path."""
     storage: StorageState | None = None
     """Cookies and local storage at the start."""
+    rubric: Rubric | None = None
+    """What a judge may be asked about the questions that the rules leave open; None where they leave none."""
+    truth: tuple[str, ...] = ()
+    """What the task knows to be right, for the judge alone: one sentence each."""
     referee: str = ""
     """For a start page that draws its own task: the expression it is asked, see `sandbox.referee`.
 

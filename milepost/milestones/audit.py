@@ -1,7 +1,8 @@
 """Recomputes rewards from what is on disk: are they, byte for byte, what was written, and why.
 
 The one file of the judge that reads files. An episode's folder holds `events.jsonl` (the log), `spec.json`
-(the rules, canonical) and `rewards.json` (the trace, canonical).
+(the rules, canonical), `rewards.json` (the trace, canonical) and, where something was left to other tiers than the
+rules, `settlement.json` (who was asked, what was said, and what followed). No judge is asked again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,14 @@ from typing import Any
 import orjson
 
 from milepost.milestones.explanation import Explanation, explain
+from milepost.milestones.settlement import Settlement, SettlementError, replay_settlement
 from milepost.milestones.spec import Spec
 from milepost.milestones.spec_error import SpecError, suggest
 from milepost.milestones.trace import RewardTrace, score, unscored
 from milepost.sandbox.events import Event
 from milepost.sandbox.log import LogError, read_log
 
-EVENTS, SPEC, REWARDS = "events.jsonl", "spec.json", "rewards.json"
+EVENTS, SPEC, REWARDS, SETTLEMENT = "events.jsonl", "spec.json", "rewards.json", "settlement.json"
 """The files of an episode's folder that the audit reads."""
 
 
@@ -122,6 +124,22 @@ def explain_episode(folder: Path, name: str = "") -> tuple[Explanation, ...]:
     return (found[known.index(name)],)
 
 
+def explain_settlement(folder: Path) -> Settlement | None:
+    """Give an episode's settlement, made again from the log and what was said; None where rules decided all.
+
+    Raises:
+        SettlementError: it cannot be made again.
+        SpecError: the stored rules cannot be read.
+        LogError: the log cannot be trusted.
+        OSError: a file cannot be read.
+    """
+    path = folder / SETTLEMENT
+    if not path.is_file():
+        return None
+    spec = Spec.from_bytes((folder / SPEC).read_bytes())
+    return replay_settlement(path.read_bytes(), spec, read_log(folder / EVENTS))
+
+
 def audit_episode(folder: Path) -> EpisodeAudit:
     """Recompute an episode's trace and compare it with the stored one, byte for byte."""
     try:
@@ -131,8 +149,20 @@ def audit_episode(folder: Path) -> EpisodeAudit:
     except (SpecError, LogError, OSError) as error:
         return EpisodeAudit(episode=folder.name, verdict=Verdict.BROKEN, detail=str(error))
     difference = describe_difference(stored, score(spec, events).to_bytes())
+    try:
+        difference = difference or _audit_settlement(folder, spec, events)
+    except (SettlementError, OSError) as error:
+        return EpisodeAudit(episode=folder.name, verdict=Verdict.BROKEN, detail=str(error))
     verdict = Verdict.DIFFERENT if difference else Verdict.EQUAL
     return EpisodeAudit(episode=folder.name, verdict=verdict, detail=difference)
+
+
+def _audit_settlement(folder: Path, spec: Spec, events: Sequence[Event]) -> str:
+    path = folder / SETTLEMENT
+    if not path.is_file():
+        return ""
+    stored = path.read_bytes()
+    return describe_difference(stored, replay_settlement(stored, spec, events).to_bytes())
 
 
 def audit_run(directory: Path) -> AuditReport:

@@ -8,12 +8,10 @@ from milepost.milestones.milestone import Effect
 from milepost.milestones.monitor import Monitor, Op, State, evidence, holds
 from milepost.milestones.predicates import Predicate, parts_of
 from milepost.milestones.progress import Progress, fold
+from milepost.milestones.reward import GOAL
 from milepost.milestones.spec import Spec
 from milepost.milestones.wording import describe
 from milepost.sandbox.events import Event, to_record
-
-GOAL = "goal"
-"""The name under which the goal is explained, after all milestones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,9 +250,9 @@ def decide(monitor: Monitor, state: State) -> bool | None:  # noqa: PLR0911 - on
             inner = decide(monitor.parts[0], state)
             return None if inner is None else not inner
         case Op.COUNT:
-            return len(state) == monitor.times or (None if _is_blind(monitor) else False)
+            return len(state) == monitor.times or (None if is_blind(monitor) else False)
         case Op.SOON:
-            return state[2] >= 0 or (None if _is_blind(monitor) else False)
+            return state[2] >= 0 or (None if is_blind(monitor) else False)
         case Op.THEN:
             begun = True if state[1] else _keep_unknown(decide(monitor.parts[0], state[0]))
             return decide(monitor.parts[1], state[2]) if begun else begun
@@ -275,9 +275,9 @@ def _keep_unknown(decided: bool | None) -> bool | None:
     return None if decided is None else False
 
 
-def _is_blind(monitor: Monitor) -> bool:
+def is_blind(monitor: Monitor) -> bool:
     """Say whether a part of what happened could not be seen."""
-    return monitor.unknown or any(map(_is_blind, monitor.parts))
+    return monitor.unknown or any(map(is_blind, monitor.parts))
 
 
 def evidence(monitor: Monitor, state: State) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from milepost.milestones.predicates import (
 from milepost.milestones.progress import fold
 from milepost.milestones.spec import Spec
 from milepost.milestones.spec_error import SpecError
+from milepost.milestones.trace import list_undecided
 from milepost.milestones.trust import CHANGES
 from milepost.milestones.wording import describe
 from milepost.sandbox.events import ActionTaken, EpisodeEnded, Event
@@ -184,7 +185,7 @@ def judge(spec: Spec, events: Sequence[Event]) -> tuple[object, ...]:
     """Give all that a log means under rules, in a form in which two judgements can be compared."""
     progress, hits = fold(spec, events)
     paid = tuple((hit.name, hit.reward, hit.seq) for hit in hits)
-    return paid, progress.goal_reached, progress.vetoed, progress.limit
+    return paid, progress.goal_reached, list_undecided(spec, progress), progress.vetoed, progress.limit
 
 
 def _keep_telling(spec: Spec, events: Sequence[Event]) -> list[Event]:

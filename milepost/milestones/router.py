@@ -77,13 +77,38 @@ class Opinion:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"an opinion's {name} is in [0, 1], got {getattr(self, name)}")
 
+    def to_record(self) -> dict[str, Any]:
+        """Give the JSON form."""
+        return {
+            "standing": self.standing.value,
+            "value": str(self.value),
+            "confidence": str(self.confidence),
+            "evidence": list(self.evidence),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Opinion":
+        """Read back what `to_record` gives.
+
+        Raises:
+            KeyError, ValueError: not such a record.
+        """
+        return cls(
+            standing=Standing(record["standing"]),
+            value=Fraction(record["value"]),
+            confidence=Fraction(record["confidence"]),
+            evidence=tuple(record["evidence"]),
+            reason=record["reason"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """What is to be paid, and what the rules say about it."""
 
     id: str
-    """Unique in a run."""
+    """Unique in a run: the episode, a slash, and the milestone or `goal`."""
     detection: Detection
     value: Fraction = Fraction(0)
     """What the rules give, in [0, 1]; for a rule that did not fire, what was reached of it."""
@@ -167,6 +192,11 @@ class Decision:
     """In words: why this tier, or why none."""
 
     @property
+    def name(self) -> str:
+        """The milestone, or `goal`: the last part of the unit's id."""
+        return self.unit.id.partition("/")[2]
+
+    @property
     def scored(self) -> bool:
         """Whether there is a reward at all."""
         return self.value is not None
@@ -194,16 +224,7 @@ class Decision:
             "value": None if self.value is None else str(self.value),
             "tier": None if self.tier is None else self.tier.value,
             "weights": {tier.value: str(weight) for tier, weight in self.weights.items()},
-            "opinions": {
-                tier.value: {
-                    "standing": opinion.standing.value,
-                    "value": str(opinion.value),
-                    "confidence": str(opinion.confidence),
-                    "evidence": list(opinion.evidence),
-                    "reason": opinion.reason,
-                }
-                for tier, opinion in self.opinions.items()
-            },
+            "opinions": {tier.value: opinion.to_record() for tier, opinion in self.opinions.items()},
             "reason": self.reason,
         }
 

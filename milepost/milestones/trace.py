@@ -7,8 +7,9 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from milepost.milestones.monitor import decide, evidence
+from milepost.milestones.monitor import decide, evidence, is_blind, start
 from milepost.milestones.progress import Hit, Progress, Violation, advance, start_progress
+from milepost.milestones.reward import GOAL
 from milepost.milestones.spec import Spec
 from milepost.sandbox.events import GENESIS, Event, Failed, canonical
 from milepost.sandbox.failure import Failure
@@ -201,6 +202,35 @@ def _detect_goal(spec: Spec, progress: Progress, failure: str) -> Detection:
     missed = progress.vetoed or progress.broken is not None
     unknown = decide(spec.plan.goal, progress.states[-1]) is None and not missed
     return Detection.UNINSTRUMENTED if unknown else Detection.NOT_FIRED
+
+
+def list_open(spec: Spec) -> tuple[str, ...]:
+    """Name the milestones that no rule decides in every case, in the spec's order, and then `goal` if it is one.
+
+    Fixed by the rules alone, whatever happens in an episode: so no policy can steer into another tier.
+    """
+    names = [rule.declared.name for rule in spec.plan.rules if is_blind(rule.monitor)]
+    return (*names, *((GOAL,) if is_blind(spec.plan.goal) else ()))
+
+
+def total_ruled(spec: Spec) -> Fraction:
+    """Give what the milestones pay together that rules decide."""
+    open_ = list_open(spec)
+    return sum((m.reward for m in spec.milestones if m.name not in open_), Fraction(0))
+
+
+def list_undecided(spec: Spec, progress: Progress) -> tuple[str, ...]:
+    """Name the open milestones, and `goal`, of which the rules' part holds and the rest is a question."""
+    rules = zip(spec.plan.rules, progress.states, strict=False)
+    names = [rule.declared.name for rule, state in rules if decide(rule.monitor, state) is None]
+    return (*names, *((GOAL,) if is_left_open(spec, progress) else ()))
+
+
+def is_left_open(spec: Spec, progress: Progress) -> bool:
+    """Say whether all that rules see of the goal has come true, and the rest is a question."""
+    goal = spec.plan.goal
+    begun = decide(goal, start(goal)) is False and decide(goal, progress.states[-1]) is None
+    return begun and not progress.vetoed and progress.broken is None
 
 
 def _find_break(events: Sequence[Event]) -> str:

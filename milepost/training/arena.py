@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from milepost.agents.engines.engine import EngineError
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
+from milepost.milestones.tiers import Tiers
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.pool import Pool
 from milepost.training.backends.backend import Backend
@@ -27,6 +29,7 @@ from milepost.training.meter import Meter, describe_pace
 from milepost.training.records import EPISODES_FOLDER
 from milepost.training.rollout import Group, MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
+from milepost.training.verifiers import open_tiers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,7 @@ class Arena:
         limits: Limits,
         run: Path | None,
         display: Display,
+        tiers: AbstractAsyncContextManager[Tiers] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare an arena.
@@ -111,6 +115,7 @@ class Arena:
             limits: how much at once.
             run: the run's folder, for the episodes that are recorded; None records nothing.
             display: is told of every episode.
+            tiers: who scores, opened and closed with the arena; rules alone when None.
             clock: monotonic seconds.
         """
         self._model = model
@@ -122,14 +127,20 @@ class Arena:
         self._tokenizer = tokenizer
         self._folder = run / EPISODES_FOLDER if run is not None else None
         self._display = display
+        self._given = tiers
+        self._tiers: Tiers | None = None
         self.backend: Backend
 
     async def __aenter__(self) -> Self:
         self.backend = build_backend(self.limits)
         await self.backend.start()
+        if self._given is not None:
+            self._tiers = await self._given.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._given is not None:
+            await self._given.__aexit__(None, None, None)
         await self.engine.close()
         await self.backend.close()
 
@@ -206,6 +217,8 @@ class Arena:
         return Rollout(
             self.backend,
             max_inflight=self._inflight,
+            mode=self.limits.reward,
+            tiers=self._tiers,
             directory=self._folder if record else None,
             meter=self.meter,
         )
@@ -219,6 +232,22 @@ class Arena:
             budget.note(trajectory)
 
         return note
+
+
+def build_arena(
+    config: Config,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    run: Path,
+    display: Display,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Arena:
+    """Make the arena of a run, with the tiers that its configuration switches on."""
+    tiers = open_tiers(config.reward, run)
+    return Arena(
+        model, tokenizer, limits=build_limits(config), run=run, display=display, tiers=tiers, clock=clock
+    )
 
 
 async def _unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:

@@ -1,4 +1,4 @@
-"""The configuration of a run: one TOML file, eleven sections, every field with its reason."""
+"""The configuration of a run: one TOML file, twelve sections, every field with its reason."""
 
 import hashlib
 import tomllib
@@ -11,6 +11,7 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from milepost.milestones import RewardMode
+from milepost.milestones.router import RouterMode
 from milepost.training.overrides import ConfigError, describe_error, read_override
 from milepost.training.preferences.section import PreferenceSection
 from milepost.training.presets import DEFAULT, PRESETS
@@ -26,6 +27,8 @@ from milepost.training.sections import (
 
 Precision = Literal["float32", "bfloat16"]
 """What a learner computes in."""
+Judged = Annotated[str, Field(pattern=r"^\S+@https?://\S+$")]
+"""A judge: `model@url`."""
 
 
 class RunSection(Section):
@@ -88,6 +91,30 @@ class RolloutSection(Section):
     """Largest fraction of episodes an iteration may lose to failures of the harness before the run stops."""
     record_every: Count = 0
     """Training episodes of every so many iterations are kept on disk; 0 keeps none (tests are always kept)."""
+
+
+class RewardSection(Section):
+    """`[reward]`: who scores. Rules come first; what they leave open goes to the learned model, then to judges."""
+
+    rules: bool = True
+    """Without, rules pay nothing and the tiers below score every episode as a whole."""
+    learned: str = ""
+    """File of a reward model, see `milepost reward-model train`; empty switches the tier off."""
+    judge: list[Judged] = Field(default_factory=list)
+    """Judges as `model@url`: one is asked in two styles, two or three in one each; none switches the tier off.
+    The key is taken from the environment variable `MILEPOST_JUDGE_KEY`."""
+    router: RouterMode = RouterMode.CASCADE
+    """`cascade`: the first tier that is sure pays; `blend`: all that have scored share by `weights`."""
+    weights: Annotated[list[Fraction], Field(min_length=3, max_length=3)] = Field(
+        default_factory=lambda: [0.6, 0.3, 0.1]
+    )
+    """Of rules, model and judges in a blend; they sum to 1."""
+    confidence: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = Field(
+        default_factory=lambda: [0.9, 0.5]
+    )
+    """Least confidence at which a score of the model and of judges counts."""
+    judge_calls: Positive = 2000
+    """Most calls that a run may make to judges."""
 
 
 class ImitationSection(Section):
@@ -163,6 +190,7 @@ class Config(Section):
     tasks: TasksSection = TasksSection()
     policy: PolicySection = PolicySection()
     rollout: RolloutSection = RolloutSection()
+    reward: RewardSection = RewardSection()
     imitation: ImitationSection = ImitationSection()
     algorithm: AlgorithmSection = AlgorithmSection()
     preference: PreferenceSection = PreferenceSection()

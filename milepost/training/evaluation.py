@@ -67,6 +67,8 @@ class Score:
     turns: float
     unscored: int
     statuses: dict[str, int]
+    routes: dict[str, int]
+    """Of what rules left open: how often which tier decided, and how often none did."""
     tasks: dict[str, TaskScore]
 
     def to_record(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Score:
             "turns": self.turns,
             "unscored": self.unscored,
             "statuses": self.statuses,
+            "routes": self.routes,
             "tasks": {
                 name: {
                     "success": task.success.value,
@@ -106,6 +109,7 @@ def summarize(trajectories: Sequence[Trajectory]) -> Score:
         turns=_mean([len(t.turns) for t in scored]),
         unscored=len(trajectories) - len(scored),
         statuses=dict(sorted(Counter(t.status.value for t in trajectories).items())),
+        routes=dict(sorted(Counter(tier for t in trajectories for tier in t.routes.values()).items())),
         tasks=tasks,
     )
 

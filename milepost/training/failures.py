@@ -13,7 +13,7 @@ class FailureBudgetError(RuntimeError):
 
 
 class FailureBudget:
-    """Watches how many of a phase's episodes have no score."""
+    """Watches how many of a phase's episodes the harness has lost; a judge that is away loses none."""
 
     def __init__(self, planned: int, share: float) -> None:
         """Allow a share of the episodes that are planned to be lost."""
@@ -27,7 +27,7 @@ class FailureBudget:
         Raises:
             FailureBudgetError: too many are lost, whatever becomes of the others.
         """
-        if trajectory.scored:
+        if trajectory.played:
             return
         self._lost.append(trajectory)
         if len(self._lost) > self._share * self._planned:

@@ -67,9 +67,11 @@ class Meter:
     """Episodes whose browser opens a page or carries out an action."""
     queueing: Gauge = field(init=False)
     """Episodes that wait for a browser context."""
+    settling: Gauge = field(init=False)
+    """Episodes that are over and wait for a model or judges."""
 
     def __post_init__(self) -> None:
-        self.asking, self.stepping, self.queueing = (Gauge(self.clock) for _ in range(3))
+        self.asking, self.stepping, self.queueing, self.settling = (Gauge(self.clock) for _ in range(4))
 
     def read(self) -> dict[str, float]:
         """Give all sums so far; `now` is the clock's."""
@@ -81,6 +83,7 @@ class Meter:
             "agent_s": self.asking.area_s,
             "env_s": self.stepping.area_s,
             "queue_s": self.queueing.area_s,
+            "settle_s": self.settling.area_s,
         }
 
 
@@ -104,6 +107,7 @@ def describe_pace(
         # Some episode waited for the engine, so it was at work.
         "engine_busy": spent["engine_s"] / seconds,
         "browser_busy": spent["env_s"] / (seconds * contexts),
+        "settle_wait_s": spent["settle_s"] / max(1.0, spent["episodes"]),
         "context_wait_s": spent["queue_s"] / max(1.0, spent["episodes"]),
         "decision_wait_s": spent["agent_s"] / max(1.0, spent["steps"]),
     }

@@ -6,11 +6,14 @@ Every line has `kind`, `iteration` and `elapsed_s`. Kinds: `evaluation` (with `p
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
+from milepost.milestones.router import find_drift
 
 if TYPE_CHECKING:  # it takes seconds to load and is loaded only when scalars are written
     from torch.utils.tensorboard import SummaryWriter
@@ -88,6 +91,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         except orjson.JSONDecodeError as broken:
             raise ValueError(f"{path} holds a line that is not JSON: {broken}") from None
     return records
+
+
+def watch_routes(run: Path, counts: Mapping[str, int]) -> list[str]:
+    """Name the tiers whose share of an iteration's decisions is not what it was in the iterations before."""
+    earlier: Counter[str] = Counter()
+    for record in read_metrics(run) if counts else ():
+        earlier.update(record.get("routes", {}) if record["kind"] == "iteration" else {})
+    return find_drift(earlier, counts)
 
 
 def find_evaluation(run: Path, phase: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ An episode is a folder. Beside `events.jsonl`, `spec.json` and `rewards.json`, f
 recomputed, this module writes and reads:
 
 - `episode.json`: one object with `episode_id, task_id, seed, split, group, member, phase, goal, success,
-  status, failure, ret, wall_s, policy_version`.
+  status, failure, routes, ret, wall_s, policy_version`.
+- `settlement.json`, where something was left to other tiers than the rules: `milestones.settlement` has its form.
 - `turns.jsonl`: one object for each turn with `step` (from 1), `url`, `title`, `tree` and `dialog` (what the
   agent saw), `completion` (what it said), `action`, `effect`, `error`, `rewards` (milestone name to decimal
   string), `reached` (milestones before the action), and the call itself: `prompt_ids`, `completion_ids`,
@@ -19,6 +20,8 @@ from typing import Any
 import orjson
 
 from milepost.agents.agent import Completion
+from milepost.milestones.audit import SETTLEMENT
+from milepost.milestones.settlement import Settlement
 from milepost.sandbox.observation import Observation
 from milepost.training.trajectory import Status, Trajectory, Turn
 
@@ -40,6 +43,8 @@ class EpisodeRecord:
     phase: str
     views: tuple[Mapping[str, str], ...]
     """For each turn `url`, `title`, `tree`, `dialog` before the action and its `effect`."""
+    decisions: tuple[Mapping[str, Any], ...] = ()
+    """Who was asked and who paid, by unit, as `settlement.json` has it; empty where rules decided all."""
 
 
 def write_episode(
@@ -49,8 +54,9 @@ def write_episode(
     goal: str,
     phase: str,
     observations: Sequence[Observation],
+    settlement: Settlement | None = None,
 ) -> None:
-    """Write `episode.json` and `turns.jsonl` into an episode's folder.
+    """Write `episode.json`, `turns.jsonl` and, if there is one, `settlement.json` into an episode's folder.
 
     Args:
         folder: the episode's folder; made if missing.
@@ -58,6 +64,7 @@ def write_episode(
         goal: the task's goal text.
         phase: what the episode was for.
         observations: what the agent saw, one before each turn and one after the last.
+        settlement: what other tiers than the rules decided.
 
     Raises:
         ValueError: fewer observations than turns and one.
@@ -80,6 +87,7 @@ def write_episode(
         "success": trajectory.success,
         "status": trajectory.status.value,
         "failure": trajectory.failure,
+        "routes": dict(trajectory.routes),
         "ret": repr(trajectory.ret),
         "wall_s": round(trajectory.wall_s, 4),
         "policy_version": max((t.completion.policy_version for t in trajectory.turns), default=0),
@@ -88,6 +96,8 @@ def write_episode(
         _turn_record(index, turn, observations[index], observations[index + 1])
         for index, turn in enumerate(trajectory.turns)
     ]
+    if settlement is not None:
+        (folder / SETTLEMENT).write_bytes(settlement.to_bytes())
     (folder / TURNS_FILE).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     (folder / EPISODE_FILE).write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
 
@@ -137,17 +147,29 @@ def read_episode(folder: Path) -> EpisodeRecord:
             reward_parts=sum_parts(turns),
             wall_s=summary["wall_s"],
             failure=summary["failure"],
+            routes=summary.get("routes", {}),
         )
         views = tuple(
             {key: line[key] for key in ("url", "title", "tree", "dialog", "effect")} for line in lines
         )
-        return EpisodeRecord(trajectory=trajectory, goal=summary["goal"], phase=summary["phase"], views=views)
+        return EpisodeRecord(
+            trajectory=trajectory,
+            goal=summary["goal"],
+            phase=summary["phase"],
+            views=views,
+            decisions=_read_decisions(folder),
+        )
     except FileNotFoundError as missing:
         raise RecordError(f"{folder} is not a recorded episode: {missing.filename} is missing") from None
     except KeyError as missing:
         raise RecordError(f"the episode in {folder} lacks the field {missing}") from None
     except ValueError as wrong:
         raise RecordError(f"the episode in {folder} cannot be read: {wrong}") from None
+
+
+def _read_decisions(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    path = folder / SETTLEMENT
+    return tuple(orjson.loads(path.read_bytes())["decisions"]) if path.is_file() else ()
 
 
 def _read_turn(line: Mapping[str, Any]) -> Turn:

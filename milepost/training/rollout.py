@@ -2,20 +2,30 @@
 
 A browser step of one episode overlaps the generation of another; the engine batches whatever requests are
 waiting. A failure of the harness is retried, and when it stays it is carried as a status: it never becomes
-reward 0.
+reward 0. What rules leave open is settled when the episode has given its browser back, so no judge holds one up.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from milepost.agents.agent import Agent, Completion, Decision
 from milepost.envs.episode import Outcome
+from milepost.envs.registry import get_template
+from milepost.envs.task import Split
+from milepost.milestones import RewardMode
+from milepost.milestones.case import Case
+from milepost.milestones.router import Tier
+from milepost.milestones.settlement import Settlement
+from milepost.milestones.tiers import Tiers
+from milepost.milestones.trace import list_open
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Observation
 from milepost.training.backends.backend import Backend, Running
 from milepost.training.meter import Meter
-from milepost.training.records import write_episode
+from milepost.training.payment import add_settlement
+from milepost.training.records import sum_parts, write_episode
 from milepost.training.trajectory import EpisodeRequest, Status, Trajectory, Turn
 
 MakeAgent = Callable[[EpisodeRequest], Agent]
@@ -25,7 +35,7 @@ Group = Sequence[EpisodeRequest]
 """Requests of the same task and seed."""
 
 LEAST_MEMBERS = 2
-"""Scored members without which a group teaches nothing: each is compared with the others."""
+"""Members that came to their end without which a group teaches nothing: each is compared with the others."""
 
 _STATUS_OF = {
     Failure.POLICY: Status.FINISHED,
@@ -33,6 +43,17 @@ _STATUS_OF = {
     Failure.INFRASTRUCTURE: Status.INFRASTRUCTURE,
     Failure.TIMEOUT: Status.TIMEOUT,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """An episode that is over, before what rules left open is settled."""
+
+    trajectory: Trajectory
+    case: Case | None = None
+    """What is left to settle; None when there is nothing."""
+    goal: str = ""
+    seen: Sequence[Observation] = ()
 
 
 class Rollout:
@@ -43,6 +64,8 @@ class Rollout:
         backend: Backend,
         *,
         max_inflight: int | asyncio.Semaphore,
+        mode: RewardMode = RewardMode.MILESTONES,
+        tiers: Tiers | None = None,
         directory: Path | None = None,
         retries: int = 1,
         meter: Meter | None = None,
@@ -53,6 +76,8 @@ class Rollout:
             backend: opens episodes; its number of contexts bounds the browsers' work.
             max_inflight: episodes under way at once, at least 1; rollouts that share a semaphore share these too,
                 and who asked first is served first.
+            mode: how what the tiers settle is paid; as the backend pays what rules decide.
+            tiers: who scores what; rules alone when None.
             directory: where episodes are recorded (`<directory>/<episode id>/`); None records nothing.
             retries: times an episode is begun again after a failure of the harness.
             meter: counts what is done; a new one by default.
@@ -63,6 +88,8 @@ class Rollout:
         self._inflight = (
             max_inflight if isinstance(max_inflight, asyncio.Semaphore) else asyncio.Semaphore(max_inflight)
         )
+        self._mode = mode
+        self._tiers = tiers or Tiers()
         self._directory = directory
         self._retries = retries
         self.meter = meter or Meter()
@@ -116,7 +143,7 @@ class Rollout:
                 for task in done:
                     place, group = pending.pop(task)
                     played.setdefault(place, []).extend(task.result())
-                    if count_scored(task.result()) >= LEAST_MEMBERS:
+                    if count_played(task.result()) >= LEAST_MEMBERS:
                         final += 1
                     elif refills < wanted:
                         refills += 1
@@ -142,12 +169,13 @@ class Rollout:
     ) -> Trajectory:
         try:
             async with self._inflight:
-                trajectory = await self._attempt(request, make_agent(request))
+                played = await self._attempt(request, make_agent(request))
                 for _ in range(self._retries):
-                    if trajectory.scored:
+                    if played.trajectory.scored:
                         break
                     self.meter.retries += 1
-                    trajectory = await self._attempt(request, make_agent(request))
+                    played = await self._attempt(request, make_agent(request))
+            trajectory = await self._settle(request, played)
         except asyncio.CancelledError:
             self.meter.cancelled += 1
             raise
@@ -156,7 +184,26 @@ class Rollout:
             on_done(trajectory)
         return trajectory
 
-    async def _attempt(self, request: EpisodeRequest, agent: Agent) -> Trajectory:
+    async def _settle(self, request: EpisodeRequest, played: _Played) -> Trajectory:
+        """Let the tiers settle what rules left open, and record the episode."""
+        settlement: Settlement | None = None
+        trajectory = played.trajectory
+        if played.case is not None:
+            with self.meter.settling.enter():
+                settlement = await self._tiers.settle(played.case)
+            trajectory = add_settlement(trajectory, settlement, self._mode)
+        if self._directory is not None and played.seen:
+            write_episode(
+                self._directory / request.episode_id,
+                trajectory,
+                goal=played.goal,
+                phase=request.phase,
+                observations=played.seen,
+                settlement=settlement,
+            )
+        return trajectory
+
+    async def _attempt(self, request: EpisodeRequest, agent: Agent) -> _Played:
         with self.meter.queueing.enter():
             await self._backend.places.acquire()
         start = self.meter.clock()
@@ -168,7 +215,7 @@ class Rollout:
             finally:
                 await episode.close()
         except SandboxError as broken:
-            return _failed(request, broken, self.meter.clock() - start)
+            return _Played(trajectory=_failed(request, broken, self.meter.clock() - start))
         finally:
             self._backend.places.release()
 
@@ -179,7 +226,7 @@ class Rollout:
         observation: Observation,
         agent: Agent,
         start: float,
-    ) -> Trajectory:
+    ) -> _Played:
         turns, outcome, seen = await self._steps(episode, observation, agent)
         trajectory = Trajectory(
             episode_id=request.episode_id,
@@ -191,15 +238,34 @@ class Rollout:
             turns=turns,
             status=_status(outcome),
             success=episode.success,
-            reward_parts=_sum_parts(turns),
+            reward_parts=sum_parts(turns),
             wall_s=self.meter.clock() - start,
             failure=outcome.reason,
         )
         if self._directory is not None:
-            folder = self._directory / request.episode_id
-            await episode.save(folder)
-            write_episode(folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen)
-        return trajectory
+            await episode.save(self._directory / request.episode_id)
+        case = await self._make_case(request, trajectory, episode, seen)
+        return _Played(trajectory=trajectory, case=case, goal=episode.goal, seen=seen)
+
+    async def _make_case(
+        self, request: EpisodeRequest, trajectory: Trajectory, episode: Running, seen: Sequence[Observation]
+    ) -> Case | None:
+        if not trajectory.scored:
+            return None
+        task = get_template(request.task_id).task(request.seed, Split(request.split))
+        if self._tiers.routing.tiers == {Tier.RULE} and not list_open(task.spec):
+            return None
+        return Case(
+            id=trajectory.episode_id,
+            spec=task.spec,
+            events=await episode.recall(),
+            turns=tuple(
+                {"tree": view.tree, "action": turn.action, "error": turn.error}
+                for turn, view in zip(trajectory.turns, seen, strict=False)
+            ),
+            rubric=task.rubric,
+            truth=task.truth,
+        )
 
     async def _steps(
         self, episode: Running, observation: Observation, agent: Agent
@@ -222,9 +288,9 @@ class Rollout:
         return tuple(turns), outcome, seen
 
 
-def count_scored(trajectories: Iterable[Trajectory]) -> int:
-    """Count the trajectories that have a score."""
-    return sum(trajectory.scored for trajectory in trajectories)
+def count_played(trajectories: Iterable[Trajectory]) -> int:
+    """Count the trajectories that came to their end; when nobody can score them, no other group would fare better."""
+    return sum(trajectory.played for trajectory in trajectories)
 
 
 def _turn(decision: Decision, outcome: Outcome, reached: frozenset[str]) -> Turn:
@@ -244,14 +310,6 @@ def _status(outcome: Outcome) -> Status:
     if outcome.failure is not None:
         return _STATUS_OF[outcome.failure]
     return Status.TRUNCATED if outcome.truncated else Status.FINISHED
-
-
-def _sum_parts(turns: Sequence[Turn]) -> dict[str, float]:
-    parts: dict[str, float] = {}
-    for turn in turns:
-        for name, value in turn.rewards.items():
-            parts[name] = parts.get(name, 0.0) + value
-    return parts
 
 
 def _failed(request: EpisodeRequest, broken: SandboxError, wall_s: float) -> Trajectory:

@@ -39,6 +39,7 @@ _MAY_CHANGE = {
     "optim.token_budget",
     "train.iterations",
     "train.max_minutes",
+    "reward.judge_calls",
     "train.stop_success",
     "checkpoint.every",
     "checkpoint.keep",

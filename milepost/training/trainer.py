@@ -16,7 +16,7 @@ from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
 from milepost.training.adapters import check_adapter
 from milepost.training.algorithm import Flag
-from milepost.training.arena import Arena, build_limits
+from milepost.training.arena import build_arena
 from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config
 from milepost.training.credit import credit_batch
@@ -28,7 +28,7 @@ from milepost.training.imitation import build_drill, follow_oracles
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.memory import check_memory, estimate_memory, find_memory
-from milepost.training.metrics import MetricsLog, find_evaluation
+from milepost.training.metrics import MetricsLog, find_evaluation, watch_routes
 from milepost.training.objective import build_objective
 from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
@@ -52,6 +52,7 @@ from milepost.training.study import (
     study_episodes,
 )
 from milepost.training.trajectory import Trajectory
+from milepost.training.verifiers import check_reward
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -80,7 +81,7 @@ def train(
 
     Raises:
         RunExistsError: the folder is in use and `resume` is not set.
-        ConfigError: a resumed run was started with another configuration, or options do not go together.
+        ConfigError: a resumed run had another configuration, options do not go together, a judge is not there.
         PreferenceFileError: the preference file is not as it should be.
         UnknownTaskError: a task id is not known.
         ModelLoadError: the policy cannot be loaded.
@@ -97,6 +98,7 @@ def train(
     check_adapter(config)
     ranks = ranks or Ranks()
     check_ranks(config, ranks)
+    check_reward(config)
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
@@ -151,9 +153,7 @@ class Trainer:
         self._sampler = TaskSampler(
             config.tasks.ids, run_seed=config.run.seed, selection=config.train.selection
         )
-        self._arena = Arena(
-            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
-        )
+        self._arena = build_arena(config, model, tokenizer, out, display, clock=clock)
         self._pipeline = Pipeline(self._arena, config, self._sampler, self._rng, display)
         self._keeper = Keeper(
             out,
@@ -217,6 +217,8 @@ class Trainer:
         record = {"kind": kind, "iteration": self._iteration, "elapsed_s": self._keeper.elapsed_s, **values}
         self.log.append(record)
         self._display.show(record)
+        for alarm in values.get("drift", ()):
+            self._display.say(alarm)
 
     async def _evaluate(self, split: str, phase: str, *, record: bool = False) -> dict[str, Any]:
         evaluation = self.config.eval
@@ -321,6 +323,7 @@ class Trainer:
             learner=facts,
             staleness=staleness,
             turns_seen=describe_turns(played.trajectories),
+            drift=watch_routes(self._out, score.routes),
             time=played.speed | {"learn_s": learn_s, "learner_busy": learn_s / max(1e-9, iteration_s)},
             eta_s=self._keeper.estimate_rest(number, iteration_s) + self._evaluation_s,
         )

@@ -18,6 +18,8 @@ class Status(StrEnum):
     """Browser, site or harness failed."""
     TIMEOUT = "timeout"
     """A deadline passed."""
+    UNSCORED = "unscored"
+    """It was played to its end, and no tier could say what it is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +86,18 @@ class Trajectory:
     """Wall time of the episode in seconds, resets included."""
     failure: str = ""
     """What broke, when status is not a scored one."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Of what rules left open: milestone or `goal` to the tier that decided it, or `unscored`."""
 
     @property
     def scored(self) -> bool:
         """Whether the episode has a reward at all; a failure of the harness has none."""
         return self.status in (Status.FINISHED, Status.TRUNCATED)
+
+    @property
+    def played(self) -> bool:
+        """Whether the episode came to its end, with a score or without."""
+        return self.scored or self.status is Status.UNSCORED
 
     def step_rewards(self) -> list[float]:
         """Sum the named rewards of each turn, shape (turns,)."""

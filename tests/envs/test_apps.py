@@ -203,6 +203,11 @@ REWARDS = {
     "WikiSearch-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
     "LatestInvoice-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
     "MarketFilter-v0": {"query": "0.25", "results": "0.5", "opened": "0.5"},
+    "BoardSummary-v0": {"seen": "0.5", "settled": "0.5"},
+    "TableCopy-v0": {"opened": "0.25", "sent": "0.5", "settled": "0.5"},
+    "MeantInvoice-v0": {"results": "0.25", "opened": "0.25", "settled": "0.5"},
+    "DialogRecovery-v0": {"content": "0.5", "settled": "0.5"},
+    "ReplyTone-v0": {"opened": "0.25", "sent": "0.5", "settled": "0.5"},
 }
 
 

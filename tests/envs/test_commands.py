@@ -1,6 +1,7 @@
 """Commands about rewards and tasks, on a run of one episode that is made by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from typer.testing import CliRunner
 from milepost.__main__ import app
 from milepost.envs.registry import get_template, templates
 from milepost.milestones import score
+from milepost.milestones.router import Tier
 from milepost.sandbox.events import AppChanged, EpisodeEnded, EpisodeStarted
 from milepost.sandbox.log import write_log
-from tests.milestones.conftest import fill, witness
+from tests.milestones.conftest import click, fill, witness
+from tests.milestones.test_case import START, make_case
+from tests.milestones.test_settlement import LIKES, settle
 
 RUNNER = CliRunner()
 TASK = get_template("CatalogSearch-v0").task(3)
@@ -132,3 +136,25 @@ def test_kept_certificates_are_checked_without_playing() -> None:
     assert (code, json.loads(output)) == (0, {row.id: "" for row in templates()})
     assert run("certify")[0] == 2
     assert run("certify", "ReprtExport-v0")[0] == 2
+
+
+def test_the_explanation_says_which_tier_paid_and_why(tmp_path: Path) -> None:
+    events = witness(START, click("Send"), EpisodeEnded(reason="judgement"))
+    case = replace(make_case("Send"), events=tuple(events))
+    folder = tmp_path / "e1"
+    folder.mkdir()
+    write_log(case.events, folder / "events.jsonl")
+    (folder / "spec.json").write_bytes(case.spec.to_bytes())
+    (folder / "rewards.json").write_bytes(score(case.spec, case.events).to_bytes())
+    (folder / "settlement.json").write_bytes(settle(case, {Tier.LEARNED: LIKES}).to_bytes())
+    code, output = run("explain", str(folder), "--milestone", "fits")
+    assert code == 0
+    assert "who paid fits: 3/4 by learned 1: the rules say uninstrumented; learned is sure (9/10)" in output
+    assert "sent:" not in output
+    code, output = run("explain", str(folder), "--json")
+    assert [one["decision"]["tier"] for one in json.loads(output)] == ["rule", "learned", "learned"]
+    assert run("audit", str(folder)) == (0, "1 episodes: 1 equal byte for byte, 0 different, 0 broken")
+    (folder / "settlement.json").write_bytes(b"{}")
+    assert run("explain", str(folder))[0] == 2
+    code, output = run("audit", str(folder))
+    assert (code, "broken: e1: not a settlement" in output) == (1, True)

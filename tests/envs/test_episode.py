@@ -56,7 +56,7 @@ async def test_the_oracle_solves_every_level_in_every_split(undrawn: Pool, task:
 @pytest.mark.parametrize("task", IDS)
 async def test_the_same_seed_and_actions_give_the_same_log(undrawn: Pool, task: str) -> None:
     first, second = [await play(undrawn, task, 11, Split.TRAIN) for _ in range(2)]
-    assert first.success
+    assert first.solved
     assert first.events[-1].hash == second.events[-1].hash
 
 
@@ -65,7 +65,7 @@ async def test_a_random_policy_reaches_no_goal(undrawn: Pool, task: str) -> None
     for seed in range(3 if task in FIRST else 1):
         agent = RandomAgent(np.random.default_rng(seed))
         episode = await play(undrawn, task, seed, Split.TRAIN, agent)
-        assert not episode.success
+        assert not episode.solved
 
 
 @pytest.mark.parametrize("task", FIRST)

@@ -98,4 +98,4 @@ def test_a_mutant_is_told_apart_by_the_logs_of_any_seed() -> None:
 
 def test_a_judgement_is_what_was_paid_and_reached() -> None:
     spec = Spec(milestones=(milestone("m", reward=1, when=A),), goal=Goal(when=A))
-    assert judge(spec, witness(click("A"))) == ((("m", Fraction(1), 0),), True, False, None)
+    assert judge(spec, witness(click("A"))) == ((("m", Fraction(1), 0),), True, (), False, None)

@@ -277,3 +277,16 @@ def test_routes_are_counted() -> None:
     decided, _ = run(CASCADE, Unit(id="a", detection=Detection.NOT_FIRED), {})
     lost, _ = run(Routing(), BLIND, {})
     assert count_routes([decided, decided, lost]) == {"rule": 2, "learned": 0, "judge": 0, "unscored": 1}
+
+
+def test_an_opinion_is_read_back_from_its_record_and_a_decision_knows_its_name() -> None:
+    said = Opinion(
+        standing=Standing.SCORED,
+        value=Fraction(1, 3),
+        confidence=Fraction(1, 2),
+        evidence=("E1",),
+        reason="so",
+    )
+    assert Opinion.from_record(said.to_record()) == said
+    decision = decide(Routing(), Unit(id="e1/to a/b", detection=Detection.FIRED, value=Fraction(1)), {})
+    assert decision.name == "to a/b"

@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from milepost.milestones import Detection, Goal, GoalStatus, Spec, TraceStatus, judged, milestone, score, when
+from milepost.milestones.progress import fold
+from milepost.milestones.trace import is_left_open, list_open, list_undecided, total_ruled
 from milepost.sandbox.events import GENESIS, EpisodeEnded, Failed
 from tests.milestones.conftest import ORACLE, click, rechain, submit, witness
 
@@ -151,3 +153,27 @@ def test_the_share_of_a_graded_hit_is_in_the_record() -> None:
     spec = Spec(milestones=(milestone("ab", reward=1, when=a & b, graded=True),), goal=Goal(when=a))
     (hit,) = score(spec, witness(click("A"))).to_record()["hits"]
     assert (hit["share"], hit["reward"]) == ("1/2", "1/2")
+
+
+def test_what_is_left_open_is_fixed_by_the_rules_and_asked_when_their_part_holds() -> None:
+    a, polite = when("clicked", name="A"), judged("Is it polite?")
+    spec = Spec(
+        milestones=(
+            milestone("a", reward="0.5", when=a, component="ui"),
+            milestone("fits", reward="1", when=a & polite),
+        ),
+        goal=Goal(when=a & polite),
+    )
+    assert (list_open(spec), total_ruled(spec)) == (("fits", "goal"), Fraction(1, 2))
+    before, _ = fold(spec, witness(click("B")))
+    after, _ = fold(spec, witness(click("B"), click("A")))
+    assert (list_undecided(spec, before), is_left_open(spec, before)) == ((), False)
+    assert (list_undecided(spec, after), is_left_open(spec, after)) == (("fits", "goal"), True)
+    # A change outside the frame decides the matter.
+    spoiled, _ = fold(spec, witness(click("A"), submit("1", "x")))
+    assert (list_undecided(spec, spoiled), is_left_open(spec, spoiled)) == (("fits",), False)
+    # A goal that is a question from the first event on ends no episode.
+    blank = Spec(goal=Goal(when=polite))
+    assert not is_left_open(blank, fold(blank, witness(click("A")))[0])
+    ruled = Spec(milestones=(milestone("a", reward="0.5", when=a),), goal=Goal(when=a))
+    assert (list_open(ruled), total_ruled(ruled)) == ((), Fraction(1, 2))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from milepost.training.metrics import MetricsLog, find_evaluation, flatten, read_metrics
+from milepost.training.metrics import MetricsLog, find_evaluation, flatten, read_metrics, watch_routes
 
 
 def write(run: Path, *records: dict[str, object], keep_bytes: int | None = None) -> int:
@@ -61,3 +61,17 @@ def test_the_newest_evaluation_of_a_phase_is_found(tmp_path: Path) -> None:
     write(tmp_path, *records)
     assert find_evaluation(tmp_path, "validation")["iteration"] == 10
     assert find_evaluation(tmp_path, "test-end") == {}
+
+
+def test_shares_of_tiers_are_compared_with_those_of_earlier_iterations(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path)
+    log.append({"kind": "iteration", "iteration": 1, "routes": {"judge": 40, "unscored": 2}})
+    log.append({"kind": "evaluation", "iteration": 1, "phase": "test", "routes": {"unscored": 400}})
+    log.append({"kind": "iteration", "iteration": 2})
+    log.close()
+    assert watch_routes(tmp_path, {}) == []
+    assert watch_routes(tmp_path, {"judge": 20, "unscored": 1}) == []
+    assert watch_routes(tmp_path, {"unscored": 20}) == [
+        "route judge went from 0.952 (n=42) to 0.000 (n=20)",
+        "route unscored went from 0.048 (n=42) to 1.000 (n=20)",
+    ]

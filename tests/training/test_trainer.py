@@ -14,12 +14,16 @@ from milepost.agents.tiny.model import build_config as build_architecture
 from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.envs.task import UnknownTaskError
+from milepost.milestones.judge.scripted import Act
+from milepost.training import verifiers
 from milepost.training.checkpoint import CheckpointError, TrainState, find_latest, save_checkpoint
 from milepost.training.config import Config, build_config
 from milepost.training.display import SilentDisplay
 from milepost.training.metrics import read_metrics
+from milepost.training.overrides import ConfigError
 from milepost.training.run import RunExistsError, open_run
 from milepost.training.trainer import train
+from tests.training.judging import serve
 
 pytestmark = pytest.mark.browser
 
@@ -281,3 +285,26 @@ def threads() -> object:
     before = torch.get_num_threads()
     yield None
     torch.set_num_threads(before)
+
+
+def test_a_run_goes_on_when_its_judge_breaks_down(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifiers, "RETRIES", 0)
+
+    def break_down(request: object, number: int) -> Act:
+        # It is there when the run begins, and never again.
+        return Act(content="yes") if number == 0 else Act(status=503)
+
+    with serve(break_down) as server:
+        judged = ('tasks.ids=["MeantInvoice-v0"]', f'reward.judge=["scripted@{server.url}"]')
+        summary = train(make_config(policy, *judged, "eval.every=0", "train.iterations=1"), tmp_path / "run")
+        assert (summary.iterations, len(server.requests) >= 2) == (1, True)
+    [imitation] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "imitation"]
+    assert imitation["solved"] == 0.0
+
+
+def test_a_judge_that_is_not_there_leaves_no_run_behind(policy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing listens there"):
+        train(make_config(policy, 'reward.judge=["m@http://127.0.0.1:9/v1"]'), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -10,7 +10,7 @@ from milepost.milestones.judge.cache import Kept, VerdictCache
 from milepost.milestones.judge.consensus import form_opinion
 from milepost.milestones.judge.endpoint import EndpointError, JudgeClient
 from milepost.milestones.judge.evidence import EvidencePack
-from milepost.milestones.judge.question import Style, ask, verdict_key
+from milepost.milestones.judge.question import Style, ask, is_key, verdict_key
 from milepost.milestones.judge.rubric import Rubric
 from milepost.milestones.judge.verdict import InvalidReplyError, Verdict, read_reply
 from milepost.milestones.router import Opinion, Standing
@@ -58,14 +58,14 @@ class Judge:
         self.name = name
         self.model = model
         self.style = style
+        self.cache = cache
         self._client = client
-        self._cache = cache
         self._make_nonce = make_nonce
 
     async def rule(self, pack: EvidencePack, rubric: Rubric) -> Ruling:
         """Ask about a pack, or read what was said about it before."""
         key = verdict_key(pack, rubric, model=self.model, style=self.style)
-        kept = self._cache.get(key)
+        kept = self.cache.get(key)
         if kept is not None:
             return self._read_kept(kept, pack, rubric)
         if self._client is None:
@@ -81,7 +81,7 @@ class Judge:
             except InvalidReplyError as wrong:
                 why = f"invalid reply: {wrong}"
                 continue
-            self._cache.put(
+            self.cache.put(
                 Kept(
                     key=key,
                     model=self.model,
@@ -125,7 +125,13 @@ class Panel:
         if len({judge.name for judge in judges}) < len(judges):
             raise SpecError("each judge of a panel needs a name of its own")
         self._judges = tuple(judges)
-        self._confidence = confidence
+        self.confidence = confidence
+
+    def recall(self, opinion: Opinion) -> tuple[Kept, ...]:
+        """Give the kept replies on which an opinion of this panel rests, in the order of the judges."""
+        caches = {id(judge.cache): judge.cache for judge in self._judges}.values()
+        found = (cache.get(key) for key in opinion.evidence if is_key(key) for cache in caches)
+        return tuple({kept.key: kept for kept in found if kept is not None}.values())
 
     async def consult(self, pack: EvidencePack, rubric: Rubric) -> Opinion:
         """Give the panel's opinion; an outage or an invalid reply makes it `failed`, never a score."""
@@ -145,4 +151,4 @@ class Panel:
     def _form(self, rubric: Rubric, rulings: Sequence[Ruling]) -> Opinion:
         verdicts = {ruling.judge: ruling.verdict for ruling in rulings if ruling.verdict is not None}
         keys = tuple(ruling.key for ruling in rulings)
-        return form_opinion(rubric, verdicts, confidence=self._confidence, keys=keys)
+        return form_opinion(rubric, verdicts, confidence=self.confidence, keys=keys)

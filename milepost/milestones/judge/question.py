@@ -177,3 +177,8 @@ def verdict_key(pack: EvidencePack, rubric: Rubric, *, model: str, style: Style,
         "pack": pack.digest,
     }
     return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def is_key(text: str) -> bool:
+    """Say whether a piece of evidence is the address of a verdict, and not the id of a fact."""
+    return len(text) == 64

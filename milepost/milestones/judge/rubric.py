@@ -14,7 +14,7 @@ decisive = true                # not met means worth nothing; default true
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -116,6 +116,30 @@ class Rubric:
                 for c in self.criteria
             ],
         }
+
+
+def read_record(record: Mapping[str, Any]) -> Rubric:
+    """Read back what `Rubric.to_record` gives.
+
+    Raises:
+        SpecError: criteria that cannot be judged.
+        KeyError, ValueError: not such a record.
+    """
+    return Rubric(
+        reason=JudgeReason(record["reason"]),
+        rule_coverage=Fraction(record["rule_coverage"]),
+        criteria=tuple(
+            Criterion(
+                id=c["id"],
+                text=c["text"],
+                evidence=frozenset(c["evidence"]),
+                trust=Trust[c["trust"].upper()],
+                weight=Fraction(c["weight"]),
+                decisive=c["decisive"],
+            )
+            for c in record["criteria"]
+        ),
+    )
 
 
 def _check_criterion(criterion: Criterion) -> None:

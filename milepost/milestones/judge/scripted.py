@@ -6,6 +6,7 @@ run that was judged by it has been judged by a script; the model's name begins w
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -184,6 +185,32 @@ def reply_to(heard: Heard, findings: Mapping[str, tuple[str, tuple[str, ...]]], 
         **changes,
     }
     return json.dumps(reply)
+
+
+def compare_quotes(request: Mapping[str, Any], number: int) -> Act:
+    """Say `met` to every claim if the agent's words hold all that the task's truth puts in quotes.
+
+    Its words are its answer, or else what it sent; without words any fact will do. A script for trying runs out
+    offline, no judgement: it knows neither what a claim asks nor what a text means.
+    """
+    heard = hear(request)
+    truths = [str(fact["data"]["text"]) for fact in heard.facts.values() if fact["kind"] == "truth"]
+    wanted = {quoted.casefold() for text in truths for quoted in re.findall(r'"([^"]+)"', text)}
+    done = {key: fact for key, fact in heard.facts.items() if fact["kind"] != "truth"}
+    fit = [key for key, fact in done.items() if _holds_all(fact["data"], wanted)]
+    said = [key for key, fact in done.items() if fact["kind"] == "answer_given"] or [
+        key for key, fact in done.items() if "text" in fact["data"].get("data", {})
+    ]
+    if said and said[-1] not in fit:
+        fit = []
+    finding = ("met", tuple(fit)) if fit else ("not_met", tuple(done)[-1:])
+    claims = {claim for claim in heard.claims.values() if not claim.startswith("The fact ")}
+    return Act(content=reply_to(heard, dict.fromkeys(claims, finding)))
+
+
+def _holds_all(data: Mapping[str, Any], wanted: set[str]) -> bool:
+    text = json.dumps(data, ensure_ascii=False).casefold()
+    return all(quoted in text for quoted in wanted)
 
 
 def _look_up(heard: Heard, claim: str) -> tuple[str, tuple[str, ...]]:

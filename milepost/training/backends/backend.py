@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from milepost.envs.episode import Outcome
+from milepost.sandbox.events import Event
 from milepost.sandbox.observation import Observation
 from milepost.training.trajectory import EpisodeRequest
 
@@ -45,6 +46,14 @@ class Running(Protocol):
 
         Raises:
             SandboxError: the record is lost with the machine that held it.
+        """
+        ...
+
+    async def recall(self) -> tuple[Event, ...]:
+        """Give the episode's log.
+
+        Raises:
+            SandboxError: it is lost with the machine that held it.
         """
         ...
 

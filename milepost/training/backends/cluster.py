@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from milepost.envs.episode import Outcome
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.events import Event
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Observation
 from milepost.training.backends.backend import BackendError
@@ -88,6 +89,15 @@ class RemoteEpisode:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
+
+    async def recall(self) -> tuple[Event, ...]:
+        """Fetch the episode's log.
+
+        Raises:
+            SandboxError: it is lost with the worker.
+        """
+        events: tuple[Event, ...] = _check(await self._actor.call("recall", self._key))
+        return events
 
     async def close(self) -> None:
         """Dispose of the episode's world, if it is still there."""

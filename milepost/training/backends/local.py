@@ -7,6 +7,7 @@ from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.milestones import RewardMode
+from milepost.sandbox.events import Event
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.training.trajectory import EpisodeRequest
@@ -46,6 +47,10 @@ class LocalEpisode:
     async def save(self, folder: Path) -> None:
         """Write the record of events and rewards."""
         self._episode.save(folder)
+
+    async def recall(self) -> tuple[Event, ...]:
+        """Give the episode's log."""
+        return self._episode.events
 
     async def close(self) -> None:
         """Dispose of the episode's world."""

@@ -9,6 +9,7 @@ from milepost.envs.episode import Outcome
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserLaunchError, BrowserOptions
 from milepost.sandbox.chromium import BrowserNotFoundError
+from milepost.sandbox.events import Event
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.pool import Pool
 from milepost.training.backends.local import LocalBackend, LocalEpisode
@@ -81,6 +82,11 @@ class Worker:
         with TemporaryDirectory(prefix="milepost-record-") as folder:
             await episode.save(Path(folder))
             return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+    async def recall(self, key: str) -> tuple[Event, ...] | Broken:
+        """Give the episode's log."""
+        episode = self._episodes.get(key)
+        return _lost() if episode is None else await episode.recall()
 
     async def close(self, key: str) -> None:
         """Dispose of an episode."""

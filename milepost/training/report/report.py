@@ -80,6 +80,7 @@ def build_context(run: Path) -> dict[str, Any]:
         "curve_narrow": _draw_curve(iterations, evaluations, colours, NARROW),
         "reach": [(name, *_draw_reach(name, iterations)) for name in tasks],
         "ret": _draw_returns(iterations, colours),
+        "routes": _draw_routes(iterations),
         "health": [(title, _draw_fact(iterations, path, title, form)) for path, title, form in _HEALTH],
         "throughput": _measure(records),
         "pairs": choose_pairs(run / EPISODES_FOLDER),
@@ -177,6 +178,27 @@ def _draw_reach(name: str, iterations: Sequence[Mapping[str, Any]]) -> tuple[str
     ]
     drawn = draw_lines(
         lines, title=f"milestones reached in {name}", y_range=(0.0, 1.0), y_format=format_share
+    )
+    return drawn, colours
+
+
+def _draw_routes(iterations: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, int]] | None:
+    """Draw which tier decided what rules left open, and give the tiers' colours; None when nothing was left."""
+    rows = [(r["iteration"], r.get("routes", {})) for r in iterations if r.get("routes")]
+    tiers = sorted({tier for _, counts in rows for tier in counts})
+    if not tiers:
+        return None
+    colours = {tier: index + 1 for index, tier in enumerate(tiers)}
+    lines = [
+        Line(
+            name=tier,
+            colour=colour,
+            points=[(x, counts.get(tier, 0) / sum(counts.values())) for x, counts in rows],
+        )
+        for tier, colour in colours.items()
+    ]
+    drawn = draw_lines(
+        lines, title="who decided what rules left open", y_range=(0.0, 1.0), y_format=format_share
     )
     return drawn, colours
 

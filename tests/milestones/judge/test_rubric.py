@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from milepost.milestones import SpecError
-from milepost.milestones.judge.rubric import JudgeReason, parse_rubric, read_rubric
+from milepost.milestones.judge.rubric import JudgeReason, parse_rubric, read_record, read_rubric
 from milepost.sandbox.events import Trust
 from tests.milestones.judge.conftest import RUBRIC
 
@@ -71,3 +71,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_rubric(tmp_path / "none.toml")
     (tmp_path / "r.toml").write_text(HEAD + ONE)
     assert read_rubric(tmp_path / "r.toml").criteria[0].id == "a"
+
+
+def test_a_record_gives_the_rubric_again() -> None:
+    assert read_record(RUBRIC.to_record()) == RUBRIC
+    with pytest.raises(KeyError):
+        read_record({"reason": "semantic"})

@@ -1,9 +1,12 @@
 import asyncio
 
+import pytest
+
+from milepost.milestones.judge.evidence import build_pack
 from milepost.milestones.judge.question import ask
-from milepost.milestones.judge.scripted import Act, ScriptedJudgeServer, hear, reply_to
+from milepost.milestones.judge.scripted import Act, ScriptedJudgeServer, compare_quotes, hear, reply_to
 from milepost.milestones.judge.verdict import read_reply
-from tests.milestones.judge.conftest import POLITE, RUBRIC, TOTAL, make_pack
+from tests.milestones.judge.conftest import EVENTS, POLITE, RUBRIC, TOTAL, make_pack
 
 
 def test_it_hears_a_question_and_writes_a_valid_reply() -> None:
@@ -27,3 +30,15 @@ async def test_a_connection_that_says_nothing_does_no_harm() -> None:
         await writer.drain()
         writer.close()
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("truth", "finding"),
+    [('The total is "48.20".', "met"), ('The total is "99".', "not_met"), ('"48.20" and "99"', "not_met")],
+)
+def test_the_script_for_trying_out_looks_for_what_the_truth_puts_in_quotes(truth: str, finding: str) -> None:
+    pack = build_pack("Sum up the report.", EVENTS, RUBRIC, truth=[truth])
+    question = ask(pack, RUBRIC, nonce="n1")
+    act = compare_quotes({"messages": question.messages}, 0)
+    assert act.content is not None
+    assert read_reply(question, act.content).findings == {"total": finding, "polite": finding}
