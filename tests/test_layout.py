@@ -35,6 +35,7 @@ LONG_FILES = {
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
     "milepost/envs/registry.py": "one table: a row for each template",
     "milepost/training/rollout.py": "one episode's way from request to trajectory, and the groups that are played together",
+    "tests/training/test_trainer.py": "one small run after the other",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
     "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",

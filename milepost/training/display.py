@@ -71,8 +71,9 @@ class PlainDisplay:
         """Do nothing."""
 
     def show(self, record: Mapping[str, Any]) -> None:
-        """Write a record as a line."""
-        self.say(describe(record))
+        """Write a record as a line, and its alarms."""
+        for line in (describe(record), *record.get("drift", ())):
+            self.say(line)
 
     def close(self) -> None:
         """Do nothing."""
@@ -149,6 +150,8 @@ class LiveDisplay:
         """Take a record into the table; evaluations also stay as a line."""
         if record["kind"] == "iteration":
             self._iteration = record
+            for alarm in record.get("drift", ()):
+                self.say(alarm)
             return
         if record["kind"] == "evaluation":
             self._held_out = record

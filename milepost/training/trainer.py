@@ -217,8 +217,6 @@ class Trainer:
         record = {"kind": kind, "iteration": self._iteration, "elapsed_s": self._keeper.elapsed_s, **values}
         self.log.append(record)
         self._display.show(record)
-        for alarm in values.get("drift", ()):
-            self._display.say(alarm)
 
     async def _evaluate(self, split: str, phase: str, *, record: bool = False) -> dict[str, Any]:
         evaluation = self.config.eval

@@ -120,3 +120,9 @@ def test_a_table_without_an_evaluation_leaves_the_held_out_column_empty() -> Non
     console = make_console(terminal=False)
     console.print(render_tasks(ITERATION, None))
     assert "Demo-v0" in text_of(console)
+
+
+def test_alarms_about_tiers_are_lines_of_their_own() -> None:
+    console = make_console(terminal=False)
+    PlainDisplay(console).show({**ITERATION, "drift": ["route judge went"]})
+    assert text_of(console).splitlines()[-1] == "route judge went"
