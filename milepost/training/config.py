@@ -99,7 +99,7 @@ class RewardSection(Section):
     rules: bool = True
     """Without, rules pay nothing and the tiers below score every episode as a whole."""
     learned: str = ""
-    """File of a reward model, see `milepost reward-model train`; empty switches the tier off."""
+    """A reward model: the small tier's file or the text tier's folder, see `milepost reward-model train`; empty is off."""
     judge: list[Judged] = Field(default_factory=list)
     """Judges as `model@url`: one is asked in two styles, two or three in one each; none switches the tier off.
     The key is taken from the environment variable `MILEPOST_JUDGE_KEY`."""

@@ -25,6 +25,7 @@ from milepost.milestones.tiers import Tiers
 from milepost.milestones.trace import list_open
 from milepost.training.config import Config, RewardSection
 from milepost.training.overrides import ConfigError
+from milepost.training.reward_model.text_tier import load_text_model
 
 KEY_VARIABLE = "MILEPOST_JUDGE_KEY"
 """Environment variable of the judges' key; a key in a configuration would be written into every run."""
@@ -114,7 +115,8 @@ def load_model(section: RewardSection) -> RewardModel | None:
     if not section.learned:
         return None
     try:
-        return load_ensemble(Path(section.learned))
+        path = Path(section.learned)
+        return load_text_model(path) if path.is_dir() else load_ensemble(path)
     except ModelFormatError as wrong:
         raise ConfigError(f"reward.learned: {wrong}") from None
 

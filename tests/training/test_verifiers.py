@@ -78,6 +78,11 @@ def test_a_wrong_key_or_path_is_said_before_a_run_begins(monkeypatch: pytest.Mon
         check_reward(make_config(f"scripted@{server.url}"))
 
 
+def test_a_folder_is_a_model_of_the_text_tier(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no text reward model"):
+        check_reward(make_config(learned=str(tmp_path), tasks=[RULED]))
+
+
 def test_rules_alone_ask_nobody_and_open_nothing(tmp_path: Path) -> None:
     check_reward(make_config(tasks=[RULED]))
 
