@@ -68,3 +68,10 @@ def test_a_group_is_one_task_played_by_members_with_seeds_of_their_own() -> None
     assert [r.member for r in requests] == [0, 1, 2, 0, 1, 2]
     assert len({r.sampling_seed for r in requests}) == 6
     assert len({r.episode_id for r in requests}) == 6
+
+
+def test_a_lost_task_is_followed_by_a_new_seed_of_its_template() -> None:
+    sampler = TaskSampler(["A", "B"], run_seed=0)
+    sampler.draw(2, np.random.default_rng(0))
+    assert sampler.draw_again("B") == ("B", 1)
+    assert sampler.draw(2, np.random.default_rng(0)) == [("A", 1), ("B", 2)]
