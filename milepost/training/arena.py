@@ -1,7 +1,9 @@
 """Where a policy plays: warm browsers, its engine, and whoever watches."""
 
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,8 +11,8 @@ from typing import Self
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Agent, Sampling
+from milepost.agents.engines.choice import make_engine
 from milepost.agents.engines.engine import EngineError
-from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
@@ -21,6 +23,9 @@ from milepost.training.failures import check_failures
 from milepost.training.records import EPISODES_FOLDER
 from milepost.training.rollout import MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
+
+ENGINE_LOG = "engine.log"
+"""Log of an engine in processes of its own, in the run's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class Limits:
     """Episodes under way, waiting for a context included."""
     max_tokens: int = 40
     """Longest completion."""
+    engine: str = "transformers"
+    """What serves the policy, see `make_engine`."""
     max_failures: float = 0.2
     """Largest fraction of a phase's episodes that may fail for reasons that are not the policy's."""
     reward: RewardMode = RewardMode.NORMALIZED
@@ -46,6 +53,7 @@ def build_limits(config: Config) -> Limits:
         contexts=config.rollout.contexts,
         max_inflight=config.rollout.max_inflight,
         max_tokens=config.policy.max_tokens,
+        engine=config.policy.engine,
         max_failures=config.rollout.max_failures,
         reward=config.rollout.reward,
         drawn=config.rollout.drawn,
@@ -93,14 +101,21 @@ class Arena:
         """Prepare an arena.
 
         Args:
-            model: the policy; the engine serves this very module.
+            model: the policy.
             tokenizer: its tokenizer.
             limits: how much at once.
             run: the run's folder, for the episodes that are recorded; None records nothing.
             display: is told of every episode.
             clock: monotonic seconds.
+
+        Raises:
+            EngineError: what the engine needs is not installed.
         """
-        self.engine = TransformersEngine(model, tokenizer, max_batch=limits.max_inflight)
+        log = (run or Path(tempfile.gettempdir())) / ENGINE_LOG
+        self.engine = make_engine(limits.engine, model, tokenizer, max_batch=limits.max_inflight, log=log)
+        self.first_version = 0
+        """The policy's version when the arena opens."""
+        self._model = model
         self._tokenizer = tokenizer
         self._limits = limits
         self._folder = run / EPISODES_FOLDER if run is not None else None
@@ -110,12 +125,38 @@ class Arena:
 
     async def __aenter__(self) -> Self:
         self._pool = Pool(contexts=self._limits.contexts, options=BrowserOptions(drawn=self._limits.drawn))
-        await self._pool.warm_up()
+        try:
+            await self.engine.start(self._model, self.first_version)
+            await self._pool.warm_up()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.close()
         await self._pool.close()
+
+    async def publish(self) -> None:
+        """Serve the policy as it is now, under the next version.
+
+        Raises:
+            EngineError: the weights did not arrive.
+        """
+        await self.engine.update_weights(self._model, self.engine.policy_version + 1)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Give the engine's time and memory to the learner for a while.
+
+        Raises:
+            EngineError: a request does not end, or the engine fails.
+        """
+        await self.engine.sleep()
+        try:
+            yield
+        finally:
+            await self.engine.wake()
 
     def policy_agents(self, temperature: float) -> MakeAgent:
         """Give the maker of agents that the policy plays at a sampling temperature."""
@@ -151,16 +192,9 @@ class Arena:
         )
         self._display.begin(label, len(requests))
         start = self._clock()
-        broken: EngineError | None = None
-        trajectories: list[Trajectory] = []
-        try:
-            trajectories = await rollout.run(
-                requests, make_agent=make_agent, on_done=lambda trajectory: self._display.advance()
-            )
-        except* EngineError as errors:
-            broken = next(_leaves(errors))
-        if broken is not None:
-            raise broken
+        trajectories = await unwrap(
+            rollout.run(requests, make_agent=make_agent, on_done=lambda trajectory: self._display.advance())
+        )
         seconds = max(1e-9, self._clock() - start)
         check_failures(trajectories, budget=self._limits.max_failures)
         return Played(trajectories=trajectories, seconds=seconds, speed=_measure(rollout, seconds))
@@ -178,6 +212,23 @@ def _measure(rollout: Rollout, seconds: float) -> dict[str, float]:
         # Of the time episodes spent waiting, the part they waited for the policy rather than the browser.
         "policy_share": counts.agent_s / max(1e-9, counts.agent_s + counts.env_s),
     }
+
+
+async def unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
+    """Await a rollout, and raise an engine's failure by itself rather than in a group.
+
+    Raises:
+        EngineError: the engine could not serve the policy.
+    """
+    broken: EngineError | None = None
+    trajectories: list[Trajectory] = []
+    try:
+        trajectories = await work
+    except* EngineError as errors:
+        broken = next(_leaves(errors))
+    if broken is not None:
+        raise broken
+    return trajectories
 
 
 def _leaves(group: BaseExceptionGroup[EngineError]) -> Iterator[EngineError]:

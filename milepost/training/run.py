@@ -23,6 +23,7 @@ REPORT_FILE = "report.html"
 _MAY_CHANGE = {
     "run.name",
     "run.threads",
+    "policy.engine",
     "rollout.contexts",
     "rollout.max_inflight",
     "rollout.max_failures",

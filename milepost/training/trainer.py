@@ -69,6 +69,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
         CheckpointError: a checkpoint cannot be written or read.
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         DivergedError: the loss is no longer a number.
+        EngineError: the engine cannot start, fails, or serves other weights than the policy's.
         TrainingInterruptedError: Ctrl-C; what was learnt is kept.
     """
     display = progress or SilentDisplay()
@@ -144,7 +145,7 @@ class Trainer:
     def restore(self, checkpoint: Path, state: TrainState) -> None:
         """Go back to a checkpoint, whose weights the model already has."""
         self._iteration = state.iteration
-        self._arena.engine.policy_version = state.policy_version
+        self._arena.first_version = state.policy_version
         self._keeper.restore(state)
         self._validated = self._find_validated()
         self._restored = checkpoint
@@ -212,6 +213,7 @@ class Trainer:
         async def is_enough(steps: int) -> bool:
             if section.target == 1.0:
                 return False
+            await self._arena.publish()
             await self._evaluate("validation", f"imitation-{steps:04d}")
             return self._validated >= section.target
 
@@ -227,7 +229,7 @@ class Trainer:
             is_enough=is_enough,
         )
         self._log("imitation", **facts)
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
 
     def _prepare_learner(self) -> None:
         reference, section = None, self.config.preference
@@ -263,15 +265,16 @@ class Trainer:
         if isinstance(learner, PreferenceLearner):
             learner.begin(number)
             if self._lessons:
-                self._study_file(learner)
+                await self._study_file(learner)
                 await self._look(number)
                 return
         with learner.playing() if isinstance(learner, PreferenceLearner) else nullcontext():
             played = await self._roll_out(number)
         start = self._clock()
-        facts, credit = self._learn(played.trajectories, learner)
+        async with self._arena.at_rest():
+            facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
         every = config.algorithm.reference_every
         if every and number % every == 0 and isinstance(learner, Learner):
             learner.refresh_reference()
@@ -323,25 +326,25 @@ class Trainer:
         assert whole is not None
         return whole
 
-    def _study_file(self, learner: PreferenceLearner) -> None:
+    async def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
         start = self._clock()
         lessons = draw_lessons(self._lessons, self.config.train.tasks_per_iteration, self._rng)
-        with self._changing():
-            facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
+        async with self._arena.at_rest():
+            with self._changing():
+                facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
         self._iteration += 1
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
         self._log("study", lessons=len(lessons), learner=facts, learn_s=self._clock() - start)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the weights and take the learner's threads while the policy changes."""
+        """Take the learner's threads while the policy changes."""
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
         torch.set_num_threads(self.config.run.learner_threads)
         try:
-            with self._arena.engine.weights:
-                yield
+            yield
         finally:
             torch.set_num_threads(self.config.run.threads)
 
