@@ -30,7 +30,8 @@ def check_study(config: Config) -> None:
     """Check what `[preference]` asks of other sections.
 
     Raises:
-        ConfigError: a continuous schedule without groups of two, or a reward control that only advantages know.
+        ConfigError: a continuous schedule without groups of two, a reward control that only advantages know, or a copy
+            that plays while the engine serves the policy.
     """
     section = config.preference
     if not section.method:
@@ -39,6 +40,12 @@ def check_study(config: Config) -> None:
         raise ConfigError(
             "preference.schedule is continuous, which plays two episodes of each task, but rollout.group_size is "
             f"{config.rollout.group_size}; set it to 2, or choose the schedule 'online'"
+        )
+    if config.policy.engine != "transformers" and not section.file and build_practice(config).plays_with_copy:
+        raise ConfigError(
+            f"preference.schedule is {section.schedule.value!r}, which plays with a copy of the policy, and policy.engine "
+            f"{config.policy.engine!r} serves the policy itself; set the engine to 'transformers', or the schedule to "
+            "'online'"
         )
     if config.algorithm.control != "none":
         raise ConfigError(

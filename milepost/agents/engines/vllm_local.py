@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import re
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
@@ -91,16 +92,16 @@ class LocalVllm:
         Raises:
             EngineError: vLLM failed, or its process is gone.
         """
-        prompt = TokensPrompt(prompt_token_ids=list(prompt_ids), cache_salt=salt)
-        parameters = SamplingParams(
-            temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens,
-            seed=sampling.seed % 2**63,
-            logprobs=0,  # of the sampled token alone
-            stop_token_ids=list(stops),
-            detokenize=False,
-        )
         async with self._running("generating") as llm:
+            prompt = TokensPrompt(prompt_token_ids=list(prompt_ids), cache_salt=salt)
+            parameters = SamplingParams(
+                temperature=sampling.temperature,
+                max_tokens=sampling.max_tokens,
+                seed=sampling.seed % 2**63,
+                logprobs=0,  # of the sampled token alone
+                stop_token_ids=list(stops),
+                detokenize=False,
+            )
             async for output in llm.generate(prompt, parameters, request_id=f"milepost-{next(self._names)}"):
                 if output.finished:
                     return read_output(output, greedy=sampling.temperature == 0)
@@ -205,8 +206,10 @@ def find_last_words(log: Path, start: int = 0) -> str:
 def _settings(log: Path, threads: int) -> Iterator[None]:
     """Set what vLLM and its children read from the environment while they start; what the user set stays."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", prefix="milepost-vllm-log-", suffix=".json", delete=False) as file:
+        json.dump(_configure_log(log), file)
     wanted = {
-        "VLLM_LOGGING_CONFIG_PATH": str(_write_log_config(log)),
+        "VLLM_LOGGING_CONFIG_PATH": file.name,
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
     }
@@ -224,17 +227,15 @@ def _settings(log: Path, threads: int) -> Iterator[None]:
     finally:
         for name in missing:
             os.environ.pop(name, None)
+        Path(file.name).unlink()
 
 
-def _write_log_config(log: Path) -> Path:
-    path = log.with_suffix(".json")
+def _configure_log(log: Path) -> Mapping[str, Any]:
     handler = {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain", "delay": True}
-    config = {
+    return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(processName)s %(message)s"}},
         "handlers": {"file": handler},
         "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
     }
-    path.write_text(json.dumps(config), encoding="utf-8")
-    return path
