@@ -48,6 +48,6 @@ def find_bounds(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> B
     listed = stated if isinstance(stated, list) else [stated]
     return Bounds(
         longest=getattr(model.config, "max_position_embeddings", None) or 2**31,
-        vocabulary=len(model.get_input_embeddings().weight),
+        vocabulary=len(model.get_input_embeddings().get_parameter("weight")),
         stops=frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None),
     )

@@ -244,7 +244,7 @@ async def test_a_tokenizer_whose_padding_is_its_end_of_turn_changes_nothing(
     requests = [(p, Sampling(max_tokens=30, seed=i, temperature=2.0)) for i, p in enumerate(PROMPTS * 8)]
     doubled = deepcopy(tokenizer)
     doubled.pad_token = doubled.eos_token
-    policy = make_other_models()[0].eval()
+    policy = make_other_models()[0].eval()  # type: ignore[no-untyped-call]
     plain, same = await serve(policy, tokenizer, requests), await serve(policy, doubled, requests)
     assert same == plain
     for one in plain[:5]:
