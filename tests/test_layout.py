@@ -55,7 +55,6 @@ UNTESTED = {
 """Modules without behaviour, which need no tests."""
 
 SEEN_THROUGH = {
-    "milepost/agents/engines/decoding.py": "tests/agents/engines/test_transformers.py",
     "milepost/agents/engines/vllm_worker.py": "tests/agents/engines/test_vllm_local.py",
     "milepost/sandbox/follower.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/steady.py": "tests/sandbox/test_session.py",

@@ -1,6 +1,7 @@
 """vLLM itself, in processes of its own. `make test-vllm` runs these tests in an environment that has it."""
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -90,6 +91,16 @@ async def test_a_seed_gives_the_same_tokens_again_and_greedy_is_certain(engine: 
     greedy, other = await ask(engine, [Sampling(temperature=0, seed=n, max_tokens=4) for n in (1, 2)])
     assert greedy.completion_ids == other.completion_ids
     assert greedy.logps == (0.0,) * 4
+
+
+async def test_sampling_follows_the_policys_distribution(engine: VllmEngine, model: Qwen3ForCausalLM) -> None:
+    requests = 1000
+    served = await ask(engine, [Sampling(seed=n, max_tokens=1, temperature=0.2) for n in range(requests)])
+    ids = [one.completion_ids[0] for one in served]
+    likeliest = max(set(ids), key=ids.count)
+    share = math.exp(score_completion(model, PROMPT, (likeliest,), 0.2)[0])
+    spread = math.sqrt(share * (1 - share) / requests)
+    assert abs(ids.count(likeliest) / requests - share) < 4 * spread
 
 
 async def test_an_update_changes_what_is_served_and_no_cached_prompt_outlives_it(
