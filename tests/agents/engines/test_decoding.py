@@ -2,10 +2,23 @@
 
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
+from milepost.agents.agent import Sampling
 from milepost.agents.engines.decoding import CachedDecoder, Decoder, LeanDecoder, make_decoder
-from tests.agents.engines.test_transformers import PROMPTS, SMALL
+from tests.agents.engines.test_transformers import PROMPTS, SMALL, make_other_models, score, serve
+
+
+@pytest.mark.parametrize("other", make_other_models(), ids=["llama", "gpt2"])
+async def test_models_of_other_kinds_are_served_as_exactly(
+    other: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    assert isinstance(make_decoder(other), CachedDecoder)
+    requests = [(p, Sampling(max_tokens=12, seed=i)) for i, p in enumerate(PROMPTS)]
+    together = await serve(other, tokenizer, requests)
+    for request, completion in zip(requests, together, strict=True):
+        assert completion.logps == pytest.approx(score(other, completion, 1.0), abs=1e-5)
+        assert (await serve(other, tokenizer, [request]))[0].completion_ids == completion.completion_ids
 
 
 def decode(decoder: Decoder) -> torch.Tensor:

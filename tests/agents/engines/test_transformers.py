@@ -21,7 +21,6 @@ from transformers import (
 )
 
 from milepost.agents.agent import Completion, Sampling
-from milepost.agents.engines.decoding import CachedDecoder, make_decoder
 from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.tiny.model import MAX_TOKENS, build_model
@@ -239,7 +238,6 @@ async def test_a_model_that_fails_fails_a_batch_in_its_own_words_and_the_engine_
 async def test_a_tokenizer_whose_padding_is_its_end_of_turn_changes_nothing(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """Prompts of several lengths are padded for a batch, and the end of a turn must stay a token to learn."""
     requests = [(p, Sampling(max_tokens=30, seed=i, temperature=2.0)) for i, p in enumerate(PROMPTS * 8)]
     doubled = deepcopy(tokenizer)
     doubled.pad_token = doubled.eos_token
@@ -290,15 +288,3 @@ def make_other_models() -> list[PreTrainedModel]:
         LlamaForCausalLM(LlamaConfig(**SMALL, intermediate_size=48, num_key_value_heads=2)),
         GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=128)),
     ]
-
-
-@pytest.mark.parametrize("other", make_other_models(), ids=["llama", "gpt2"])
-async def test_models_of_other_kinds_are_served_as_exactly(
-    other: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> None:
-    assert isinstance(make_decoder(other), CachedDecoder)
-    requests = [(p, Sampling(max_tokens=12, seed=i)) for i, p in enumerate(PROMPTS)]
-    together = await serve(other, tokenizer, requests)
-    for request, completion in zip(requests, together, strict=True):
-        assert completion.logps == pytest.approx(score(other, completion, 1.0), abs=1e-5)
-        assert (await serve(other, tokenizer, [request]))[0].completion_ids == completion.completion_ids
