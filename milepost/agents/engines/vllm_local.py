@@ -172,7 +172,7 @@ class LocalVllm:
             raise EngineError(f"vLLM refuses the request: {error}", Fault.REQUEST) from error
         except Exception as error:
             hidden = "root cause" in str(error)
-            words = find_last_words(self._log, self._log_start) if hidden else str(error)
+            words = find_last_words(self._log, self._log_start) if hidden else str(error) or repr(error)
             raise EngineError(f"{what}: {words}; see {self._log}", fault) from error
 
 

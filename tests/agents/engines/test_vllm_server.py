@@ -130,6 +130,7 @@ async def test_a_real_server_takes_weights_and_serves_tokens(
     tokenizer.save_pretrained(tmp_path)
     url = f"http://127.0.0.1:{(port := find_port())}"
     options = {
+        "--model": str(tmp_path),
         "--port": str(port),
         "--host": "127.0.0.1",
         "--dtype": "float32",
@@ -137,7 +138,8 @@ async def test_a_real_server_takes_weights_and_serves_tokens(
         "--kv-cache-memory-bytes": str(2**28),
         "--worker-extension-cls": "milepost.agents.engines.vllm_worker.PolicyReceiver",
     }
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(tmp_path), "--enforce-eager"]
+    # What `vllm serve` runs; the command itself does not start where vLLM is installed under its CPU build's name.
+    program = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"]
     settings = {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -146,7 +148,7 @@ async def test_a_real_server_takes_weights_and_serves_tokens(
     }
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, *(word for option in options.items() for word in option)],
+            [*program, *(word for option in options.items() for word in option)],
             env={**os.environ, **settings},
             stdout=log,
             stderr=log,
