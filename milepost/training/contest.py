@@ -16,6 +16,7 @@ from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.sandbox.pool import Pool
 from milepost.training.arena import Arena, Limits, unwrap
+from milepost.training.backends.local import LocalBackend
 from milepost.training.checkpoint import find_latest
 from milepost.training.display import SilentDisplay
 from milepost.training.evaluation import Score, plan_evaluation, summarize
@@ -120,8 +121,7 @@ async def _play(
     pool = Pool(contexts=contexts)
     directory = folder / EPISODES_FOLDER if folder is not None else None
     try:
-        return await unwrap(
-            Rollout(pool, max_inflight=contexts, directory=directory).run(requests, make_agent=make_agent)
-        )
+        rollout = Rollout(LocalBackend(pool, contexts=contexts), max_inflight=contexts, directory=directory)
+        return await unwrap(rollout.run(requests, make_agent=make_agent))
     finally:
         await pool.close()

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from milepost.training.algorithm import KlPlace
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.corrections import (
     Correction,
@@ -22,7 +23,7 @@ from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
 from milepost.training.losses import Loss, kl_divergence, policy_loss
 from milepost.training.objective import Objective
-from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+from milepost.training.policy import check_head, score_tokens
 from milepost.training.trajectory import Trajectory
 
 
@@ -96,7 +97,7 @@ class Learner:
         self._reference = reference
         self._refreshed = False
         self._step_kl_coef = objective.step_kl_coef
-        self._share_prompts = takes_dense_mask(model)
+        self._share_prompts = share_beginnings(model)
 
     def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
         """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.

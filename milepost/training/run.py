@@ -24,6 +24,7 @@ _MAY_CHANGE = {
     "run.name",
     "run.threads",
     "policy.engine",
+    "rollout.backend",
     "rollout.contexts",
     "rollout.max_inflight",
     "rollout.max_failures",

@@ -15,7 +15,7 @@ from transformers.utils import logging
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
 from milepost.training.algorithm import Flag
-from milepost.training.arena import Arena, Played, build_limits, join_played
+from milepost.training.arena import Arena, build_limits
 from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config
 from milepost.training.credit import credit_batch
@@ -27,6 +27,7 @@ from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
+from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
@@ -39,9 +40,6 @@ from milepost.training.study import (
     study_episodes,
 )
 from milepost.training.trajectory import Trajectory
-
-REFILLS = 2
-"""Rounds of new groups that dynamic sampling plays for those that fared alike."""
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -125,18 +123,19 @@ class Trainer:
         self._sampler = TaskSampler(
             config.tasks.ids, run_seed=config.run.seed, selection=config.train.selection
         )
+        self._arena = Arena(
+            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
+        )
+        self._pipeline = Pipeline(self._arena, config, self._sampler, self._rng, display)
         self._keeper = Keeper(
             out,
             config,
             model=model,
             tokenizer=tokenizer,
-            sampler=self._sampler,
+            sampler=self._pipeline,
             rng=self._rng,
             log=self.log,
             clock=clock,
-        )
-        self._arena = Arena(
-            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
         )
         self._lessons = load_lessons(config, model)
         self._learner: Learner | PreferenceLearner | None = None
@@ -160,8 +159,11 @@ class Trainer:
             self._prepare_learner()
             if self._restored is None:
                 await self._begin()
-            while not (reason := self.reason_to_stop()):
-                await self._iterate()
+            try:
+                while not (reason := self.reason_to_stop()):
+                    await self._iterate()
+            finally:
+                await self._pipeline.stop()
             return await self._finish(reason)
 
     def reason_to_stop(self) -> str:
@@ -268,17 +270,23 @@ class Trainer:
                 await self._study_file(learner)
                 await self._look(number)
                 return
+        begun = self._clock()
         with learner.playing() if isinstance(learner, PreferenceLearner) else nullcontext():
-            played = await self._roll_out(number)
+            played = await self._pipeline.take(number)
+        staleness = measure_staleness(played.trajectories, self._arena.engine.policy_version)
         start = self._clock()
-        async with self._arena.at_rest():
-            facts, credit = self._learn(played.trajectories, learner)
+        if self._pipeline.overlaps:
+            facts, credit = await asyncio.to_thread(self._learn, played.trajectories, learner)
+        else:
+            async with self._arena.at_rest():
+                facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
         await self._arena.publish()
         every = config.algorithm.reference_every
         if every and number % every == 0 and isinstance(learner, Learner):
             learner.refresh_reference()
         learn_s = self._clock() - start
+        iteration_s = self._clock() - begun
         score = summarize(played.trajectories)
         self._sampler.note(measure_mixed(played.trajectories))
         self._log(
@@ -287,9 +295,10 @@ class Trainer:
             **score.to_record(),
             credit=credit,
             learner=facts,
+            staleness=staleness,
             turns_seen=describe_turns(played.trajectories),
-            time=played.speed | {"learn_s": learn_s},
-            eta_s=self._keeper.estimate_rest(number, played.seconds + learn_s) + self._evaluation_s,
+            time=played.speed | {"learn_s": learn_s, "learner_busy": learn_s / max(1e-9, iteration_s)},
+            eta_s=self._keeper.estimate_rest(number, iteration_s) + self._evaluation_s,
         )
         await self._look(number)
 
@@ -302,29 +311,6 @@ class Trainer:
             self._note()
         if number % config.checkpoint.every == 0:
             self._save()
-
-    async def _roll_out(self, number: int) -> Played:
-        """Play the groups of an iteration, and more for those that teach nothing where that is asked for."""
-        config = self.config
-        wanted = config.train.tasks_per_iteration
-        refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
-        record = bool(config.rollout.record_every) and number % config.rollout.record_every == 0
-        agents = self._arena.policy_agents(config.policy.temperature)
-        whole: Played | None = None
-        for _ in range(1 + refills):
-            missing = wanted - (len(find_mixed(whole.trajectories)) if whole else 0)
-            if missing <= 0:
-                break
-            requests = plan_groups(
-                self._sampler.draw(missing, self._rng),
-                size=config.rollout.group_size,
-                run_seed=config.run.seed,
-                phase=f"train-{number:04d}",
-            )
-            played = await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
-            whole = played if whole is None else join_played(whole, played)
-        assert whole is not None
-        return whole
 
     async def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
