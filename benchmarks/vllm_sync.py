@@ -12,20 +12,21 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.choice import make_engine
-from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.vllm import VllmEngine
 from milepost.agents.llm import load_policy
 
-PROMPTS, LENGTH, TOKENS = 10, 300, 8
+PROMPTS, LENGTH, TOKENS = 10, 160, 4
 NOISE = 0.01
 """Size of a change of the weights, relative to their own; log-probabilities move by about a nat."""
 
@@ -38,6 +39,20 @@ def change(model: torch.nn.Module, generator: torch.Generator) -> None:
     """Change every weight a little."""
     for weight in model.parameters():
         weight.add_(torch.randn(weight.shape, generator=generator), alpha=NOISE)
+
+
+@torch.inference_mode()
+def compare_all(model: PreTrainedModel, served: Sequence[Completion]) -> list[float]:
+    """Give the difference (nats) of every token's log-probability from the policy's own, in batches of one length."""
+    found: list[float] = []
+    for length in {len(one.completion_ids) for one in served}:
+        alike = [one for one in served if len(one.completion_ids) == length]
+        ids_RT = torch.tensor([[*one.prompt_ids, *one.completion_ids] for one in alike])
+        logits_RTV = model(input_ids=ids_RT, logits_to_keep=length + 1).logits[:, :-1]
+        logps_RTV = torch.log_softmax(logits_RTV.float(), dim=-1)
+        own_RT = logps_RTV.gather(2, ids_RT[:, -length:, None])[:, :, 0]
+        found += (own_RT - torch.tensor([one.logps for one in alike])).abs().flatten().tolist()
+    return found
 
 
 async def measure(requests: int, updates: int) -> dict[str, Any]:
@@ -56,12 +71,10 @@ async def measure(requests: int, updates: int) -> dict[str, Any]:
         begun = time.perf_counter()
         await engine.start(model, 0)
         start_s = time.perf_counter() - begun
-        last: Completion | None = None
+        last: Sequence[Completion] = ()
         for version in range(1, updates + 1):
             change(model, generator)
-            if last is not None:
-                own = score_completion(model, last.prompt_ids, last.completion_ids)
-                moved += [abs(a - b) for a, b in zip(own, last.logps, strict=True)]
+            moved += compare_all(model, last)
             begun = time.perf_counter()
             await engine.update_weights(model, version)
             seconds.append(time.perf_counter() - begun)
@@ -71,10 +84,8 @@ async def measure(requests: int, updates: int) -> dict[str, Any]:
                     for n in range(requests // updates)
                 )
             )
-            for one in served:
-                own = score_completion(model, one.prompt_ids, one.completion_ids)
-                differences += [abs(a - b) for a, b in zip(own, one.logps, strict=True)]
-            last = served[-1]
+            differences += compare_all(model, served)
+            last = served[-1:]
         counts = engine.counts
         await engine.close()
     return {
