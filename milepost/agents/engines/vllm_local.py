@@ -34,8 +34,8 @@ CPU_CACHE_BYTES = 2**30
 GPU_SHARE = 0.45
 """Part of a GPU's memory that vLLM may take, so that the learner has the rest."""
 
-_LAST_WORDS = re.compile(r"^(?!.*EngineDeadError)(?:\w+\.)*\w*(?:Error|Exception)\b.*", re.MULTILINE)
-"""How a traceback ends, unless it only says that the engine is dead."""
+_LAST_WORDS = re.compile(r"^(?!.*root cause)(?:\w+\.)*\w*(?:Error|Exception)\b.*", re.MULTILINE)
+"""How a traceback ends, unless it only points to another one as the root cause."""
 
 
 class LocalVllm:
