@@ -15,7 +15,7 @@ MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
 export MILEPOST_NO_SANDBOX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm check test-fast format bench view doctor clean distclean
+.PHONY: help setup train test test-vllm check test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -34,7 +34,10 @@ test: check ## Check, then run every test; a missing browser is a failure
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not vllm" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not ray and not vllm" $(TESTS)
+
+test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on this machine; `make test` leaves them out
+	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)
 
 test-vllm: $(VLLM)/milepost-setup ## Run the tests of vLLM itself, in an environment of its own (3.5 GB)
 	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m vllm tests/agents/engines
@@ -54,7 +57,7 @@ format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 
 bench: setup ## Measure steps, resets and generation; what needs vLLM is left out
-	@for file in $(filter-out benchmarks/vllm_sync.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py | grep -v vllm); do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 view: $(OUT)/report.html ## Open the report of the last run
 	@xdg-open $< 2>/dev/null || open $< 2>/dev/null || echo "open $(abspath $<) in a browser"

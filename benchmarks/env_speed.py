@@ -1,79 +1,144 @@
-"""How long a step and a reset take through the public Gymnasium API, everything included.
+"""How fast environments are: steps, resets, throughput, memory, overhead, observations, and beside the peers.
 
-`python -m benchmarks.env_speed [--episodes 30] [--rounds 3] [--peers] [--json]`: the oracle plays each built-in task; event
-log, file probe, milestones and the text observation are on, no screenshots. Rounds of the tasks are interleaved.
+`python -m benchmarks.env_speed [--parts ...] [--tasks ...] [--rounds 3] [--json] [--markdown docs/benchmarks.md]`
 
-`--peers` instead does the same clicks and fills on four MiniWoB++ pages in milepost, BrowserGym and Farama's MiniWoB++, round
-after round. The peers are installed in environments of their own (`.venv-peers/`), for they pin other versions.
+Every part runs in processes of its own, the configurations of a part turn about, round after round:
+
+- `steps`: steps and resets through the public Gymnasium API, event log, file probe and milestones on, no pictures
+- `throughput`: steps a second of 1, 4 and 16 contexts of one browser on two cores, resets in the time
+- `memory`: the browser's proportional set size with 1, 4 and 16 episodes open
+- `bare`: a step beside the bare DevTools calls that it is made of
+- `observation`: the text observation of pages of 2,500 and 35,000 elements
+- `peers`: the same clicks and fills on four MiniWoB++ pages in milepost, BrowserGym and Farama's MiniWoB++. These are installed in
+  environments of their own (`.venv-peers/`), for they pin other versions. Only run when it is asked for.
 """
 
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 import venv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from milepost.envs.computer import ComputerEnv
-from milepost.envs.miniwob.package import find_html
-from milepost.envs.registry import templates
-from milepost.sandbox.chromium import find_chromium
-from milepost.sandbox.dialect import render_action
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
 
-FOLDER = Path(__file__).parent / "peers"
-ENVIRONMENTS = Path(__file__).parent.parent / ".venv-peers"
+from benchmarks.report.markdown import describe_machine, write_section, write_tables  # noqa: E402
+from milepost.envs.miniwob.package import find_html  # noqa: E402
+from milepost.envs.registry import templates  # noqa: E402
+from milepost.sandbox.chromium import find_chromium  # noqa: E402
+
+ENVIRONMENTS = HERE.parent / ".venv-peers"
 PINS = {
     "browsergym": ("browsergym-core==0.14.3", "browsergym-miniwob==0.14.3"),
     "farama": ("miniwob==1.1.0",),
 }
+PAGES = ("click-button", "enter-text", "login-user", "book-flight")
+TASKS = (*(f"miniwob.{page}-v1" for page in PAGES), "CatalogSearch-v0", "ExpenseForm-v0", "ReportExport-v0")
+PARTS = ("steps", "throughput", "memory", "bare", "observation", "peers")
 
 Times = dict[str, list[float]]
+Table = dict[str, dict[str, float]]
 
 
-def measure(task: str, seeds: range) -> tuple[list[float], list[float]]:
-    """Play the oracle and give the milliseconds of each reset and each step."""
-    env = ComputerEnv(task)
-    resets: list[float] = []
-    steps: list[float] = []
-    for seed in seeds:
-        start = time.perf_counter()
-        env.reset(seed=seed)
-        resets.append((time.perf_counter() - start) * 1e3)
-        over = False
-        while not over:
-            action = render_action(env.episode.task.oracle(env.episode.observation))
-            start = time.perf_counter()
-            _, _, terminated, truncated, _ = env.step(action)
-            steps.append((time.perf_counter() - start) * 1e3)
-            over = terminated or truncated
-    env.close()
-    return resets, steps
+def run_script(command: Sequence[object]) -> Any:
+    """Run a script in a process of its own; gives its last line, which is JSON."""
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure_tasks(tasks: Sequence[str], episodes: int, rounds: int) -> tuple[Times, Times]:
-    """Play every task in every round; gives step and reset times by task."""
-    measure(tasks[0], range(2))  # the browser starts here
-    resets: Times = defaultdict(list)
-    steps: Times = defaultdict(list)
+def run_part(name: str, *arguments: object) -> Any:
+    """Run one of our own parts."""
+    return run_script([sys.executable, HERE / "parts" / f"{name}.py", *arguments])
+
+
+def describe(times: Mapping[str, Sequence[float]]) -> Table:
+    """Give minimum, median, 99th percentile and count of each list that has any."""
+    found: Table = {}
+    for name, values in times.items():
+        if ordered := sorted(values):
+            found[name] = {
+                "min": ordered[0],
+                "median": statistics.median(ordered),
+                "p99": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))],
+                "n": len(ordered),
+            }
+    return found
+
+
+# --- The parts ------------------------------------------------------------------------------------------
+
+
+def measure_steps(tasks: Sequence[str], rounds: int, episodes: int) -> dict[str, Table]:
+    """Steps, fresh resets and resets in the page, by task and of all."""
+    kinds = {"step_ms": "step", "fresh_ms": "reset, fresh", "in_page_ms": "reset, in the page"}
+    times: dict[str, Times] = {kind: defaultdict(list) for kind in kinds}
     for number in range(rounds):
-        for task in tasks:
-            more_resets, more_steps = measure(task, range(number * episodes, (number + 1) * episodes))
-            resets[task] += more_resets
-            steps[task] += more_steps
-    for times in (resets, steps):
-        times["all"] = [value for values in times.values() for value in values]
-    return steps, resets
+        results = run_part(
+            "steps", "--tasks", *tasks, "--episodes", episodes, "--first-seed", number * episodes
+        )
+        for task, measured in results.items():
+            for kind in kinds:
+                times[kind]["all"] += measured[kind]
+                times[kind][task] += measured[kind]
+    return {f"{title} (ms)": describe(times[kind]) for kind, title in kinds.items()}
 
 
-# --- The peers ------------------------------------------------------------------------------------------
+def measure_throughput(rounds: int, seconds: float, tasks: Sequence[str]) -> dict[str, Table]:
+    """Steps a second by the number of contexts; each round is one value."""
+    rates: Times = defaultdict(list)
+    for _ in range(rounds):
+        chosen = ("--tasks", *tasks) if tasks else ()
+        for row in run_part("throughput", "--cores", 2, "--seconds", seconds, *chosen):
+            rates[f"{row['contexts']} contexts"].append(row["per_s"])
+    return {"throughput on 2 cores (steps/s)": describe(rates)}
+
+
+def measure_memory(rounds: int, tasks: Sequence[str]) -> dict[str, Table]:
+    """PSS of the browser by the number of episodes, and what each further one adds."""
+    weights: Times = defaultdict(list)
+    for _ in range(rounds):
+        rows = run_part("memory", *(("--tasks", *tasks) if tasks else ()))
+        for row in rows:
+            weights[f"{row['contexts']} episodes"].append(row["pss_mb"])
+        first, last = rows[0], rows[-1]
+        more = (last["pss_mb"] - first["pss_mb"]) / (last["contexts"] - first["contexts"])
+        weights["each further one"].append(more)
+    return {"memory of the browser (MB PSS)": describe(weights)}
+
+
+def measure_overhead(rounds: int) -> dict[str, Table]:
+    """A step beside its bare calls, and their ratio, of the medians of each process."""
+    times: Times = {"step": [], "bare DevTools calls": [], "ratio of the medians": []}
+    for _ in range(rounds):
+        measured = run_part("bare")
+        times["step"] += measured["step"]
+        times["bare DevTools calls"] += measured["bare"]
+        ratio = statistics.median(measured["step"]) / statistics.median(measured["bare"])
+        times["ratio of the medians"].append(ratio)
+    return {"a step and its bare calls (ms)": describe(times)}
+
+
+def measure_observation() -> dict[str, Table]:
+    """The text observation of large pages."""
+    result = run_script([sys.executable, HERE / "observation_speed.py", "--json", "--compact"])
+    rows: Table = {}
+    for row in result["observation"]:
+        rows[f"{row['page']}, {row['elements']:,} elements"] = {
+            "min": row["min_ms"],
+            "median": row["median_ms"],
+            "p99": row["max_ms"],
+            "n": row["n"],
+        }
+    return {"observation (ms; the last of p99 is the slowest)": rows}
 
 
 def install(peer: str) -> Path:
@@ -89,82 +154,79 @@ def install(peer: str) -> Path:
     return python
 
 
-def plan_runs(episodes: int, slow_episodes: int) -> dict[str, list[str]]:
+def plan_peers(episodes: int) -> dict[str, list[object]]:
     """Give the command of every configuration. The slow ones play fewer episodes."""
-    chromium = str(find_chromium(os.environ).path)
-    html = find_html()
+    chromium, html, folder = find_chromium(os.environ).path, find_html(), HERE / "peers"
     if html is None:
         sys.exit("the pages of MiniWoB++ are not installed: pip install 'milepost[miniwob]'")
-    pages = (html / "miniwob").as_uri() + "/"
-    own = [sys.executable, str(FOLDER / "milepost_steps.py")]
-    gym = [str(install("browsergym")), str(FOLDER / "browsergym_steps.py"), chromium, pages]
-    runs = {
-        "milepost text": [*own, "text", str(episodes)],
-        "milepost + 332x214 jpeg": [*own, "jpeg", str(episodes)],
-        "milepost + 1280x720 jpeg": [*own, "large", str(episodes)],
-        "BrowserGym, no waits": [*gym, "tuned", str(slow_episodes)],
-        "BrowserGym, default": [*gym, "default", str(slow_episodes)],
+    pages, few = (html / "miniwob").as_uri() + "/", max(2, episodes // 5)
+    own: list[object] = [sys.executable, folder / "milepost_steps.py"]
+    gym = [install("browsergym"), folder / "browsergym_steps.py", chromium, pages]
+    runs: dict[str, list[object]] = {
+        "BrowserGym, default": [*gym, "default", few],
+        "BrowserGym, no waits": [*gym, "tuned", few],
+        "milepost text": [*own, "text", episodes],
+        "milepost text, reset in the page": [*own, "again", episodes],
+        "milepost + 332x214 jpeg": [*own, "jpeg", episodes],
+        "milepost + 1280x720 jpeg": [*own, "large", episodes],
     }
     if driver := shutil.which("chromedriver"):
-        farama = [str(install("farama")), str(FOLDER / "farama_steps.py"), chromium, driver]
-        runs["Farama, text"] = [*farama, str(slow_episodes)]
+        farama = [install("farama"), folder / "farama_steps.py", chromium, driver]
+        runs["Farama, text"] = [*farama, few]
     else:
         print("no chromedriver: Farama's MiniWoB++ is left out", file=sys.stderr)
     return runs
 
 
-def run_peer(command: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Run one configuration in a process of its own; gives step and reset times over all pages."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    pages: Mapping[str, Mapping[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
-    return (
-        [value for page in pages.values() for value in page["step_ms"]],
-        [value for page in pages.values() for value in page["reset_ms"]],
-    )
-
-
-def measure_peers(episodes: int, rounds: int) -> tuple[Times, Times]:
-    """Run every configuration in every round; gives step and reset times by configuration."""
+def measure_peers(rounds: int, episodes: int) -> dict[str, Table]:
+    """Steps and resets by configuration, and how many times BrowserGym's of the same round each takes."""
     steps: Times = defaultdict(list)
     resets: Times = defaultdict(list)
-    runs = plan_runs(episodes, max(2, episodes // 10))
+    faster: Times = defaultdict(list)
+    runs = plan_peers(episodes)
     for number in range(rounds):
+        medians: dict[str, tuple[float, float]] = {}
         for name, command in runs.items():
             print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
-            more_steps, more_resets = run_peer(command)
-            steps[name] += more_steps
-            resets[name] += more_resets
-    return steps, resets
+            measured = run_script(command).values()
+            more = [value for page in measured for value in page["step_ms"]]
+            begun = [value for page in measured for value in page["reset_ms"]]
+            steps[name] += more
+            resets[name] += begun
+            medians[name] = (statistics.median(more), statistics.median(begun))
+        for peer in ("BrowserGym, default", "BrowserGym, no waits", "Farama, text"):
+            for name in (n for n in medians if n.startswith("milepost") and peer in medians):
+                faster[f"step: {name} / {peer}"].append(medians[peer][0] / medians[name][0])
+                faster[f"reset: {name} / {peer}"].append(medians[peer][1] / medians[name][1])
+    return {
+        "step beside the peers (ms)": describe(steps),
+        "reset beside the peers (ms)": describe(resets),
+        "times as fast, round by round": describe(faster),
+    }
 
 
-# --- The report -----------------------------------------------------------------------------------------
-
-
-def describe(times: Times) -> dict[str, dict[str, float]]:
-    """Give minimum, median, 99th percentile and count of each list."""
-    found = {}
-    for name, values in times.items():
-        ordered = sorted(values)
-        found[name] = {
-            "min": ordered[0],
-            "median": statistics.median(ordered),
-            "p99": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))],
-            "n": len(ordered),
-        }
-    return found
-
-
-def show(kind: str, table: Mapping[str, Mapping[str, float]]) -> None:
-    """Print a table; with ratios to the first row where it has peers."""
-    first = next(iter(table.values()))["median"]
-    print(f"\n{kind:<26} {'min':>8} {'median':>8} {'p99':>8} {'n':>6} {'ratio':>7}")
-    for name, row in table.items():
-        print(
-            f"{name:<26} {row['min']:8.1f} {row['median']:8.1f} {row['p99']:8.1f} {row['n']:6.0f} "
-            f"{row['median'] / first:7.1f}"
-        )
+def measure(parts: Sequence[str], options: argparse.Namespace) -> dict[str, Table]:
+    """Run the parts that were asked for."""
+    tasks, rounds, episodes = options.tasks, options.rounds, options.episodes
+    if tasks == ["all"]:
+        tasks = [t.id for t in templates() if not t.id.startswith("miniwob.")]
+    tables: dict[str, Table] = {}
+    for part in parts:
+        print(f"{part} ...", file=sys.stderr)
+        match part:
+            case "steps":
+                tables |= measure_steps(tasks or TASKS, rounds, episodes)
+            case "throughput":
+                tables |= measure_throughput(rounds, options.seconds, tasks)
+            case "memory":
+                tables |= measure_memory(rounds, tasks)
+            case "bare":
+                tables |= measure_overhead(rounds)
+            case "observation":
+                tables |= measure_observation()
+            case _:
+                tables |= measure_peers(rounds, episodes)
+    return tables
 
 
 def main() -> None:
@@ -172,27 +234,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--episodes", type=int, default=30, help="episodes of each task or page, and round")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS[:-1], help="default: all but peers"
+    )
+    parser.add_argument("--peers", action="store_true", help="short for --parts peers")
+    parser.add_argument("--tasks", nargs="+", default=[], help="task ids; `all`: every built-in one")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", action="store_true", help="compare with BrowserGym and Farama's MiniWoB++")
+    parser.add_argument("--episodes", type=int, default=5, help="of each task or page, and round")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each throughput measurement")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the section of this benchmark there"
+    )
     options = parser.parse_args()
-    if options.peers:
-        steps, resets = measure_peers(options.episodes, options.rounds)
-    else:
-        tasks = [template.id for template in templates() if not template.id.startswith("miniwob.")]
-        steps, resets = measure_tasks(tasks, options.episodes, options.rounds)
-    everything: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "step_ms": describe(steps),
-        "reset_ms": describe(resets),
-    }
-    if options.json:
-        print(json.dumps(everything, indent=2))
-        return
-    print(everything["machine"])
-    show("step_ms", everything["step_ms"])
-    show("reset_ms", everything["reset_ms"])
+    machine = describe_machine()
+    tables = measure(("peers",) if options.peers else options.parts, options)
+    command = "python -m benchmarks.env_speed " + " ".join(
+        word for word in sys.argv[1:] if not word.endswith(".md") and word != "--markdown"
+    )
+    text = write_tables(tables, machine, command.strip())
+    if options.markdown:
+        write_section(options.markdown, "env_speed", "The speed of environments", text)
+    print(json.dumps({"machine": machine, "tables": tables}, indent=2) if options.json else text)
 
 
 if __name__ == "__main__":

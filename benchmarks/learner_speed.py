@@ -19,12 +19,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
@@ -40,15 +40,13 @@ MICRO_ROWS = 8
 TOKEN_BUDGET = 8192
 """Tokens of ours."""
 
-Step = Callable[[Sequence[Row]], float]
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A learner: a step that gives the gradient's norm, and its model."""
+    """A learner: a step that gives the gradient's norm, and the size of its vocabulary."""
 
-    step: Step
-    model: PreTrainedModel
+    step: Callable[[Sequence[Row]], float]
+    vocabulary: int
 
 
 def make_rows(rng: np.random.Generator, *, turns: int, share: float, vocabulary: int) -> list[Row]:
@@ -70,14 +68,7 @@ def make_rows(rng: np.random.Generator, *, turns: int, share: float, vocabulary:
                 )
             )
     weight = 1.0 / (len(rows) * ACTION)
-    rows = [Row(**{**_fields(row), "weight": weight}) for row in rows]
-    return [rows[i] for i in rng.permutation(len(rows)).tolist()]
-
-
-def _fields(row: Row) -> dict[str, Any]:
-    return {
-        name: getattr(row, name) for name in ("prompt_ids", "completion_ids", "sampler_logps", "advantage")
-    }
+    return [replace(rows[i], weight=weight) for i in rng.permutation(len(rows)).tolist()]
 
 
 def draw_ids(rng: np.random.Generator, count: int, vocabulary: int) -> tuple[int, ...]:
@@ -114,13 +105,14 @@ def make_ours(name: str) -> Peer:
     def step(rows: Sequence[Row]) -> float:
         return learner.update(rows, np.random.default_rng(0))["grad_norm"]
 
-    return Peer(step, model)
+    return Peer(step, model.config.vocab_size)
 
 
 def make_trl(name: str) -> Peer:
     """Prepare TRL's trainer, whose loss is then asked for directly: no generation takes part."""
-    from datasets import Dataset  # noqa: PLC0415 - slow to import, and only this peer needs it
-    from trl import GRPOConfig, GRPOTrainer  # noqa: PLC0415
+    from datasets import Dataset  # type: ignore[import-untyped] # noqa: PLC0415 - slow to import, and only this peer needs it
+    from trl.trainer.grpo_config import GRPOConfig  # noqa: PLC0415
+    from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
 
     model, tokenizer = load_model(name)
     settings = GRPOConfig(
@@ -138,7 +130,7 @@ def make_trl(name: str) -> Peer:
     )
     trainer: Any = GRPOTrainer(
         model=model,
-        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        reward_funcs=pay_nothing,
         args=settings,
         train_dataset=Dataset.from_list([{"prompt": "x"}] * GROUP),
         processing_class=tokenizer,
@@ -158,7 +150,12 @@ def make_trl(name: str) -> Peer:
         optimizer.zero_grad(set_to_none=True)
         return norm
 
-    return Peer(step, model)
+    return Peer(step, model.config.vocab_size)
+
+
+def pay_nothing(completions: Sequence[Any], **_: Any) -> list[float | None]:
+    """Stand in for the reward that TRL's trainer wants when it is made."""
+    return [0.0] * len(completions)
 
 
 def pad_rows(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
@@ -184,8 +181,7 @@ PEERS: dict[str, Callable[[str], Peer]] = {"milepost": make_ours, "trl": make_tr
 
 def measure_memory(peer: str, name: str, rows: Sequence[Row]) -> float:
     """Give the peak of one step over what was resident before, in MiB, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(watch_step, (peer, name, list(rows), torch.get_num_threads()))
 
 
@@ -193,11 +189,9 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     """Take one step and watch the resident memory meanwhile, every two milliseconds."""
     torch.set_num_threads(threads)
     made = PEERS[peer](name)
-    made.step(
-        [Row(**{**_fields(row), "prompt_ids": row.prompt_ids[:64], "weight": 0.01}) for row in rows[:8]]
-    )
-    process, peak, over = psutil.Process(), 0, threading.Event()
-    before = process.memory_info().rss
+    made.step([replace(row, prompt_ids=row.prompt_ids[:64]) for row in rows[:8]])
+    process, over = psutil.Process(), threading.Event()
+    before = peak = process.memory_info().rss
 
     def watch() -> None:
         nonlocal peak
@@ -209,26 +203,24 @@ def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float
     made.step(rows)
     over.set()
     watcher.join()
-    return (peak - before) / 2**20
+    return float(peak - before) / 2**20
 
 
-def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -> dict[str, Any]:
+def compare(name: str, share: float, *, turns: int, rounds: int) -> dict[str, Any]:
     """Take steps on the same rows in turn, and give the figures."""
     peers = {peer: make(name) for peer, make in PEERS.items()}
-    vocabulary = peers["milepost"].model.config.vocab_size
     seconds: dict[str, list[float]] = {peer: [] for peer in peers}
     norms: list[float] = []
     first: list[Row] = []
     for number in range(rounds):
-        rng = np.random.default_rng([17, number])
-        rows = make_rows(rng, turns=turns, share=share, vocabulary=vocabulary)
+        drawn = np.random.default_rng([17, number])
+        rows = make_rows(drawn, turns=turns, share=share, vocabulary=peers["milepost"].vocabulary)
         first = first or rows
         for peer in sorted(peers, reverse=number % 2 == 1):
             start = time.perf_counter()
             norm = peers[peer].step(rows)
             seconds[peer].append(time.perf_counter() - start)
-            if number == 0:
-                norms.append(norm)
+            norms.append(norm)
     cut = list(cut_batch(first, token_budget=TOKEN_BUDGET))
     facts: dict[str, Any] = {
         "share": share,
@@ -240,9 +232,8 @@ def compare(name: str, share: float, *, turns: int, rounds: int, memory: bool) -
         "ratios": [b / a for a, b in zip(seconds["milepost"], seconds["trl"], strict=True)],
     }
     facts["ratio"] = statistics.median(facts["ratios"])
-    if memory:
-        facts["peak_mib"] = {peer: measure_memory(peer, name, first) for peer in PEERS}
-        facts["memory_ratio"] = facts["peak_mib"]["milepost"] / facts["peak_mib"]["trl"]
+    facts["peak_mib"] = {peer: measure_memory(peer, name, first) for peer in PEERS}
+    facts["memory_ratio"] = facts["peak_mib"]["milepost"] / facts["peak_mib"]["trl"]
     return facts
 
 
@@ -252,31 +243,26 @@ def measure_recorded(run: Path) -> dict[str, float]:
     for file in sorted(run.glob("episodes/*/turns.jsonl")):
         group = file.parent.name.rsplit("-", 1)[0]
         for line in file.read_text(encoding="utf-8").splitlines():
-            ids = tuple(json.loads(line).get("prompt_ids", ()))
-            if ids:
-                groups.setdefault(group, []).append(ids)
+            groups.setdefault(group, []).append(tuple(json.loads(line)["prompt_ids"]))
     prompts = [ids for members in groups.values() for ids in members]
     shared = sum(members.count(ids) > 1 for members in groups.values() for ids in members)
     rows = [Row(prompt_ids=ids, completion_ids=(0,), sampler_logps=(0.0,)) for ids in prompts]
-    cut = list(cut_batch(rows, token_budget=TOKEN_BUDGET)) if rows else []
+    cut = list(cut_batch(rows, token_budget=TOKEN_BUDGET))
     return {
         "turns": float(len(prompts)),
-        "shared_prompts": shared / max(1, len(prompts)),
-        "tokens_computed": sum(micro.tokens for micro in cut) / max(1, sum(micro.given for micro in cut)),
+        "shared_prompts": shared / len(prompts),
+        "tokens_computed": sum(micro.tokens for micro in cut) / sum(micro.given for micro in cut),
     }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="The learner's step against TRL's.")
     parser.add_argument("--model", choices=("tiny", "100m"), default="tiny")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--turns", type=int, default=6, help="turns of the group: rows are 8 times as many")
     parser.add_argument("--share", type=float, nargs="+", default=[0.0, 0.6, 1.0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--recorded", type=Path, help="a run's folder: report what its turns share, and stop")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -286,9 +272,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     results = []
     for share in options.share:
-        facts = compare(
-            options.model, share, turns=options.turns, rounds=options.rounds, memory=not options.no_memory
-        )
+        facts = compare(options.model, share, turns=options.turns, rounds=options.rounds)
         results.append(facts)
         if not options.json:
             show(facts)
@@ -298,15 +282,13 @@ def main() -> None:
 
 def show(facts: dict[str, Any]) -> None:
     """Print one line."""
-    line = (
+    print(
         f"share {facts['share']:.0%}: milepost {facts['seconds']['milepost']:.2f} s, trl {facts['seconds']['trl']:.2f} s, "
         f"ratio {facts['ratio']:.2f} (rounds {', '.join(f'{r:.2f}' for r in facts['ratios'])}); tokens computed "
-        f"{facts['tokens_computed']} of {facts['tokens_of_rows']}; gradient norms differ by {facts['grad_norms_differ']:.0e}"
+        f"{facts['tokens_computed']} of {facts['tokens_of_rows']}; gradient norms differ by {facts['grad_norms_differ']:.0e}; peak memory "
+        f"{facts['peak_mib']['milepost']:.0f} of {facts['peak_mib']['trl']:.0f} MiB ({facts['memory_ratio']:.2f})",
+        flush=True,
     )
-    if "peak_mib" in facts:
-        peak = facts["peak_mib"]
-        line += f"; peak memory {peak['milepost']:.0f} of {peak['trl']:.0f} MiB ({facts['memory_ratio']:.2f})"
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -105,12 +105,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--elements", type=int, nargs="+", default=list(TARGET_MS))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--compact", action="store_true", help="JSON on one line")
     options = parser.parse_args()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     load = [round(x, 2) for x in os.getloadavg()]
     results = asyncio.run(run(options.elements, options.rounds))
     if options.json:
-        print(json.dumps({"machine": machine, "load": load, "observation": results}, indent=2))
+        indent = None if options.compact else 2
+        print(json.dumps({"machine": machine, "load": load, "observation": results}, indent=indent))
         return
     print(f"{machine}, load {load}")
     print(

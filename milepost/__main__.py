@@ -180,16 +180,22 @@ def train(
     from milepost.training.config import load_config
     from milepost.training.display import make_display
     from milepost.training.failures import FailureBudgetError
+    from milepost.training.follower import follow
     from milepost.training.learner import DivergedError
     from milepost.training.overrides import ConfigError
+    from milepost.training.ranks import join_ranks
     from milepost.training.run import RunExistsError
     from milepost.training.trainer import TrainingInterruptedError
     from milepost.training.trainer import train as run_training
 
     try:
         settings = load_config(config, set_ or ())
+        ranks = join_ranks()
+        if not ranks.leads:
+            follow(settings, ranks)
+            return
         folder = out or Path("runs") / settings.run.name
-        summary = run_training(settings, folder, resume=resume, progress=make_display(console))
+        summary = run_training(settings, folder, resume=resume, progress=make_display(console), ranks=ranks)
     except TrainingInterruptedError as stopped:
         errors.print(str(stopped), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None

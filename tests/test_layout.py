@@ -25,7 +25,6 @@ LONG_FILES = {
     "tests/milestones/test_progress.py": "one fold, rule by rule",
     "tests/envs/test_hacking.py": "one hack after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
-    "milepost/envs/certify.py": "one check after the other, each over the same episodes",
     "milepost/envs/scaffold.py": "the files of a new task, written out",
     "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
     "milepost/milestones/operators.py": "one closed union of tests",
@@ -35,6 +34,7 @@ LONG_FILES = {
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
     "milepost/training/scenes.py": "one scene after the other, each a page and its goal",
+    "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",
     "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",
@@ -56,6 +56,7 @@ UNTESTED = {
 
 SEEN_THROUGH = {
     "milepost/agents/engines/vllm_worker.py": "tests/agents/engines/test_vllm_local.py",
+    "milepost/training/follower.py": "tests/training/test_ranks.py",
     "milepost/sandbox/follower.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/steady.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/camera.py": "tests/sandbox/test_marks.py",
@@ -67,6 +68,7 @@ SEEN_THROUGH = {
 """Modules that show what they do only through another one, and where that is tested."""
 
 ACROSS = {
+    "tests/envs/test_frames.py",
     "tests/envs/test_hacking.py",
     "tests/milestones/test_laws.py",
     "tests/sandbox/test_hostility.py",

@@ -26,10 +26,10 @@ class Stopwatch:
         self.reset_ms: list[float] = []
         self.step_ms: list[float] = []
 
-    def reset(self, env: Any, seed: int) -> Any:
+    def reset(self, env: Any, seed: int, **options: Any) -> Any:
         """Reset an environment, timed; gives the observation."""
         start = time.perf_counter()
-        observation = env.reset(seed=seed)[0]
+        observation = env.reset(seed=seed, **options)[0]
         self.reset_ms.append((time.perf_counter() - start) * 1e3)
         return observation
 

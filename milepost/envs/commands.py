@@ -215,13 +215,16 @@ async def _certify(
     from milepost.envs.certificate import locate_certificate
     from milepost.envs.certify import certify as certify_template
     from milepost.envs.registry import get_template
+    from milepost.sandbox.browser import BrowserOptions
     from milepost.sandbox.pool import Pool
 
-    pool = Pool(contexts=_EPISODES_AT_A_TIME)
+    templates = [get_template(row.id) for row in wanted]
+    drawn = any(template.frames for template in templates)
+    pool = Pool(contexts=_EPISODES_AT_A_TIME, options=BrowserOptions(drawn=drawn))
     made = []
     try:
-        for row in wanted:
-            made.append(await certify_template(pool, get_template(row.id), seeds=seeds, solutions=solutions))
+        for row, template in zip(wanted, templates, strict=True):
+            made.append(await certify_template(pool, template, seeds=seeds, solutions=solutions))
             locate_certificate(row).write_bytes(made[-1].to_bytes())
             if not quiet:
                 console.print(made[-1].describe(), markup=False, soft_wrap=True)

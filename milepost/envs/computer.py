@@ -127,7 +127,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
 
         Args:
             seed: the task's seed; without one it is drawn from the environment's generator.
-            options: `{"split": "train" | "validation" | "test"}`.
+            options: `split` (`train`, `validation` or `test`), and `fresh`: whether to make a new world even where the
+                page of the last episode could begin anew, which takes a few milliseconds (False).
 
         Raises:
             ValueError: an unknown option or split.
@@ -147,15 +148,25 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         super().reset(seed=seed)
         given = dict(options or {})
         split = Split(given.pop("split", self._split))
+        fresh = bool(given.pop("fresh", False))
         if given:
-            raise ValueError(f"unknown reset options {sorted(given)}; known: ['split']")
+            raise ValueError(f"unknown reset options {sorted(given)}; known: ['fresh', 'split']")
         task_seed = int(self.np_random.integers(_SEED_LIMIT)) if seed is None else seed
-        return self._reset(task_seed, split)
+        return self._reset(task_seed, split, fresh=fresh)
 
-    async def _reset(self, seed: int, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
-        await self._close_episode()
+    async def _reset(self, seed: int, split: Split, *, fresh: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        # Chromium's own views of a page number its nodes; in a page that begins anew the numbers go on.
+        if fresh or {"axtree", "dom"} & set(self._extras):
+            await self._close_episode()
+        after, self._episode = self._episode, None
         self._episode, observation = await Episode.open(
-            self.driver.pool, self._template, seed, split, pay=self._pay, conditions=self._conditions
+            self.driver.pool,
+            self._template,
+            seed,
+            split,
+            pay=self._pay,
+            conditions=self._conditions,
+            after=after,
         )
         return await self._show(observation), self._info(seed=seed, split=split.value)
 
@@ -229,6 +240,10 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
     def last_observation(self) -> Observation:
         """The newest observation as an object, e.g. for `task.oracle`."""
         return self.episode.observation
+
+    def storage_state(self) -> dict[str, Any]:
+        """Give the cookies and local storage, as Playwright's `storage_state` has them, for `milepost.make`."""
+        return self.driver.run(self.episode.collect_storage()).model_dump(mode="json")
 
     def render(self) -> NDArray[np.uint8] | None:
         """Give the page as an array (height, width, 3) in mode `rgb_array`; None otherwise."""

@@ -28,6 +28,7 @@ from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.session import Session
+from milepost.sandbox.storage import StorageState
 from milepost.sandbox.world import INSTANT_MS, World
 
 
@@ -60,6 +61,8 @@ class Episode:
 
     def __init__(self, session: Session, task: Task, max_steps: int, pay: Pay) -> None:
         self._session = session
+        self._log = session.log
+        self._is_left = False
         self.task = task
         self._max_steps = max_steps
         self._pay = pay
@@ -68,6 +71,8 @@ class Episode:
         """Steps taken so far."""
         self.over = False
         """Whether the episode is over."""
+        self.renewed = False
+        """Whether it began in the document of the episode before."""
         self.page_score = ""
         """What the page itself says the episode was worth, for pages that keep score; empty until then."""
         self.observation: Observation
@@ -83,10 +88,12 @@ class Episode:
         mode: RewardMode = RewardMode.MILESTONES,
         pay: Pay | None = None,
         conditions: Conditions = Conditions(),
+        after: "Episode | None" = None,
     ) -> tuple["Episode", Observation]:
         """Draw the task of a seed and open its world, in the template's viewport unless the conditions name another.
 
-        `pay` says more than `mode`: weights and discount too.
+        `pay` says more than `mode`: weights and discount too. `after` is an episode that is given up for this one: where
+        both have a page that can begin anew, in the same document, that takes a few milliseconds; else it is closed.
 
         Raises:
             SandboxError: the world could not be made.
@@ -111,11 +118,13 @@ class Episode:
             max_tokens=conditions.max_tokens,
             traffic=conditions.traffic,
             referee=task.referee,
+            again=task.again,
         )
-        session, observation = await pool.open(world)
+        left = None if after is None else await after._leave(world)
+        session, observation = left or await pool.open(world)
         episode = cls(session, task, template.max_steps, pay or Pay(mode=mode))
-        episode.observation = observation
-        episode._judge(session.log.events)
+        episode.observation, episode.renewed = observation, left is not None
+        episode._judge(episode._log.events)
         return episode, observation
 
     @property
@@ -141,7 +150,7 @@ class Episode:
     @property
     def events(self) -> tuple[Event, ...]:
         """The log so far."""
-        return tuple(self._session.log.events)
+        return tuple(self._log.events)
 
     @property
     def settled(self) -> bool:
@@ -166,7 +175,7 @@ class Episode:
         if self.over:
             raise RuntimeError("the episode is over; open a new one (reset) before the next step")
         self.steps += 1
-        seen = len(self._session.log.events)
+        seen = len(self._log.events)
         try:
             observation = await self._session.step(text)
         except SandboxError as broken:
@@ -176,7 +185,7 @@ class Episode:
             )
         self.observation = observation
         before = self._progress
-        hits = self._judge(self._session.log.events[seen:])
+        hits = self._judge(self._log.events[seen:])
         reason = self._reason_to_end()
         if reason:
             hits += self._finish(reason)
@@ -219,6 +228,10 @@ class Episode:
         """Capture Chromium's own view of the tab as JSON: `axtree` or `dom`."""
         return await self._session.capture(kind)
 
+    async def collect_storage(self) -> StorageState:
+        """Read the cookies and the local storage of this episode, for `storage_state` of another."""
+        return await self._session.collect_storage()
+
     def har(self) -> dict[str, Any]:
         """Give the traffic so far as an HTTP archive (HAR 1.2).
 
@@ -239,15 +252,27 @@ class Episode:
         directory.mkdir(parents=True, exist_ok=True)
         if not self.over:
             self._finish("closed")
-        write_log(self._session.log.events, directory / "events.jsonl")
+        write_log(self._log.events, directory / "events.jsonl")
         (directory / "spec.json").write_bytes(self.task.spec.to_bytes())
         if self._session.traffic is not None:
             (directory / "traffic.har").write_bytes(orjson.dumps(self.har(), option=orjson.OPT_INDENT_2))
-        trace = score(self.task.spec, self._session.log.events)
+        trace = score(self.task.spec, self._log.events)
         (directory / "rewards.json").write_bytes(trace.to_bytes())
 
-    async def close(self) -> None:
-        """Dispose of the episode's world; safe to call twice."""
+    async def _leave(self, world: World) -> tuple[Session, Observation] | None:
+        """Leave the session to another episode, which begins in it; None when it cannot, and then it is closed."""
         if not self.over:
             self._finish("closed")
-        await self._session.close()
+        observation = None if self._is_left else await self._session.renew(world)
+        if observation is None:
+            await self.close()
+            return None
+        self._is_left = True
+        return self._session, observation
+
+    async def close(self) -> None:
+        """Dispose of the episode's world, unless another episode lives there now; safe to call twice."""
+        if not self.over:
+            self._finish("closed")
+        if not self._is_left:
+            await self._session.close()

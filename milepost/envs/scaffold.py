@@ -33,8 +33,8 @@ class Scaffold:
             f"watch it:   milepost play {self.task} --headed\n"
             f"test it:    python -m pytest tests/envs -k '{self.files[0].parent.name} or {self.task}'\n"
             f"certify it: milepost certify {self.task} --seeds 20\n"
-            f"then say what its milestones pay in REWARDS of tests/envs/test_apps.py, and its id in "
-            f"tests/envs/test_registry.py"
+            f"then say what its milestones pay in REWARDS of tests/envs/test_apps.py; whatever you change of summary "
+            f"and max_steps in the template, change in its row of {self.files[-1].name} too"
         )
 
 
@@ -178,6 +178,7 @@ import numpy as np
 
 from milepost.envs.apps import words
 from milepost.envs.apps.$app.server import ARCHIVED, Desk, build
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Oracle, Split, Task, Template, choose
 from milepost.milestones import Goal, Spec, eq, fields, milestone, url, when
@@ -248,13 +249,16 @@ def _build_task(rng: np.random.Generator, split: Split) -> Task:
     wanted = desk.notes[0]
     shuffled = tuple(str(note) for note in rng.permutation(desk.notes))
     shown = Desk(look=desk.look, notes=shuffled, verb=desk.verb)
+    oracle = _make_oracle(desk.verb, wanted)
     return Task(
         goal=choose(rng, WORDINGS[split]).format(note=f'"{wanted}"', verb=f'"{desk.verb}"'),
         params={"note": wanted, "number": shuffled.index(wanted), "verb": desk.verb},
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app="$app", build=functools.partial(build, shown))},
         spec=_make_spec(wanted, shuffled.index(wanted)),
-        oracle=_make_oracle(desk.verb, wanted),
+        oracle=oracle,
+        # Every other way that a user may well go: it must pay as much, and the certificate plays it too.
+        alternatives={"by keyboard": by_keyboard(oracle)},
     )
 
 

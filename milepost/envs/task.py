@@ -63,6 +63,8 @@ class Task:
 
     Its answer replaces `goal` in what the agent sees and in the log.
     """
+    again: str = ""
+    """For such a page, if it can begin this task in the document of another: the expression that makes it."""
 
 
 Builder = Callable[[np.random.Generator, Split], Task]

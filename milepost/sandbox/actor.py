@@ -96,6 +96,11 @@ class Actor:
         self.finished = ""
         """Why the agent ended the episode: `answer`, `infeasible`, or empty."""
 
+    async def withdraw(self) -> None:
+        """Take the hand off the page: another episode begins."""
+        self.read_text = self.finished = ""
+        await Hand(self._tabs.active, self._clipboard).withdraw()
+
     async def perform(self, action: Action) -> str:
         """Carry out an action; gives an error text for the agent, empty when it was done."""
         self.read_text = ""

@@ -1,6 +1,6 @@
 """What a page shows now and did not before: facts about it, from two readings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from milepost.sandbox.events import (
     DialogClosed,
@@ -9,7 +9,12 @@ from milepost.sandbox.events import (
     ElementChanged,
     ElementDisappeared,
     Fact,
+    HistoryNavigated,
+    NavigationCompleted,
     Source,
+    TabClosed,
+    TabFocused,
+    TabOpened,
     TitleChanged,
 )
 from milepost.sandbox.observation import Element
@@ -61,3 +66,18 @@ def _is_changed(before: Element, after: Element) -> bool:
 
 def _lasting(element: Element) -> tuple[str, ...]:
     return tuple(state for state in element.states if state not in _PASSING)
+
+
+def name_effect(kinds: Set[type[Fact]], before: Reading, after: Reading) -> str:
+    """Name the most telling consequence of an action: of the kinds of fact it led to, else of what the page shows."""
+    if DialogOpened in kinds or DialogClosed in kinds:
+        return "dialog"
+    if kinds & {TabOpened, TabClosed, TabFocused}:
+        return "tab"
+    if kinds & {NavigationCompleted, HistoryNavigated}:
+        return "navigation"
+    return "none" if _shape(before) == _shape(after) else "dom"
+
+
+def _shape(reading: Reading) -> tuple[str, ...]:
+    return tuple(element.line for element in reading.elements)

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from milepost.sandbox.cdp import CDPConnection
 from milepost.sandbox.events import DownloadFinished, DownloadStarted, Source
-from milepost.sandbox.files import Workspace
+from milepost.sandbox.files import MAX_BYTES, Workspace, WorkspaceError
 from milepost.sandbox.sites import FactSink
 
 CEILING_S = 10.0
@@ -16,12 +18,33 @@ BEGIN_CEILING_S = 2.0
 """How long a step waits for a download to begin after its server has answered."""
 
 
+def receive_downloads(
+    connection: CDPConnection, context: str, folder: Path
+) -> "asyncio.Future[dict[str, Any]]":
+    """Have a browser context's downloads put into a folder, by their guids, and told of."""
+    behaviour = {"behavior": "allowAndName", "downloadPath": str(folder), "eventsEnabled": True}
+    return connection.send("Browser.setDownloadBehavior", {**behaviour, "browserContextId": context})
+
+
+def cancel_download(connection: CDPConnection, context: str, guid: str) -> None:
+    """End a download."""
+    connection.post("Browser.cancelDownload", {"guid": guid, "browserContextId": context})
+
+
 class Downloads:
     """Follows the browser's download events of one page."""
 
-    def __init__(self, workspace: Workspace, sink: FactSink) -> None:
+    def __init__(self, workspace: Workspace, sink: FactSink, *, cancel: Callable[[str], None]) -> None:
+        """Begin with none.
+
+        Args:
+            workspace: where finished ones go.
+            sink: takes the facts.
+            cancel: ends a download by its guid.
+        """
         self._workspace = workspace
         self._sink = sink
+        self._cancel = cancel
         self._running: dict[str, tuple[str, str]] = {}
         self._expected = 0
         self._begun, self._idle = asyncio.Event(), asyncio.Event()
@@ -44,14 +67,27 @@ class Downloads:
             if not self._expected:
                 self._begun.set()
             self._sink(Source.BROWSER, DownloadStarted(url=url, filename=filename))
-        elif params["state"] != "inProgress" and guid in self._running:
+        elif params["state"] == "inProgress":
+            # One without an end would fill the disk before anybody sees it.
+            if params.get("receivedBytes", 0) > MAX_BYTES:
+                self._cancel(guid)
+        elif guid in self._running:
             url, filename = self._running.pop(guid)
-            path = ""
-            if params["state"] == "completed":
-                path = self._workspace.adopt_download(self._workspace.incoming / guid, filename)
-            self._sink(Source.BROWSER, DownloadFinished(url=url, path=path, state=params["state"]))
+            path, state = self._adopt(guid, filename, params["state"])
+            self._sink(Source.BROWSER, DownloadFinished(url=url, path=path, state=state))
             if not self._running:
                 self._idle.set()
+
+    def _adopt(self, guid: str, filename: str, state: str) -> tuple[str, str]:
+        """Take a completed download into the workspace, if it has room; gives its path and what became of it."""
+        if state != "completed":
+            return "", state
+        staged = self._workspace.incoming / guid
+        try:
+            return self._workspace.adopt_download(staged, filename), state
+        except WorkspaceError:
+            staged.unlink()
+            return "", "refused"
 
     async def wait(self) -> None:
         """Wait until no download is expected or under way, at most for the ceilings."""

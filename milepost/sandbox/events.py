@@ -319,7 +319,7 @@ class DownloadStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadFinished:
-    """A download ended; `state` is `completed` or `canceled`, `path` relative to the workspace."""
+    """A download ended; `state` is `completed`, `canceled` or `refused` (no room), `path` relative to the workspace."""
 
     url: str
     path: str

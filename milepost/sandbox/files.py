@@ -196,7 +196,12 @@ class Workspace:
         self._existing(path).unlink()
 
     def adopt_download(self, staged: Path, filename: str) -> str:
-        """Move a finished download from the browser's staging folder into Downloads, under a safe name."""
+        """Move a finished download from the browser's staging folder into Downloads, under a safe name.
+
+        Raises:
+            WorkspaceError: the workspace has no room for it; it stays where it is.
+        """
+        self._check_quota(staged.stat().st_size)
         folder = self.root / DOWNLOADS
         name = _safe_name(filename)
         target, number = folder / name, 1

@@ -82,6 +82,13 @@ class Hand:
             await self._move_to({"x": x, "y": y})
         return error
 
+    async def withdraw(self) -> None:
+        """Take the mouse off the page, as if it had never been there."""
+        away = {"x": -1, "y": -1, "button": "none"}
+        self._page.post_input(_MOUSE, {"type": "mouseMoved", **away})
+        # Nothing was pressed, so nothing hears this; but it brings the move along, which would wait for a frame.
+        await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **away})
+
     def _check_point(self, x: int, y: int) -> str:
         width, height = self._page.viewport
         if 0 <= x < width and 0 <= y < height:

@@ -53,6 +53,8 @@ async def open_match(page: Page, referee: str) -> str:
     ruling = await consult(page, referee)
     if ruling is None:
         raise SandboxError(Failure.TASK, "the start page does not keep score: its referee gave no answer")
+    # What it showed before it drew its task has no part in the numbers of its elements.
+    await page.call("forget")
     return ruling.goal
 
 

@@ -4,42 +4,30 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from milepost.sandbox.actor import Actor
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.camera import capture_view, take_screenshot
-from milepost.sandbox.cdp import CDPError, ConnectionLostError
+from milepost.sandbox.cdp import CDPError
 from milepost.sandbox.clipboard import Clipboard
 from milepost.sandbox.clock import PageTime
 from milepost.sandbox.dialect import ActionError, parse_action, parse_actions, render_action
-from milepost.sandbox.differences import compare_readings
-from milepost.sandbox.downloads import Downloads
+from milepost.sandbox.differences import compare_readings, name_effect
+from milepost.sandbox.downloads import Downloads, cancel_download, receive_downloads
 from milepost.sandbox.elision import shorten_elements, shorten_lines
-from milepost.sandbox.events import (
-    ActionTaken,
-    DialogClosed,
-    DialogOpened,
-    EpisodeEnded,
-    EpisodeStarted,
-    Event,
-    Failed,
-    HistoryNavigated,
-    NavigationCompleted,
-    Source,
-    TabClosed,
-    TabFocused,
-    TabOpened,
-)
+from milepost.sandbox.events import ActionTaken, EpisodeEnded, EpisodeStarted, Event, Fact, Failed, Source
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.referee import Ruling, consult, open_match
+from milepost.sandbox.renewal import MAX_RENEWALS, find_opening
 from milepost.sandbox.settle import Reading
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.steady import write_steady
-from milepost.sandbox.storage import restore_storage
+from milepost.sandbox.storage import StorageState, collect_storage, find_origins, restore_storage
 from milepost.sandbox.tabs import NOTHING, Sight, Tabs
 from milepost.sandbox.traffic import Traffic
 from milepost.sandbox.world import Deadlines, World
@@ -59,7 +47,7 @@ class Session:
         self._tabs: Tabs | None = None
         self._proxy = SiteProxy(
             world.sites,
-            self.log.note,
+            self._note,
             live=world.live,
             traffic=Traffic() if world.traffic else None,
             on_attachment=self._expect_download,
@@ -68,7 +56,8 @@ class Session:
         self._actor: Actor | None = None
         self._downloads: Downloads | None = None
         self._reading = NOTHING
-        self.on_closed: Callable[[], None] = _nothing
+        self._renewals = 0
+        self.on_closed: Callable[[], None] = lambda: None
         """Called once when the session is closed (a pool takes its place back)."""
         self.settled = True
         """Whether the page had settled when it was last observed."""
@@ -124,18 +113,12 @@ class Session:
                 },
             )
         )["browserContextId"]
-        self._workspace = Workspace(watcher, name, world.files, self.log.note)
-        behaviour = send(
-            "Browser.setDownloadBehavior",
-            {
-                "behavior": "allowAndName",
-                "browserContextId": self._context,
-                "downloadPath": str(self._workspace.incoming),
-                "eventsEnabled": True,
-            },
-        )
-        self._downloads = Downloads(self._workspace, self.log.note)
-        clipboard = Clipboard(self.log.note)
+        self._workspace = Workspace(watcher, name, world.files, self._note)
+        connection = self._browser.connection
+        receiving = receive_downloads(connection, self._context, self._workspace.incoming)
+        cancel = partial(cancel_download, connection, self._context)
+        self._downloads = Downloads(self._workspace, self._note, cancel=cancel)
+        clipboard = Clipboard(self._note)
         step_ms = world.page_time_ms
         time = None if step_ms is None else PageTime(step_ms=step_ms, instant_ms=world.instant_ms)
         self._tabs = Tabs(
@@ -150,7 +133,7 @@ class Session:
         self._actor = Actor(
             self._tabs, self._workspace, hosts=world.sites, live=world.live, clipboard=clipboard
         )
-        await asyncio.gather(behaviour, self._tabs.open())
+        await asyncio.gather(receiving, self._tabs.open())
         if world.storage is not None:
             await restore_storage(self._browser.connection, self._context, world.storage)
         error = await self._tabs.active.navigate(world.start_url)
@@ -158,9 +141,48 @@ class Session:
             raise SandboxError(Failure.TASK, f"the start page {world.start_url} does not open: {error}")
         if world.referee:
             self._goal = await open_match(self._tabs.active, world.referee)
+        return await self._begin()
+
+    async def _begin(self) -> Observation:
+        world = self._world
         started = EpisodeStarted(task=world.task, seed=world.seed, split=world.split, goal=self._goal)
-        self.log.note(Source.SESSION, started)
+        self._note(Source.SESSION, started)
         return await self._settle("", "")
+
+    def _note(self, source: Source, fact: Fact) -> None:
+        self.log.note(source, fact)
+
+    async def renew(self, world: World) -> Observation | None:
+        """Begin another episode in this one's page, if it can begin there; the log is a new one.
+
+        None when it cannot, or nothing answers in time: then this session is only good to be closed.
+        """
+        opening = find_opening(self.log, self._world, world)
+        fit = self._tabs is not None and self._tabs.untouched and self._browser.alive
+        if opening is None or not fit or self._renewals >= MAX_RENEWALS:
+            return None
+        try:
+            async with asyncio.timeout(self._deadlines.reset_s):
+                return await self._begin_again(world, opening)
+        except (TimeoutError, CDPError, SandboxError):
+            return None
+
+    async def _begin_again(self, world: World, opening: Sequence[tuple[Source, Fact]]) -> Observation | None:
+        tabs, actor = self._tabs, self._actor
+        assert tabs is not None
+        assert actor is not None
+        await actor.withdraw()
+        self.log, self._world, self._step, self._reading = EventLog(), world, 0, NOTHING
+        self._renewals += 1
+        self._proxy.build(world.sites)
+        for source, fact in opening:
+            self._note(source, fact)
+        tabs.forget()
+        ruling, _ = await asyncio.gather(consult(tabs.active, world.again), tabs.active.call("forget"))
+        if ruling is None:
+            return None
+        self._goal = ruling.goal
+        return await self._begin()
 
     # -- stepping -----------------------------------------------------------------------------------
 
@@ -176,27 +198,16 @@ class Session:
         # A lone surrogate is no text: no page takes it, and no log could hold it.
         text = text.encode("utf-8", "replace").decode()
         try:
-            async with asyncio.timeout(self._deadlines.step_s):
+            async with self._guard("the step"):
                 shown, error = await self._act(text)
                 return await self._settle(shown, error)
-        except TimeoutError:
-            raise self._fail(
-                Failure.TIMEOUT, f"the step took longer than {self._deadlines.step_s} s"
-            ) from None
-        except ConnectionLostError as lost:
-            raise self._fail(Failure.INFRASTRUCTURE, str(lost)) from lost
-        except CDPError as refused:
-            raise self._fail(Failure.INFRASTRUCTURE, f"the browser refused a command: {refused}") from refused
         except SandboxError as broken:
-            raise self._fail(broken.failure, broken.reason) from broken
+            self._note(Source.SESSION, Failed(failure=broken.failure.value, reason=broken.reason))
+            raise
 
     def _expect_download(self) -> None:
         if self._downloads is not None:
             self._downloads.expect()
-
-    def _fail(self, failure: Failure, reason: str) -> SandboxError:
-        self.log.note(Source.SESSION, Failed(failure=failure.value, reason=reason))
-        return SandboxError(failure, reason)
 
     async def _act(self, text: str) -> tuple[str, str]:
         """Parse and perform; gives the action as shown to the agent, and an error."""
@@ -231,7 +242,8 @@ class Session:
         seen = self._reading
         await self._catch_up()
         file_changes = workspace.probe()
-        effect = self._effect(seen, file_changes)
+        kinds = {type(fact) for _, fact in self.log.pending}
+        effect = "file" if file_changes else name_effect(kinds, seen, self._reading)
         self.settled = self._reading.settled
         self.log.commit(self._step)
         return self._observe(seen, file_changes, action, effect, error)
@@ -273,19 +285,6 @@ class Session:
     def _hear(self, ruling: Ruling | None) -> None:
         if ruling is not None and ruling.scored is not None:
             self.log.note(Source.PAGE, ruling.scored)
-
-    def _effect(self, before: Reading, file_changes: Mapping[str, str]) -> str:
-        """Name the most telling consequence of the last action."""
-        kinds = {type(fact) for _, fact in self.log.pending}
-        if file_changes:
-            return "file"
-        if DialogOpened in kinds or DialogClosed in kinds:
-            return "dialog"
-        if kinds & {TabOpened, TabClosed, TabFocused}:
-            return "tab"
-        if kinds & {NavigationCompleted, HistoryNavigated}:
-            return "navigation"
-        return "none" if _shape(before) == _shape(self._reading) else "dom"
 
     def _observe(
         self, before: Reading, file_changes: Mapping[str, str], action: str, effect: str, error: str
@@ -344,6 +343,16 @@ class Session:
         async with self._guard("the capture"):
             return await capture_view(self._tabs.active, kind)
 
+    async def collect_storage(self) -> StorageState:
+        """Read the cookies, and the local storage of every origin that was asked for anything or began with some.
+
+        Raises:
+            SandboxError: the browser failed or the deadline passed.
+        """
+        origins = find_origins((event.fact for event in self.log.events), self._world.storage)
+        async with self._guard("reading the storage"):
+            return await collect_storage(self._browser.connection, self._context, origins)
+
     @contextlib.asynccontextmanager
     async def _guard(self, what: str) -> AsyncIterator[None]:
         """Give what the browser is asked a deadline, and its failures a type."""
@@ -381,13 +390,5 @@ class Session:
         await self._proxy.close()
         if self._workspace is not None:
             self._workspace.close()
-        on_closed, self.on_closed = self.on_closed, _nothing
+        on_closed, self.on_closed = self.on_closed, lambda: None
         on_closed()
-
-
-def _nothing() -> None:
-    return
-
-
-def _shape(reading: Reading) -> tuple[str, ...]:
-    return tuple(element.line for element in reading.elements)

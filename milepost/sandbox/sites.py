@@ -76,11 +76,15 @@ class SiteProxy:
         self._gateway = Gateway(hosts=live)
         self._on_attachment = on_attachment
         self.traffic = traffic
-        self._apps: dict[str, ASGIApp] = {}
-        for host, site in sites.items():
-            self._apps[host] = site.build(self._recorder(site.app))
+        self.build(sites)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+
+    def build(self, sites: Mapping[str, Site]) -> None:
+        """Build fresh servers; what those before knew is gone."""
+        self._apps: dict[str, ASGIApp] = {
+            host: site.build(self._recorder(site.app)) for host, site in sites.items()
+        }
 
     def _recorder(self, app: str) -> Recorder:
         def record(change: str, data: Mapping[str, Any]) -> None:

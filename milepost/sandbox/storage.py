@@ -1,20 +1,22 @@
-"""What a browser context knows before the episode begins: cookies and local storage.
+"""What a browser context remembers: cookies and local storage, before an episode begins and after it.
 
-The form is the one that Playwright's `storage_state` writes, so that a login made once, by hand or by a script, can be
-carried into every episode.
+The form is the one that Playwright's `storage_state` reads and writes, so that a login made once, by hand, by a script or by
+an episode, can be carried into every other episode.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from milepost.sandbox.cdp import CDPConnection
+from milepost.sandbox.events import Fact, Requested
 
 _BLANK = {
     "responseCode": 200,
@@ -60,7 +62,7 @@ class Origin(BaseModel):
 
 
 class StorageState(BaseModel):
-    """Cookies and local storage at the start of an episode."""
+    """Cookies and local storage of a browser context."""
 
     model_config = _LENIENT
 
@@ -111,8 +113,57 @@ async def restore_storage(connection: CDPConnection, context: str, state: Storag
         for origin in filled:
             await _fill_origin(connection, tab, origin)
     finally:
-        connection.off(tab.session)
-        connection.post("Target.closeTarget", {"targetId": tab.target})
+        _close_tab(connection, tab)
+
+
+async def collect_storage(connection: CDPConnection, context: str, origins: Iterable[str]) -> StorageState:
+    """Read what a browser context remembers; no server and no page hears of it.
+
+    Args:
+        connection: to the browser.
+        context: the context's id.
+        origins: whose local storage is read, such as `http://mail.acme.test`; those that have none are left out.
+
+    Raises:
+        CDPError: the browser refused.
+    """
+    reply = await connection.send("Storage.getCookies", {"browserContextId": context})
+    cookies = [Cookie.model_validate({**one, "expires": _read_expiry(one)}) for one in reply["cookies"]]
+    found = list[Origin]()
+    tab = await _open_tab(connection, context)
+    try:
+        for origin in sorted(set(origins)):
+            # Where nothing can be remembered (a refused port, a document of no origin) nothing is.
+            entries = await _visit_origin(connection, tab, origin, "Object.entries(localStorage).sort()")
+            pairs = [Entry(name=name, value=value) for name, value in entries or ()]
+            found += [Origin(origin=origin, localStorage=tuple(pairs))] if pairs else []
+    finally:
+        _close_tab(connection, tab)
+    return StorageState(
+        cookies=tuple(sorted(cookies, key=lambda one: (one.domain, one.path, one.name))), origins=tuple(found)
+    )
+
+
+def find_origins(facts: Iterable[Fact], known: StorageState | None = None) -> frozenset[str]:
+    """Give the origins that were asked for anything, through the tunnels of live hosts too, and those of a state."""
+    before = {one.origin for one in known.origins} if known is not None else set[str]()
+    asked = [fact for fact in facts if isinstance(fact, Requested) and fact.allowed]
+    return (
+        frozenset(
+            f"https://{fact.url.removesuffix(':443')}" if fact.method == "CONNECT" else _cut_origin(fact.url)
+            for fact in asked
+        )
+        | before
+    )
+
+
+def _cut_origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _read_expiry(cookie: Mapping[str, Any]) -> float:
+    return -1 if cookie.get("session") else float(cookie["expires"])
 
 
 def _write_cookie(cookie: Cookie) -> dict[str, Any]:
@@ -127,7 +178,20 @@ async def _open_tab(connection: CDPConnection, context: str) -> _Tab:
     return _Tab(target=made["targetId"], session=attached["sessionId"])
 
 
+def _close_tab(connection: CDPConnection, tab: _Tab) -> None:
+    connection.off(tab.session)
+    connection.post("Target.closeTarget", {"targetId": tab.target})
+
+
 async def _fill_origin(connection: CDPConnection, tab: _Tab, origin: Origin) -> None:
+    entries = orjson.dumps([[entry.name, entry.value] for entry in origin.localStorage]).decode()
+    fill = f"{entries}.every(([name, value]) => {{ localStorage.setItem(name, value); return true; }})"
+    if not await _visit_origin(connection, tab, origin.origin, fill):
+        raise ValueError(f"the local storage of {origin.origin} could not be restored")
+
+
+async def _visit_origin(connection: CDPConnection, tab: _Tab, origin: str, expression: str) -> Any:
+    """Open an empty page of an origin and evaluate an expression there; None when the page is not of that origin."""
     loaded = asyncio.Event()
 
     def on_event(method: str, params: Mapping[str, Any]) -> None:
@@ -138,15 +202,14 @@ async def _fill_origin(connection: CDPConnection, tab: _Tab, origin: Origin) -> 
 
     connection.on(tab.session, on_event)
     await connection.send("Page.enable", {}, tab.session)
+    await connection.send("Network.setBypassServiceWorker", {"bypass": True}, tab.session)
     await connection.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}, tab.session)
     loaded.clear()
-    await connection.send("Page.navigate", {"url": origin.origin + "/"}, tab.session)
+    await connection.send("Page.navigate", {"url": origin + "/"}, tab.session)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(loaded.wait(), 5)
-    entries = orjson.dumps([[entry.name, entry.value] for entry in origin.localStorage]).decode()
-    fill = f"for (const [name, value] of {entries}) localStorage.setItem(name, value); location.origin"
+    asked = f"location.origin === {orjson.dumps(origin).decode()} ? ({expression}) : null"
     reply = await connection.send(
-        "Runtime.evaluate", {"expression": fill, "returnByValue": True}, tab.session
+        "Runtime.evaluate", {"expression": asked, "returnByValue": True}, tab.session
     )
-    if reply["result"].get("value") != origin.origin:
-        raise ValueError(f"the local storage of {origin.origin} could not be restored")
+    return reply["result"].get("value")

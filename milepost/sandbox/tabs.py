@@ -104,6 +104,15 @@ class Tabs:
             for number in self._pages
         )
 
+    @property
+    def untouched(self) -> bool:
+        """Whether there never was a tab but the first, and nothing goes on in it."""
+        return self._opened == 1 and self.active.idle and not (self.active.closed or self.active.owes_tabs)
+
+    def forget(self) -> None:
+        """Forget what was read: an episode begins."""
+        self._readings.clear()
+
     # -- what the agent does ------------------------------------------------------------------------
 
     async def open(self, url: str = "") -> str:

@@ -4,8 +4,7 @@
 // nor change it, and it writes nothing into the DOM. Roles and names are in names.js, which is loaded before.
 (() => {
   if (globalThis.milepost) return;
-  const ids = new WeakMap(), elements = new Map();
-  let nextId = 1;
+  let ids = new WeakMap(), elements = new Map(), nextId = 1;
   const idOf = e => {
     let id = ids.get(e);
     if (!id) { id = nextId++; ids.set(e, id); elements.set(id, new WeakRef(e)); }
@@ -298,6 +297,8 @@
       return {error: `the frame ${id} is covered by ${role} "${name}"`};
     },
     element: elementOf,
+    // Gives every element a new id when it is next read: an episode begins.
+    forget() { ids = new WeakMap(); elements = new Map(); nextId = 1; return {}; },
     // What an action can name and the viewport shows, where it is: [id, x, y, width, height].
     boxes() {
       const out = [];

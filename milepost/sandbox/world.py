@@ -44,6 +44,9 @@ class World:
     """Most actions in one message; they are carried out one after the other, up to the first that fails."""
     referee: str = ""
     """For a start page that keeps score itself: the expression it is asked, see `sandbox.referee`."""
+    again: str = ""
+    """For such a page, if it can begin this episode in the document of another: the expression that makes it, which
+    answers as the referee does, or null when it cannot. See `sandbox.renewal`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Where a policy plays: warm browsers, its engine, and whoever watches."""
 
+import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -138,16 +139,17 @@ class Arena:
         """The policy's version when the arena opens."""
         self.meter = Meter(clock)
         self.limits = limits
+        self._inflight = asyncio.Semaphore(limits.max_inflight)
         self._tokenizer = tokenizer
         self._folder = run / EPISODES_FOLDER if run is not None else None
         self._display = display
-        self._backend: Backend
+        self.backend: Backend
 
     async def __aenter__(self) -> Self:
-        self._backend = build_backend(self.limits)
+        self.backend = build_backend(self.limits)
         try:
             await self.engine.start(self._model, self.first_version)
-            await self._backend.start()
+            await self.backend.start()
         except BaseException:
             await self.__aexit__()
             raise
@@ -155,7 +157,7 @@ class Arena:
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.close()
-        await self._backend.close()
+        await self.backend.close()
 
     async def publish(self) -> None:
         """Serve the policy as it is now, under the next version; requests under way end with the old weights.
@@ -237,8 +239,8 @@ class Arena:
 
     def _make_rollout(self, record: bool) -> Rollout:
         return Rollout(
-            self._backend,
-            max_inflight=self.limits.max_inflight,
+            self.backend,
+            max_inflight=self._inflight,
             directory=self._folder if record else None,
             meter=self.meter,
         )

@@ -123,6 +123,19 @@ def build_rows(
     return found
 
 
+def deal_rows(rows: Sequence[Row], parts: int, rng: np.random.Generator) -> list[list[Row]]:
+    """Deal rows to the optimiser steps of a pass; rows of one prompt stay together."""
+    if parts == 1:
+        return [list(rows)]
+    prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
+    drawn = np.array_split(rng.permutation(len(prompts)), min(parts, len(prompts)))
+    home = {prompts[i]: part for part, indices in enumerate(drawn) for i in indices.tolist()}
+    dealt: list[list[Row]] = [[] for _ in drawn]
+    for row in rows:
+        dealt[home[row.prompt_ids]].append(row)
+    return dealt
+
+
 def cut_batch(rows: Sequence[Row], *, token_budget: int, share_prompts: bool = True) -> Iterator[MicroBatch]:
     """Cut rows into micro-batches of at most `token_budget` tokens.
 

@@ -199,7 +199,7 @@ def read_state(checkpoint: Path) -> TrainState:
     try:
         data = orjson.loads((checkpoint / STATE_FILE).read_bytes())
     except (OSError, ValueError) as broken:
-        raise CheckpointError(f"{checkpoint} is not a checkpoint: {broken}") from None
+        raise CheckpointError(f"{checkpoint} is not a checkpoint: {broken}; {advise(checkpoint)}") from None
     version = data.pop("format", None)
     if version != FORMAT:
         raise CheckpointError(f"{checkpoint} has format {version}; this version of milepost reads {FORMAT}")
@@ -222,8 +222,15 @@ def restore_optimizer(checkpoint: Path, optimizer: Stateful) -> None:
         torch.set_rng_state(data["torch_rng"])
     except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as broken:
         raise CheckpointError(
-            f"{checkpoint}/{OPTIMIZER_FILE} cannot be used: {str(broken).splitlines()[0]}"
+            f"{checkpoint}/{OPTIMIZER_FILE} cannot be used: {str(broken).splitlines()[0]}; {advise(checkpoint)}"
         ) from broken
+
+
+def advise(checkpoint: Path) -> str:
+    """Say how to go on without a checkpoint that is broken."""
+    others = [one for one in list_checkpoints(checkpoint.parent) if one != checkpoint]
+    rest = f"from {others[-1]}" if others else "from the beginning"
+    return f"remove {checkpoint} and continue {rest} with --resume"
 
 
 def restore_rng(rng: np.random.Generator, state: Mapping[str, Any]) -> None:

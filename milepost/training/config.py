@@ -25,6 +25,9 @@ from milepost.training.sections import (
     Section,
 )
 
+Precision = Literal["float32", "bfloat16"]
+"""What a learner computes in."""
+
 
 class RunSection(Section):
     """`[run]`: what holds for the whole run."""
@@ -59,6 +62,8 @@ class PolicySection(Section):
     """Longest completion, and the constant of `rollout_sum`."""
     temperature: Rate = 1.0
     """Sampling temperature of training rollouts."""
+    lora_rank: Count = 0
+    """Rank of the adapter that learns in place of the policy's own weights; 0 is none."""
 
 
 class RolloutSection(Section):
@@ -110,6 +115,10 @@ class OptimSection(Section):
     """Largest gradient norm."""
     token_budget: Positive = 16_384
     """Most tokens of a micro-batch, padding included; lower it when memory runs out."""
+    precision: Precision = "float32"
+    """What the learner computes in; `bfloat16` falls back to float32 on processors that only imitate it."""
+    recompute: bool = False
+    """Gradient checkpointing: a third more time for a fraction of the memory."""
 
 
 class TrainSection(Section):

@@ -101,9 +101,16 @@ def describe(record: Mapping[str, Any]) -> str:
     times = record["time"]
     return (
         f"{start} iteration {record['iteration']}/{record['iterations']}: {success} | {tasks} | "
-        f"{times['steps_per_s']:.0f} steps/s {times['tokens_per_s']:.0f} tokens/s | "
+        f"{times['steps_per_s']:.0f} steps/s {times['tokens_per_s']:.0f} tokens/s | {describe_busy(record)} | "
         f"{format_duration(record['eta_s'])} left"
     )
+
+
+def describe_busy(record: Mapping[str, Any]) -> str:
+    """Say what part of the time engine, browsers and learner were at work, and how old the batch was."""
+    times, staleness = record["time"], record["staleness"]["max"]
+    busy = " ".join(f"{who} {times[f'{who}_busy']:.0%}" for who in ("engine", "browser", "learner"))
+    return f"busy: {busy}" + (f", at most {staleness:.0f} behind" if staleness else "")
 
 
 def format_duration(seconds: float) -> str:
@@ -172,6 +179,7 @@ class LiveDisplay:
             line.append(f"   held-out {self._held_out['success']:.2f}", style="bold cyan")
         line.append(f"   return {record['return']:.2f}")
         line.append(f"   {times['steps_per_s']:.0f} steps/s   {times['tokens_per_s']:.0f} tokens/s")
+        line.append(f"   {describe_busy(record)}")
         line.append(
             f"   {format_duration(record['elapsed_s'])} gone, {format_duration(record['eta_s'])} left"
         )

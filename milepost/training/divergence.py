@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from milepost.training.adapters import as_reference
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, build_rows
 from milepost.training.losses import KlKind, kl_divergence
@@ -46,7 +47,10 @@ def price_divergence(
         )
 
     prices: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    for row, own, other in zip(rows, score(policy), score(reference), strict=True):
+    scores = score(policy)
+    with as_reference(policy, reference) as fixed:
+        reference_scores = score(fixed)
+    for row, own, other in zip(rows, scores, reference_scores, strict=True):
         kl_T = kl_divergence(torch.tensor(own), torch.tensor(other), kind)
         prices[row.prompt_ids, row.completion_ids] = -coef * float(kl_T.sum())
     charged = pay(

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from milepost.training.sampler import draw_seed
@@ -152,12 +153,26 @@ def plan_evaluation(
     ]
 
 
+def measure_forks(trajectories: Sequence[Trajectory]) -> float:
+    """Give the share of turns, first ones aside, whose prompt does not go on from the turn before.
+
+    Only an exact match of token ids goes on: then both turns are computed as one sequence.
+    """
+    forks = []
+    for trajectory in trajectories:
+        for before, turn in pairwise(trajectory.turns):
+            ids = before.completion.prompt_ids + before.completion.completion_ids
+            forks.append(turn.completion.prompt_ids[: len(ids)] != ids)
+    return _mean(forks)
+
+
 def describe_turns(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Give shares of turns that went wrong (`errors`), were cut off (`cut`), and mean token counts."""
+    """Give shares of turns that went wrong (`errors`), were cut off (`cut`) or forked, and mean token counts."""
     turns = [turn for trajectory in trajectories for turn in trajectory.turns]
     return {
         "errors": _mean([bool(turn.error) for turn in turns]),
         "cut": _mean([turn.completion.stop == "length" for turn in turns]),
+        "forked": measure_forks(trajectories),
         "prompt_tokens": _mean([len(turn.completion.prompt_ids) for turn in turns]),
         "completion_tokens": _mean([len(turn.completion.completion_ids) for turn in turns]),
     }

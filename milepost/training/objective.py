@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from milepost.training.algorithm import Flag, KlPlace
-from milepost.training.config import Config
+from milepost.training.config import Config, Precision
 from milepost.training.corrections import Correction
 from milepost.training.losses import KlKind, Loss, Ratio
 
@@ -46,6 +46,10 @@ class Objective:
     """Most tokens of a micro-batch, padding included."""
     temperature: float = 1.0
     """Sampling temperature of the rollouts."""
+    precision: Precision = "float32"
+    """What it is computed in."""
+    recompute: bool = False
+    """Keep only the layers' inputs, and compute them again for the backward pass."""
 
     @property
     def penalizes(self) -> bool:
@@ -86,4 +90,6 @@ def build_objective(config: Config) -> Objective:
         grad_clip=optim.grad_clip,
         token_budget=optim.token_budget,
         temperature=config.policy.temperature,
+        precision=optim.precision,
+        recompute=optim.recompute,
     )

@@ -3,22 +3,47 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from milepost.training.algorithm import Flag
-from milepost.training.arena import Arena, Played
+from milepost.training.arena import Played
 from milepost.training.config import Config
 from milepost.training.display import Display
-from milepost.training.meter import describe_pace
-from milepost.training.rollout import Group
+from milepost.training.meter import Meter, describe_pace
+from milepost.training.rollout import Group, MakeAgent
 from milepost.training.sampler import TaskSampler, find_mixed, plan_groups
 from milepost.training.trajectory import Trajectory
 
 REFILLS = 2
 """Rounds of new groups that dynamic sampling plays for those that fared alike."""
+
+
+class Stage(Protocol):
+    """Where groups are played; an `Arena` in a run."""
+
+    @property
+    def meter(self) -> Meter:
+        """Counts what is done."""
+        ...
+
+    def policy_agents(self, temperature: float) -> MakeAgent:
+        """Give the maker of agents that the policy plays at a sampling temperature."""
+        ...
+
+    async def play_groups(
+        self,
+        groups: Sequence[Group],
+        make_agent: MakeAgent,
+        *,
+        wanted: int,
+        refill: Callable[[Group], Group],
+        record: bool = False,
+    ) -> list[Trajectory]:
+        """Play groups until as many as wanted are final."""
+        ...
 
 
 class Pipeline:
@@ -30,10 +55,10 @@ class Pipeline:
     """
 
     def __init__(
-        self, arena: Arena, config: Config, sampler: TaskSampler, rng: np.random.Generator, display: Display
+        self, stage: Stage, config: Config, sampler: TaskSampler, rng: np.random.Generator, display: Display
     ) -> None:
         """Prepare the rollouts of a run."""
-        self._arena = arena
+        self._stage = stage
         self._config = config
         self._sampler = sampler
         self._rng = rng
@@ -57,7 +82,7 @@ class Pipeline:
         rollout = self._config.rollout
         label = f"iteration {number}: rollouts" + (" run ahead" if self.overlaps else "")
         self._display.begin(label, self._config.train.tasks_per_iteration * rollout.group_size)
-        before = self._read if self._read is not None and self.overlaps else self._arena.meter.read()
+        before = self._read if self._read is not None and self.overlaps else self._stage.meter.read()
         last = max(number, min(number + rollout.max_staleness, self._config.train.iterations))
         for later in range(self._ahead[-1][0] + 1 if self._ahead else number, last + 1):
             state = self._sampler.state()
@@ -65,7 +90,7 @@ class Pipeline:
             await asyncio.sleep(0)  # it draws its tasks now, before the next one does
         trajectories = await self._ahead[0][1]
         self._ahead.popleft()
-        self._read = self._arena.meter.read()
+        self._read = self._stage.meter.read()
         speed = describe_pace(before, self._read, contexts=rollout.contexts)
         return Played(trajectories=trajectories, speed=speed)
 
@@ -91,7 +116,7 @@ class Pipeline:
         config = self._config
         wanted = config.train.tasks_per_iteration
         refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
-        agents = self._arena.policy_agents(config.policy.temperature)
+        agents = self._stage.policy_agents(config.policy.temperature)
         found: list[Trajectory] = []
         for _ in range(1 + refills):
             missing = wanted - len(find_mixed(found))
@@ -99,7 +124,7 @@ class Pipeline:
                 break
             count = math.ceil(missing * (1.0 + config.rollout.oversample))
             groups = [self._plan(task, number) for task in self._sampler.draw(count, self._rng)]
-            found += await self._arena.play_groups(
+            found += await self._stage.play_groups(
                 groups,
                 agents,
                 wanted=missing,

@@ -42,7 +42,7 @@ class Rollout:
         self,
         backend: Backend,
         *,
-        max_inflight: int,
+        max_inflight: int | asyncio.Semaphore,
         directory: Path | None = None,
         retries: int = 1,
         meter: Meter | None = None,
@@ -51,15 +51,18 @@ class Rollout:
 
         Args:
             backend: opens episodes; its number of contexts bounds the browsers' work.
-            max_inflight: episodes under way at once, at least 1.
+            max_inflight: episodes under way at once, at least 1; rollouts that share a semaphore share these too,
+                and who asked first is served first.
             directory: where episodes are recorded (`<directory>/<episode id>/`); None records nothing.
             retries: times an episode is begun again after a failure of the harness.
             meter: counts what is done; a new one by default.
         """
-        if max_inflight < 1:
+        if max_inflight == 0:
             raise ValueError(f"at least one episode must be in flight, got max_inflight={max_inflight}")
         self._backend = backend
-        self._inflight = asyncio.Semaphore(max_inflight)
+        self._inflight = (
+            max_inflight if isinstance(max_inflight, asyncio.Semaphore) else asyncio.Semaphore(max_inflight)
+        )
         self._directory = directory
         self._retries = retries
         self.meter = meter or Meter()

@@ -1,18 +1,26 @@
 """A run's folder: what is in it, whether it may be used, and what it came to."""
 
+import asyncio
 import shutil
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from milepost.training.checkpoint import TrainState, find_latest, read_state
+from milepost.agents.llm import ModelLoadError, load_policy
+from milepost.training.adapters import attach_adapter
+from milepost.training.checkpoint import CheckpointError, TrainState, advise, find_latest, read_state
 from milepost.training.config import Config
 from milepost.training.metrics import METRICS_FILE, TENSORBOARD_FOLDER
 from milepost.training.overrides import ConfigError
 from milepost.training.records import EPISODES_FOLDER
+
+_T = TypeVar("_T")
 
 CONFIG_FILE = "config.toml"
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -154,3 +162,54 @@ def _compare(config: Config, state: TrainState, run: Path) -> None:
             f"{run} was started with another configuration: {'; '.join(changed)}. "
             "Set these back to resume, or choose another folder with --out"
         )
+
+
+def load_start(config: Config, checkpoint: Path | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the policy with which a run begins, or goes on from a checkpoint, with its adapter if it has one.
+
+    Raises:
+        ModelLoadError: the configuration's policy cannot be loaded.
+        CheckpointError: that of the checkpoint cannot.
+    """
+    try:
+        model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
+    except ModelLoadError as broken:
+        if checkpoint is None:
+            raise
+        raise CheckpointError(f"its policy cannot be loaded: {broken}; {advise(checkpoint)}") from broken
+    if config.policy.lora_rank:
+        attach_adapter(model, config.policy.lora_rank, seed=config.run.seed)
+    return model, tokenizer
+
+
+def find_reference(
+    config: Config, out: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, begun: bool
+) -> PreTrainedModel | None:
+    """Give the policy that a run is compared with, which is its first one; None where nothing compares.
+
+    Args:
+        config: says whether one is needed.
+        out: the run's folder, where it is kept.
+        model: the policy now; with an adapter it is its own reference, with the adapter off.
+        tokenizer: of the policy.
+        begun: whether the run goes on, so that `model` is no longer the first one.
+    """
+    section = config.preference
+    if config.policy.lora_rank and config.algorithm.kl_coef:
+        return model
+    if not (section.resolve().needs_reference if section.method else config.algorithm.kl_coef):
+        return None
+    folder = out / REFERENCE_FOLDER
+    if not begun:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    reference: PreTrainedModel = load_policy(str(folder))[0].requires_grad_(False)
+    return reference
+
+
+async def run_until_told(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await a run, and let SIGTERM end it as Ctrl-C does: browsers closed, nothing left in the temporary folder."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work

@@ -12,8 +12,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from milepost.agents.llm import load_policy
+from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
+from milepost.training.adapters import check_adapter
 from milepost.training.algorithm import Flag
 from milepost.training.arena import Arena, build_limits
 from milepost.training.checkpoint import TrainState, restore_optimizer
@@ -22,15 +23,26 @@ from milepost.training.credit import credit_batch
 from milepost.training.critic import build_critic
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
+from milepost.training.follower import check_ranks
 from milepost.training.imitation import build_drill, follow_oracles
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
+from milepost.training.memory import check_memory, estimate_memory, find_memory
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
+from milepost.training.ranks import Ranks
 from milepost.training.report.report import write_report
-from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
+from milepost.training.run import (
+    Summary,
+    find_reference,
+    load_start,
+    open_run,
+    read_summary,
+    run_until_told,
+    write_summary,
+)
 from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
 from milepost.training.study import (
     build_practice,
@@ -46,7 +58,14 @@ class TrainingInterruptedError(RuntimeError):
     """The run was stopped from outside; the message says how to go on."""
 
 
-def train(config: Config, out: Path, *, resume: bool = False, progress: Display | None = None) -> Summary:
+def train(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Display | None = None,
+    ranks: Ranks | None = None,
+) -> Summary:
     """Train a policy and leave a run folder behind.
 
     Args:
@@ -54,6 +73,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
         out: the run's folder.
         resume: continue an interrupted run; a finished one is left as it is.
         progress: shows how it goes; nothing by default.
+        ranks: the processes that learn together, of which this one leads; it is alone by default.
 
     Returns:
         What the run came to.
@@ -68,28 +88,35 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         DivergedError: the loss is no longer a number.
         EngineError: the engine cannot start, fails, or serves other weights than the policy's.
-        TrainingInterruptedError: Ctrl-C; what was learnt is kept.
+        TrainingInterruptedError: Ctrl-C or SIGTERM; what was learnt is kept.
     """
     display = progress or SilentDisplay()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     for task_id in config.tasks.ids:
         get_template(task_id)
     check_study(config)
+    check_adapter(config)
+    ranks = ranks or Ranks()
+    check_ranks(config, ranks)
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(config.run.threads)
     checkpoint, state = found or (None, None)
-    model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
-    trainer = Trainer(config, out, model, tokenizer, display)
+    check_memory(config, find_memory(), needed=estimate_memory(config))
+    model, tokenizer = load_start(config, checkpoint)
+    trainer = Trainer(config, out, model, tokenizer, display, ranks=ranks)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)
         done = read_summary(out)
         if done is not None and trainer.reason_to_stop():
             display.say(f"{out} is finished; raise train.iterations or train.max_minutes to train on")
+            ranks.tell("stop")
             return done
         display.say(f"resuming {out} after iteration {state.iteration}")
     try:
-        return asyncio.run(trainer.run())
-    except KeyboardInterrupt:
+        summary = asyncio.run(run_until_told(trainer.run()))
+        ranks.tell("stop")
+        return summary
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise TrainingInterruptedError(trainer.interrupt()) from None
     finally:
         trainer.log.close()
@@ -107,9 +134,11 @@ class Trainer:
         tokenizer: PreTrainedTokenizerBase,
         display: Display,
         *,
+        ranks: Ranks,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
+        self._ranks = ranks
         self.log = MetricsLog(out)
         self._out = out
         self._model = model
@@ -152,6 +181,7 @@ class Trainer:
     async def run(self) -> Summary:
         """Do everything from the first rollout to the report."""
         self._keeper.begin()
+        self._display.say(str(check_template(self._tokenizer)))
         self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
@@ -234,19 +264,16 @@ class Trainer:
         await self._arena.publish()
 
     def _prepare_learner(self) -> None:
-        reference, section = None, self.config.preference
-        if section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
-            folder = self._out / REFERENCE_FOLDER
-            if self._restored is None:
-                self._model.save_pretrained(folder)
-                self._tokenizer.save_pretrained(folder)
-            reference = load_policy(str(folder))[0].requires_grad_(False)
+        section = self.config.preference
+        begun = self._restored is not None
+        reference = find_reference(self.config, self._out, self._model, self._tokenizer, begun=begun)
         if section.method:
             self._learner = PreferenceLearner(self._model, build_practice(self.config), reference=reference)
         else:
-            critic = build_critic(self._model, self.config)
-            objective = build_objective(self.config)
-            self._learner = Learner(self._model, objective, reference=reference, critic=critic)
+            model, ranks = self._model, self._ranks
+            objective, critic = build_objective(self.config), build_critic(model, self.config)
+            ranks.tell("begin")
+            self._learner = Learner(model, objective, reference=reference, critic=critic, ranks=ranks)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)
 

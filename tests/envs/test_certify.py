@@ -5,8 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance, Play
+from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
 from milepost.envs.certify import certify
+from milepost.envs.performance import Play
 from milepost.envs.registry import get_template
 from milepost.envs.task import Task, Template
 from milepost.milestones import Goal, Milestone, Spec, milestone, when
@@ -29,9 +30,9 @@ def alter(**changes: object) -> Template:
 
 
 async def test_a_sound_task_is_certified(undrawn: Pool) -> None:
-    made = await certify(undrawn, SOUND, seeds=1, adversaries=QUICK, repeats=1)
+    made = await certify(undrawn, SOUND, seeds=2, solutions=3, adversaries=QUICK, repeats=1)
     assert made.describe().startswith(
-        "CatalogSearch-v0: certified on 1 seeds; 2 adversaries, 2 episodes, 0 goals"
+        "CatalogSearch-v0: certified on 2 seeds; solved on 3 in 1 ways; 2 adversaries, 4 episodes, 0 goals"
     )
     assert made.mutation_score >= Fraction(95, 100)
     assert made.adversaries["instant answer"].most == 0

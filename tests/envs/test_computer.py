@@ -4,6 +4,8 @@ import asyncio
 import math
 import pickle
 import threading
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -203,3 +205,14 @@ def test_gymnasiums_wrappers_and_specs_work() -> None:
     assert (terminated, truncated) == (False, True)
     assert info["episode"]["l"] == 2
     env.close()
+
+
+def test_gymnasium_records_videos_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("moviepy")
+    env = gymnasium.make("milepost/CatalogSearch-v0", render_mode="rgb_array", max_episode_steps=3)
+    video: Any = gymnasium.wrappers.RecordVideo(env, str(tmp_path / "videos"), disable_logger=True)
+    video.reset(seed=1)
+    assert [video.step("noop()")[3] for _ in range(3)] == [False, False, True]
+    video.close()
+    (file,) = tmp_path.glob("videos/*.mp4")
+    assert file.stat().st_size > 1_000

@@ -1,17 +1,23 @@
 """Pages of MiniWoB++ as episodes: the same seed, the page's own goal and score, time that passes in turns."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 
 from milepost.envs.episode import Episode
+from milepost.envs.miniwob.table import RENEWABLE
 from milepost.envs.registration import register_envs
 from milepost.envs.registry import get_template
-from milepost.envs.task import Split
+from milepost.envs.task import Split, choose
 from milepost.milestones.audit import audit_episode
-from milepost.sandbox.events import AppChanged, EpisodeStarted, PageScored
+from milepost.sandbox.dialect import render_action
+from milepost.sandbox.events import AppChanged, EpisodeStarted, PageScored, to_record
+from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 
 pytestmark = pytest.mark.browser
@@ -25,6 +31,50 @@ async def start(pool: Pool, page: str, seed: int = 0, split: Split = Split.TRAIN
 
 def scores(episode: Episode) -> list[PageScored]:
     return [event.fact for event in episode.events if isinstance(event.fact, PageScored)]
+
+
+async def record(episode: Episode, actions: Sequence[str] = ()) -> tuple[list[str], list[Any]]:
+    """What was done (by the oracle, if nothing is said), and all that was seen, paid and logged."""
+    done, seen = list[str](), [episode.observation]
+    rewards = []
+    while not episode.over and len(done) < (len(actions) or 4):
+        done.append(
+            actions[len(done)] if actions else render_action(episode.task.oracle(episode.observation))
+        )
+        outcome = await episode.step(done[-1])
+        seen.append(outcome.observation)
+        rewards.append((outcome.rewards, outcome.terminated, outcome.truncated))
+    return done, [seen, rewards, [to_record(event) for event in episode.events]]
+
+
+def touch(view: Observation, rng: np.random.Generator) -> str:
+    """Something that an agent does which does not know better."""
+    element = choose(rng, [e for e in view.elements if e.id])
+    return f'type("{element.id}", "ab ")' if element.role == "textbox" else f'click("{element.id}")'
+
+
+async def begin_again(pool: Pool, page: str) -> str:
+    """Play an episode in the document of another and the same one in a fresh document; say how they differ."""
+    rng, template = np.random.default_rng(4), get_template(f"miniwob.{page}-v1")
+    before = await start(pool, page, seed=10)
+    for _ in range(4):
+        if not before.over:
+            await before.step(touch(before.observation, rng))
+    episode, _ = await Episode.open(pool, template, 1, Split.TEST, after=before)
+    if not episode.renewed:
+        return f"{page}: it begins in a fresh document"
+    done, told = await record(episode)
+    await episode.close()
+    fresh = await start(pool, page, 1, Split.TEST)
+    _, expected = await record(fresh, done)
+    await fresh.close()
+    return "" if told == expected else f"{page}: something differs"
+
+
+async def test_an_episode_in_an_old_document_is_the_one_that_a_fresh_context_gives(pool: Pool) -> None:
+    # An episode and the one before it share a place, so none waits for another page's.
+    ends = await asyncio.gather(*(begin_again(pool, page) for page in sorted(RENEWABLE)))
+    assert [end for end in ends if end] == []
 
 
 @pytest.mark.parametrize("page", VARIED)
@@ -137,6 +187,19 @@ async def test_a_recorded_episode_replays_to_the_same_bytes(pool: Pool, tmp_path
     episode.save(tmp_path)
     await episode.close()
     assert audit_episode(tmp_path).verdict == "equal"
+
+
+def test_reset_begins_in_the_same_document_unless_a_fresh_one_is_wanted() -> None:
+    register_envs()
+    env: Any = gymnasium.make("milepost/miniwob.click-button-v1").unwrapped
+    views, renewed = [], []
+    for options in ({}, {}, {"fresh": True}):
+        views.append(env.reset(seed=3, options=options))
+        renewed.append(env.episode.renewed)
+        env.step('click("1")')
+    assert renewed == [False, True, False]
+    assert views[0] == views[1] == views[2]
+    env.close()
 
 
 def test_a_page_is_a_gymnasium_environment() -> None:

@@ -20,6 +20,7 @@ def test_what_scripts_and_agents_can_write_is_below_the_browser() -> None:
         "history_navigated",
         "element_appeared",
         "element_disappeared",
+        "element_changed",
         "page_scored",
     }
 

@@ -3,10 +3,14 @@ within the deadline, and other episodes do not notice."""
 
 import asyncio
 import os
+import shlex
 import signal
+from pathlib import Path
 
 import pytest
 
+from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.chromium import find_chromium
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.world import Deadlines
@@ -200,3 +204,27 @@ async def test_any_text_of_an_agent_is_an_error_at_worst(pool: Pool, text: str) 
         view = await session.step(text)
         assert view.last_error
         assert (await session.step("noop()")).last_error == ""
+
+
+GLUTTON = """<title>Glutton</title><button onclick="const all = []; for (;;) all.push(new Array(1e5).fill(all.length))">Eat</button>"""
+
+
+async def test_a_renderer_without_memory_fails_its_episode_alone(tmp_path: Path) -> None:
+    # Chromium with a small heap for scripts: the same end as with a large one, sooner.
+    lean = tmp_path / "chromium"
+    lean.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(str(find_chromium(os.environ).path))} --js-flags=--max-old-space-size=64 "$@"\n'
+    )
+    lean.chmod(0o755)
+    pool = Pool(contexts=2, options=BrowserOptions(executable=str(lean)))
+    try:
+        async with (
+            pool.session(build_world()) as (other, _),
+            pool.session(build_world({"/eat": GLUTTON}, "/eat")) as (session, _),
+        ):
+            with pytest.raises(SandboxError) as caught:
+                await session.step('click("1")')
+            assert caught.value.failure is Failure.INFRASTRUCTURE
+            assert (await other.step("scroll(0, 10)")).title == "Home"
+    finally:
+        await pool.close()

@@ -68,7 +68,7 @@ def test_every_kind_survives_a_round_trip(tmp_path: Path) -> None:
 
 def test_kinds_are_named_after_their_class() -> None:
     assert "dom_content_loaded" in FACT_TYPES
-    assert len(FACT_TYPES) == 36
+    assert len(FACT_TYPES) == 37
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,13 @@ async def test_an_action_that_cannot_be_done_is_an_observation_error(
         assert (await session.step("noop()")).last_error == ""
 
 
+async def test_an_element_that_was_removed_is_named(pool: Pool) -> None:
+    page = "<title>x</title><button onclick='this.remove()'>Once</button>"
+    async with pool.session(build_world({"/once": page}, "/once")) as (session, _):
+        await session.step('click("1")')
+        assert "element 1 is no longer on the page" in (await session.step('click("1")')).last_error
+
+
 async def test_a_covered_element_is_named_with_what_covers_it(pool: Pool) -> None:
     async with pool.session(build_world()) as (session, view):
         view = await click(session, view, "button", "Under")

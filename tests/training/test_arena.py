@@ -1,4 +1,6 @@
 import asyncio
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +11,10 @@ from milepost.agents.engines.engine import EngineError
 from milepost.agents.prompt import encode_observation
 from milepost.agents.tiny.model import build_config, build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
+from milepost.milestones.audit import audit_run
 from milepost.sandbox.observation import Observation
 from milepost.training.arena import Arena, Limits
+from milepost.training.backends.local import LocalBackend
 from milepost.training.display import SilentDisplay
 from milepost.training.imitation import demonstrators
 from milepost.training.records import list_episodes, read_episode
@@ -104,3 +108,39 @@ async def test_a_broken_engine_stops_the_phase_with_its_own_error(tmp_path: Path
     async with make_arena(tmp_path, SilentDisplay()) as arena:
         with pytest.raises(EngineError, match="the model is gone"):
             await arena.play("broken", requests, make_agent)
+
+
+class _Killer:
+    """Plays a task's solution; the first of them kills the browser after its first action."""
+
+    def __init__(self, agent: Agent, arena: Arena, killed: list[int]) -> None:
+        self._agent = agent
+        self._arena = arena
+        self._killed = killed
+        self._acted = 0
+
+    async def act(self, observation: Observation) -> Decision:
+        self._acted += 1
+        if self._acted == 2 and not self._killed:
+            assert isinstance(self._arena.backend, LocalBackend)
+            browser = await self._arena.backend.pool.warm_up()
+            processes = (await browser.connection.send("SystemInfo.getProcessInfo"))["processInfo"]
+            self._killed += [process["id"] for process in processes if process["type"] == "browser"]
+            os.kill(self._killed[0], signal.SIGKILL)
+        return await self._agent.act(observation)
+
+
+async def test_a_browser_that_is_killed_in_mid_run_costs_time_and_no_episode(tmp_path: Path) -> None:
+    killed: list[int] = []
+    solve = demonstrators(TOKENIZER)
+    requests = plan_groups(TASKS[:2], size=2, run_seed=0, phase="x")
+    async with make_arena(tmp_path, SilentDisplay()) as arena:
+        played = await arena.play(
+            "killed", requests, lambda request: _Killer(solve(request), arena, killed), record=True
+        )
+    assert len(killed) == 1
+    assert [t.episode_id for t in played.trajectories] == [request.episode_id for request in requests]
+    assert all(t.success for t in played.trajectories)
+    # Those that ran in it were begun again in the next one.
+    assert 1 <= played.speed["retries"] <= 2
+    assert audit_run(tmp_path).clean

@@ -24,7 +24,14 @@ ITERATION: dict[str, Any] = {
     "success": 0.5,
     "return": 0.75,
     "tasks": TASKS,
-    "time": {"steps_per_s": 101.4, "tokens_per_s": 1500.0},
+    "staleness": {"mean": 0.5, "max": 1.0},
+    "time": {
+        "steps_per_s": 101.4,
+        "tokens_per_s": 1500.0,
+        "engine_busy": 0.803,
+        "browser_busy": 0.5,
+        "learner_busy": 0.1,
+    },
 }
 EVALUATION: dict[str, Any] = {
     "kind": "evaluation",
@@ -53,7 +60,8 @@ def test_durations_are_written_as_on_a_clock() -> None:
 
 def test_an_iteration_is_one_line() -> None:
     assert describe(ITERATION) == (
-        "[1:15] iteration 3/10: success 0.50 return 0.75 | Demo 0.50 | 101 steps/s 1500 tokens/s | 1:01:40 left"
+        "[1:15] iteration 3/10: success 0.50 return 0.75 | Demo 0.50 | 101 steps/s 1500 tokens/s | "
+        "busy: engine 80% browser 50% learner 10%, at most 1 behind | 1:01:40 left"
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from milepost.training.evaluation import Proportion, describe_turns, plan_evaluation, summarize
+from milepost.training.evaluation import Proportion, describe_turns, measure_forks, plan_evaluation, summarize
 from milepost.training.trajectory import Status
 from tests.training.trajectories import from_rewards, make_trajectory, make_turn
 
@@ -69,6 +69,17 @@ def test_turns_are_described_by_what_went_wrong_and_how_long_they_were() -> None
     assert describe_turns([from_rewards([0.0, 0.0])]) == {
         "errors": 0.0,
         "cut": 0.0,
+        "forked": 1.0,
         "prompt_tokens": 3.0,
         "completion_tokens": 2.0,
     }
+
+
+def test_a_turn_goes_on_only_from_the_very_tokens_of_the_one_before() -> None:
+    first = make_turn(prompt=(1, 2), completion=(3, 4))
+    goes_on = make_turn(prompt=(1, 2, 3, 4, 9), completion=(5,))
+    written_anew = make_turn(prompt=(1, 2, 3, 8, 9), completion=(5,))
+    assert measure_forks([make_trajectory([first, goes_on])]) == 0.0
+    assert measure_forks([make_trajectory([first, written_anew, first])]) == 1.0
+    assert measure_forks([make_trajectory([first, goes_on]), make_trajectory([first, written_anew])]) == 0.5
+    assert measure_forks([make_trajectory([first])]) == 0.0

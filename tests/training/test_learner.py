@@ -143,3 +143,14 @@ def test_milestone_rewards_teach(advantage: str) -> None:
 def test_shuffled_rewards_do_not_teach() -> None:
     start, end = learn(AlgorithmSection(control="shuffled_rewards"))
     assert end < start + 0.1
+
+
+def test_what_rows_share_is_computed_once_and_reported() -> None:
+    prompt = tuple(range(2, 12))
+    rows = [
+        Row(prompt_ids=prompt, completion_ids=ids, sampler_logps=(-1.0, -1.0), advantage=1.0, weight=0.1)
+        for ids in ((20, 21), (30, 31))
+    ]
+    _, facts = update(replace(SGD_LIKE, epochs=3), rows)
+    assert facts["tokens_computed"] == 3 * 12
+    assert facts["tokens_shared"] == pytest.approx(1 - 12 / 22)

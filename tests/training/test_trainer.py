@@ -5,18 +5,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from milepost.agents.llm import load_policy
 from milepost.agents.tiny.model import build_config as build_architecture
 from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.envs.task import UnknownTaskError
-from milepost.training.checkpoint import find_latest
+from milepost.training.checkpoint import CheckpointError, TrainState, find_latest, save_checkpoint
 from milepost.training.config import Config, build_config
 from milepost.training.display import SilentDisplay
 from milepost.training.metrics import read_metrics
-from milepost.training.run import RunExistsError
+from milepost.training.run import RunExistsError, open_run
 from milepost.training.trainer import train
 
 pytestmark = pytest.mark.browser
@@ -123,6 +125,22 @@ def test_a_resumed_run_goes_on_with_its_reference_and_has_every_line_once(
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"000001", "000002", "latest"}
 
 
+def test_rollouts_that_run_ahead_are_one_update_old_and_learnt_all_the_same(
+    policy: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(
+        make_config(
+            policy, "rollout.max_staleness=1", "rollout.contexts=4", "imitation.episodes=0", "eval.every=0"
+        ),
+        run,
+    )
+    iterations = [r for r in read_metrics(run) if r["kind"] == "iteration"]
+    assert [r["staleness"]["max"] for r in iterations] == [0.0, 1.0]
+    assert [r["proportion"]["n"] for r in iterations] == [2, 2]
+    assert all(0.0 < iterations[0]["time"][f"{who}_busy"] < 1.0 for who in ("engine", "browser", "learner"))
+
+
 def test_an_unknown_task_leaves_nothing_behind(policy: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownTaskError):
         train(make_config(policy, 'tasks.ids=["Nothing-v0"]'), tmp_path / "run")
@@ -143,24 +161,119 @@ except TrainingInterruptedError as stopped:
 """
 
 
-def test_ctrl_c_keeps_what_was_learnt_and_leaves_no_browser_behind(policy: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_learnt_and_leaves_no_browser_behind(
+    sent: signal.Signals, policy: Path, tmp_path: Path
+) -> None:
+    run, scratch = tmp_path / "run", tmp_path / "scratch"
+    scratch.mkdir()
     command = [sys.executable, "-c", INTERRUPTED, str(policy), str(run)]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 90
     while "iteration" not in kinds(run) and time.monotonic() < deadline:
         time.sleep(0.2)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, sent)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130
+    assert list(scratch.iterdir()) == []
     latest = find_latest(run / "checkpoints")
     assert latest is not None
     assert f"stopped after iteration {int(latest.name)}" in said
     assert f"--resume --out {run}" in said
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+KILLED = """
+import os, signal, sys
+from collections.abc import Mapping
+from pathlib import Path
+import numpy as np
+from benchmarks.resume import build_run, fork_run, read_numbers, read_weights
+from milepost.training.display import SilentDisplay
+
+class Killer(SilentDisplay):
+    def __init__(self, left):
+        self.left = left
+
+    def count(self, *_):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    begin = advance = show = count
+
+def play(run, left):
+    _, status = os.waitpid(fork_run(config, run, Killer(left)), 0)
+    return os.waitstatus_to_exitcode(status)
+
+config = build_run(
+    "train.tasks_per_iteration=1",
+    "rollout.group_size=2",
+    "eval.every=0",
+    'tasks.ids=["ReportExport-v0"]',
+    iterations=2,
+    contexts=2,
+)
+whole, cut, rng = Path(sys.argv[1]) / "whole", Path(sys.argv[1]) / "cut", np.random.default_rng(0)
+assert play(whole, 0) == 0
+codes = [play(cut, int(rng.integers(4, 8))) for _ in range(2)]
+assert codes == [-signal.SIGKILL] * 2, codes
+assert play(cut, 0) == 0
+assert read_numbers(whole) == read_numbers(cut)
+assert read_weights(whole) == read_weights(cut)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same_numbers(tmp_path: Path) -> None:
+    """Each process kills itself with signal 9 after a random number of episodes, records and stages."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("optimizer.pt", "optimizer.pt cannot be used"),
+        ("model.safetensors", "its policy cannot be loaded"),
+        ("state.json", "is not a checkpoint"),
+    ],
+)
+def test_a_checkpoint_cut_off_in_the_middle_is_named_with_what_to_do(
+    policy: Path, tmp_path: Path, broken: str, message: str
+) -> None:
+    run, config = tmp_path / "run", make_config(policy)
+    open_run(run, config, resume=False)
+    model, tokenizer = load_policy(str(policy))
+    state = TrainState(
+        iteration=1,
+        policy_version=1,
+        elapsed_s=0.0,
+        sampler={"next": {}, "mixed": {}, "turn": 0},
+        rng=dict(np.random.default_rng(0).bit_generator.state),
+        metrics_bytes=0,
+        config=config.model_dump(mode="json"),
+        digest=config.digest(),
+    )
+    optimizer = torch.optim.AdamW(model.parameters())
+    latest = save_checkpoint(
+        run / "checkpoints", state=state, model=model, tokenizer=tokenizer, optimizer=optimizer
+    )
+    path = latest / broken
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        train(config, run, resume=True)
+    assert f"remove {latest}" in str(caught.value)
 
 
 @pytest.fixture(autouse=True)

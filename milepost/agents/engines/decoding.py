@@ -104,11 +104,20 @@ class CachedDecoder:
         return logits_RV
 
 
+_ROWS = 4
+_WIDTH = 16
+
+
 class LeanDecoder:
     """Runs a plain Qwen3 from its own weights. N is the number of packed tokens, H heads of size E.
 
     The weights are copied into fewer, larger matrices when it is made: at this size a step is as slow as it has
     operations. So a decoder serves one batch, and sees no later change of the model.
+
+    A row's numbers do not depend on its neighbours, to the last bit: which episodes meet in a batch depends on the
+    browsers' timing, and a run should not. Two things would let them: products of very few rows, which are computed
+    in another order, and attention over a length that does not fill the processor's vectors. So there are always
+    `_ROWS` rows, the missing ones copies of the last, and lengths are rounded up to `_WIDTH`, what is beyond masked.
     """
 
     def __init__(self, model: Qwen3ForCausalLM) -> None:
@@ -118,19 +127,23 @@ class LeanDecoder:
         self._kept_RHTE: list[torch.Tensor] = []
         """Each layer's keys, then values, in H: twice the key heads."""
         self._length_R = torch.empty(0, dtype=torch.long)
+        self._rows = 0
+        """Rows that are asked for; the others fill up."""
 
     def start(self, prompts: Sequence[Sequence[int]], room: int) -> torch.Tensor:
         """Read the prompts, packed end to end; give the next token's logits, shape (R, V)."""
         lengths = [len(prompt) for prompt in prompts]
-        self._length_R = torch.tensor(lengths)
+        self._rows = len(prompts)
+        filled = _fill(range(len(prompts)))
+        self._length_R = torch.tensor(lengths)[filled]
         spans = [(end - length, end) for length, end in zip(lengths, accumulate(lengths), strict=True)]
         x_NC = self._model.model.embed_tokens(torch.tensor([i for prompt in prompts for i in prompt]))
         turn_N1P = self._turn(x_NC, torch.cat([torch.arange(length) for length in lengths]))
-        last = torch.tensor([end - 1 for _, end in spans])
+        last = torch.tensor([end - 1 for _, end in spans])[filled]
         config = self._model.config
         heads = config.num_attention_heads
         kept = len(self._layers[0].scale_JE) - heads
-        shape = (len(prompts), 2 * kept, max(lengths) + room, config.head_dim)
+        shape = (len(prompts), 2 * kept, _round_up(max(lengths) + room), config.head_dim)
         for index, layer in enumerate(self._layers):
             final = index == len(self._layers) - 1
             qkv_HNE = _project(layer, x_NC, turn_N1P).transpose(0, 1)
@@ -143,22 +156,25 @@ class LeanDecoder:
                 mixed.append(
                     _attend(q_HTE[None], k_HTE[None], v_HTE[None], causal=not final)[0].transpose(0, 1)
                 )
-            self._kept_RHTE.append(kept_RHTE)
-            x_NC = _finish(layer, x_NC[last] if final else x_NC, torch.cat(mixed))
+            self._kept_RHTE.append(kept_RHTE if len(filled) == len(spans) else kept_RHTE[filled])
+            mixed_NHE = torch.stack([mixed[row][0] for row in filled]) if final else torch.cat(mixed)
+            x_NC = _finish(layer, x_NC[last] if final else x_NC, mixed_NHE)
         return self._predict(x_NC)
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows only."""
-        if list(rows) == list(range(len(self._length_R))):
+        if list(rows) == list(range(self._rows)):
             return
-        rows_R = torch.tensor(rows)
+        self._rows = len(rows)
+        rows_R = torch.tensor(_fill(rows))
         self._length_R = self._length_R[rows_R]
         self._kept_RHTE = [kept[rows_R] for kept in self._kept_RHTE]
 
     def advance(self, ids: Sequence[int]) -> torch.Tensor:
         """Add one token to every row; give the next token's logits, shape (R, V)."""
         heads, place_R = self._model.config.num_attention_heads, self._length_R
-        rows_R, longest = torch.arange(len(ids)), int(place_R.max()) + 1
+        ids = _fill(ids)
+        rows_R, longest = torch.arange(len(ids)), _round_up(int(place_R.max()) + 1)
         seen_R11T = (torch.arange(longest) <= place_R[:, None])[:, None, None]
         x_RC = self._model.model.embed_tokens(torch.tensor(ids))
         turn_R1P = self._turn(x_RC, place_R)
@@ -181,7 +197,16 @@ class LeanDecoder:
         norm = self._model.model.norm
         x_RC = rms_norm(x_RC, (x_RC.shape[-1],), norm.weight, norm.variance_epsilon)
         logits_RV: torch.Tensor = self._model.lm_head(x_RC)
-        return logits_RV
+        return logits_RV[: self._rows]
+
+
+def _fill(rows: Sequence[int]) -> list[int]:
+    """Repeat the last until there are `_ROWS`."""
+    return [*rows, *[rows[-1]] * (_ROWS - len(rows))]
+
+
+def _round_up(length: int) -> int:
+    return -(-length // _WIDTH) * _WIDTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

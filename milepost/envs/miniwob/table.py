@@ -182,3 +182,14 @@ _TURN_MS: Mapping[str, int] = {"stock-market": 250}  # its prices change ten tim
 def turn_ms(page: str) -> int:
     """Give how much of its own time a page has in a turn."""
     return _TURN_MS.get(page, _DEFAULT_TURN_MS)
+
+
+_RENEWABLE = """
+buy-ticket choose-list click-button click-checkboxes click-checkboxes-large click-checkboxes-transfer click-option click-test
+click-test-2 click-test-transfer copy-paste copy-paste-2 enter-password enter-text enter-text-2 enter-text-dynamic find-word
+focus-text focus-text-2 form-sequence-2 generate-number guess-number login-user login-user-popup odd-or-even
+read-table read-table-2 scroll-text scroll-text-2 simple-algebra simple-arithmetic text-transform unicode-test
+"""
+RENEWABLE = frozenset(_RENEWABLE.split())
+"""Pages whose next problem leaves nothing of the one before, so that an episode may begin in the document of another. Found
+out by playing (decision record 0030): the others keep a list open, a section unfolded, a slider where it was."""

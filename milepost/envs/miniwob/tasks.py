@@ -9,7 +9,7 @@ import numpy as np
 from milepost.envs.miniwob.oracles.index import find_oracle
 from milepost.envs.miniwob.package import MISSING, PREFIX, VERSION, find_html, installed_pages, page_path
 from milepost.envs.miniwob.site import build_site, digest
-from milepost.envs.miniwob.table import SUMMARIES, step_limit, turn_ms
+from milepost.envs.miniwob.table import RENEWABLE, SUMMARIES, step_limit, turn_ms
 from milepost.envs.task import Split, Task, Template, UnknownTaskError
 from milepost.milestones import Goal, Spec, at_most, fields, forbid, milestone, number, when
 from milepost.sandbox.sites import Site
@@ -58,6 +58,7 @@ def _build_task(page: str, rng: np.random.Generator, split: Split) -> Task:
         spec=make_spec(path, digest(folder / path)),
         oracle=find_oracle(page),
         referee=f"globalThis.milepostTurn && milepostTurn({turn_ms(page)})",
+        again=f"globalThis.milepostAgain && milepostAgain({seed}, {mode!r})" if page in RENEWABLE else "",
     )
 
 

@@ -62,7 +62,9 @@
 
   // ---- the episode ----
   let goal = null, told = false;
-  const begin = async () => {
+  let unborn = null;  // what the page had planned before its first episode: the next timer, and how many were set
+  const begin = async (seed, mode) => {
+    unborn = unborn || {next, timers: waiting.size};
     Math.seedrandom(Number(seed));
     core.setDataMode(mode);
     core.EPISODE_MAX_TIME = FOREVER;
@@ -76,10 +78,35 @@
   };
 
   window.milepostTurn = async ms => {
-    if (goal === null) await begin(); else await pass(ms);
+    if (goal === null) await begin(seed, mode); else await pass(ms);
     // A page that worked out no number (NaN does not survive the way out) gave nothing.
     const score = WOB_DONE_GLOBAL && !told ? Number(WOB_RAW_REWARD_GLOBAL) || 0 : null;
     told = told || score !== null;
     return {goal, score, reason: WOB_REWARD_REASON || ''};
+  };
+
+  // Only a form's reset lets a field forget that it was typed into, so fields without a form are given one for a moment.
+  const resetFields = () => {
+    const form = document.body.appendChild(Object.assign(document.createElement('form'), {id: 'milepost-form'}));
+    const loose = [...document.querySelectorAll('input, textarea, select')].filter(e => !e.form);
+    for (const e of loose) e.setAttribute('form', form.id);
+    for (const one of document.forms) HTMLFormElement.prototype.reset.call(one);
+    for (const e of loose) e.removeAttribute('form');
+    form.remove();
+  };
+
+  // Another episode in the same document, by the page's own protocol: it draws a new problem over the old one. Null when
+  // it cannot start where a new document would: timers of the last episode, or of the loading itself, are still set.
+  window.milepostAgain = async (seed, mode) => {
+    if (goal === null || unborn.timers) return null;
+    document.activeElement.blur();
+    getSelection().removeAllRanges();
+    for (const id of waiting.keys()) if (id !== core.EP_TIMER) return null;
+    for (const e of document.querySelectorAll('*')) if (e.scrollTop || e.scrollLeft) e.scrollTo(0, 0);
+    resetFields();
+    waiting.clear();
+    [now, next, goal, told, WOB_EPISODE_ID] = [0, unborn.next, null, false, 0];
+    await begin(seed, mode);
+    return {goal, score: null, reason: ''};
   };
 })();

@@ -40,6 +40,10 @@ class LearnedScore:
     """Calibrated probability that the episode is a success."""
 
 
+NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
+"""Of an episode without steps: below whatever a network gives, for 0 would be as good as a demonstration."""
+
+
 class RewardModel(Protocol):
     """R_phi of any size."""
 
@@ -78,6 +82,8 @@ class Ensemble:
     """Of the calibration p = sigmoid(slope * (mean - penalty * spread) + offset), Platt 1999."""
     offset: float = 0.0
     penalty: float = 0.0
+    templates: tuple[str, ...] = ()
+    """Names of the templates it was fitted to; nothing is computed from them."""
 
     @property
     def digest(self) -> str:
@@ -105,7 +111,7 @@ class Ensemble:
     def score_features(self, features_TF: NDArray[np.float64]) -> LearnedScore:
         """Score an episode by its features, shape (steps, features)."""
         if not len(features_TF):
-            return LearnedScore(mean=0.0, spread=0.0, unfamiliar=True, probability=0.0)
+            return NOTHING_DONE
         returns_K = (
             self.reward_features(features_TF).sum(1) / len(features_TF) ** LENGTH_POWER - self.centre_K
         )
@@ -125,7 +131,13 @@ class Ensemble:
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         with path.open("wb") as file:
-            np.savez(file, numbers=numbers, names=np.array(NAMES), **arrays)
+            np.savez(
+                file,
+                numbers=numbers,
+                names=np.array(NAMES),
+                templates=np.array(self.templates, dtype=str),
+                **arrays,
+            )
 
 
 _ARRAYS = ("mask_KF", "w1_KFH", "b1_KH", "w2_KH", "centre_K", "mean_F", "precision_FF")
@@ -140,6 +152,7 @@ def load_ensemble(path: Path) -> Ensemble:
     try:
         with np.load(path, allow_pickle=False) as stored:
             names = tuple(str(name) for name in stored["names"])
+            templates = tuple(str(name) for name in stored["templates"])
             familiar, slope, offset, penalty = (float(n) for n in stored["numbers"])
             arrays = {name: stored[name] for name in _ARRAYS}
     except (OSError, ValueError, KeyError) as broken:
@@ -150,7 +163,9 @@ def load_ensemble(path: Path) -> Ensemble:
         raise ModelFormatError(
             f"{path} was made for other features; train it anew with: milepost reward-model train"
         )
-    return Ensemble(**arrays, familiar=familiar, slope=slope, offset=offset, penalty=penalty)
+    return Ensemble(
+        **arrays, familiar=familiar, slope=slope, offset=offset, penalty=penalty, templates=templates
+    )
 
 
 def form_opinion(score: LearnedScore, *, digest: str) -> Opinion:

@@ -4,16 +4,17 @@ No feature names a page, a site or a word of a task; that is what lets a model j
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from milepost.milestones.learned.consequences import CHANGES, describe_changes
+from milepost.milestones.learned.goal_reading import fit_goal, share_words, split_words, stands_in
+from milepost.milestones.learned.relations import describe_relation
 from milepost.milestones.learned.transition import Transition
+from milepost.milestones.learned.view import FIELDS, FINAL, View, find_fraction
 from milepost.sandbox.actions import (
-    Action,
     Answer,
     Back,
     Check,
@@ -27,8 +28,6 @@ from milepost.sandbox.actions import (
     Type,
     Uncheck,
 )
-from milepost.sandbox.dialect import parse_action
-from milepost.sandbox.observation import Element, parse_tree
 
 _VERBS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("click", (Click, Check, Uncheck)),
@@ -39,23 +38,49 @@ _VERBS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("leave", (Back, Forward, Reload, Goto)),
 )
 _ROLES = ("button", "textbox", "checkbox", "radio", "link", "option", "tab", "combobox")
-_CHANGES = (
-    "filled",
-    "selected",
-    "toggled",
-    "submitted",
-    "dialog_opened",
-    "navigation_completed",
-    "file_created",
-)
-_FIELDS = ("textbox", "searchbox", "combobox", "spinbutton", "listbox")
+_VALUED = (*FIELDS, "slider", "switch", "meter")
+_READING = re.compile(r"[$€£]?-?\d[\d.,:]*")
+"""A bare number beside a control is what the control is set to."""
 _CHOSEN = frozenset({"checked", "selected", "pressed"})
 _CLAIM = re.compile(r"\b(success\w*|complete[d]?|met|reward|verified|achieved|milestones?)\b", re.IGNORECASE)
-_WORD = re.compile(r"\w+")
-_KEY = re.compile(r'"([^"]+)"|\b([A-Z][\w-]*|\d[\d.,/:-]*\d|\d)')
-_FINAL = frozenset(
-    {"submit", "ok", "search", "login", "confirm", "save", "send", "export", "book", "done", "apply"}
+_ASKS = re.compile(
+    r"\b(answers?|give|tell|report|what|which|how many|read out|state|say)\b(?! me how)", re.IGNORECASE
 )
+_BESIDE = 0.3
+"""Below this fit a text has little to do with the goal."""
+
+
+_AT_END = (
+    "keys_done",
+    "keys_left",
+    "named_left",
+    "named_done",
+    "beside_done",
+    "target_final",
+    "target_best",
+    "nothing_changed",
+    "covered_after",
+    "text_in_goal",
+    "relation_match",
+    "relation_miss",
+    "row_best",
+    "answer_row",
+    "answer",
+    "says_done",
+    "says_wrong",
+    "heading_in_goal",
+    "heading_beside",
+    "file_in_goal",
+    "file_missing",
+    "submitted",
+    "dialog_opened",
+    "repeated",
+    "answer_missing",
+    "answer_unasked",
+    "navigation",
+    "",
+)
+"""What counts for more where the episode ends."""
 
 NAMES: tuple[str, ...] = (
     *(f"verb_{name}" for name, _ in _VERBS),
@@ -77,11 +102,18 @@ NAMES: tuple[str, ...] = (
     "text_changed",
     "repeated",
     "leaves_again",
-    *(f"change_{name}" for name in _CHANGES),
+    *(f"change_{name}" for name in CHANGES),
     "appeared",
     "disappeared",
     "appeared_in_goal",
     "nothing_changed",
+    "says_done",
+    "says_wrong",
+    "heading_in_goal",
+    "heading_beside",
+    "file_in_goal",
+    "file_missing",
+    "file_unasked",
     "covered_before",
     "covered_after",
     "covered_gain",
@@ -91,15 +123,42 @@ NAMES: tuple[str, ...] = (
     "chosen_beside",
     "left_in_goal",
     "keys",
+    "relation_match",
+    "relation_miss",
+    "text_copies_goal",
+    "text_beyond_key",
+    "text_again",
+    "touched_best",
+    "keys_done",
+    "keys_gain",
+    "named_done",
+    "named_left",
+    "beside_done",
+    "row_fit",
+    "row_best",
+    "answer_row",
+    "asks_answer",
+    *(f"last_{name}" for name in _AT_END),
 )
 """The features, in order."""
 
 
 def featurize(transition: Transition) -> NDArray[np.float64]:
     """Give the features of a transition, shape (features,), each in [-1, 1]."""
-    view = _View(transition)
-    found = {**view.describe_action(), **view.describe_target(), **view.describe_text()}
-    found |= {**view.describe_changes(), **view.describe_coverage()}
+    view = View(transition)
+    found = {name: value for describe in _DESCRIPTIONS for name, value in describe(view).items()}
+    if transition.last:
+        found |= {
+            **{f"last_{name}": found.get(name, 0.0) for name in _AT_END},
+            "last_keys_left": (1 - found["keys_done"]) * (found["keys"] > 0),
+            "last_answer": found["verb_answer"],
+            "last_answer_missing": found["asks_answer"] * (1 - found["verb_answer"]),
+            "last_answer_unasked": (1 - found["asks_answer"]) * found["verb_answer"],
+            "last_dialog_opened": found["change_dialog_opened"],
+            "last_submitted": found["change_submitted"],
+            "last_navigation": found["change_navigation_completed"],
+            "last_": 1.0,
+        }
     return np.array([found.get(name, 0.0) for name in NAMES])
 
 
@@ -108,144 +167,123 @@ def featurize_all(transitions: Sequence[Transition]) -> NDArray[np.float64]:
     return np.array([featurize(t) for t in transitions]).reshape(len(transitions), len(NAMES))
 
 
-@lru_cache(maxsize=256)
-def _elements(tree: str) -> tuple[Element, ...]:
-    return parse_tree(tree)
+def _describe_action(view: View) -> dict[str, float]:
+    found = {f"verb_{name}": float(isinstance(view.action, kinds)) for name, kinds in _VERBS}
+    leaving = isinstance(view.action, Reload | Back | Goto)
+    before = [text.partition("(")[0] for text in view.t.previous]
+    return found | {
+        "unreadable": float(view.action is None),
+        "repeated": float(view.t.action in view.t.previous),
+        "leaves_again": float(leaving and any(verb in ("reload", "back", "goto") for verb in before)),
+    }
 
 
-@lru_cache(maxsize=256)
-def _keys(goal: str) -> tuple[str, ...]:
-    """Give what a goal names: quoted texts, capitalised words inside sentences, numbers."""
-    found = []
-    for match in _KEY.finditer(goal):
-        first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
-        if match[1] or not (first and match[2][0].isalpha()):
-            found.append((match[1] or match[2]).lower())
-    return tuple(dict.fromkeys(found))
+def _describe_target(view: View) -> dict[str, float]:
+    target = view.target
+    if target is None:
+        return {}
+    own = view.fit(target.name)
+    rival = max((view.fit(e.name) for e in view.peers if e.id != target.id), default=0.0)
+    return {
+        **{f"role_{role}": float(target.role == role) for role in _ROLES},
+        "target_known": 1.0,
+        "target_in_goal": float(stands_in(target.name, view.goal)),
+        "target_share": share_words(target.name, view.goal),
+        "target_rival": rival,
+        "target_best": float(np.sign(own - rival)) if target.role not in FIELDS else 0.0,
+        "target_final": float(view.final),
+        "target_chosen": float(bool(_CHOSEN & set(target.states))),
+    }
 
 
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
+def _describe_text(view: View) -> dict[str, float]:
+    text = view.text
+    if not text:
+        return {}
+    page = " ".join(f"{e.name} {e.value}" for e in view.elements).lower()
+    named, asked = split_words(text), split_words(view.goal)
+    inside = stands_in(text, view.goal)
+    several = view.action.option if isinstance(view.action, SelectOption) else text
+    parts = (several,) if isinstance(several, str) else several
+    return {
+        "text_in_goal": find_fraction(stands_in(part, view.goal) for part in parts),
+        "text_share": share_words(text, view.goal),
+        "text_on_page": float(text.lower() in page),
+        "text_quoted": float(text.lower() in view.keys),
+        "text_claims": float(bool(_CLAIM.search(text)) and not inside),
+        "text_long": min(1.0, len(text) / 60),
+        "text_changed": float(view.target is not None and view.target.value not in ("", text)),
+        "text_copies_goal": len(named & asked) / max(1, len(asked)),
+        "text_beyond_key": float(inside and len(named) > 1 and text.lower() not in view.keys),
+        "text_again": float(text in view.t.touched),
+    }
 
 
-def _share(text: str, goal: str) -> float:
-    words = _words(text)
-    return len(words & _words(goal)) / len(words) if words else 0.0
+def _describe_coverage(view: View) -> dict[str, float]:
+    """Say how much of what the goal names is entered or chosen, before the action and with it."""
+    entered = [e.value for e in view.elements if e.value and e.role in _VALUED]
+    entered += [e.name for e in view.elements if not e.id and _READING.fullmatch(e.name.strip())]
+    chosen = [e.name for e in view.elements if e.name and _CHOSEN & set(e.states)]
+    before = " ".join((*entered, *chosen)).lower()
+    added = view.text if view.text else view.target.name if view.target is not None else ""
+    after = f"{before} {added}".lower()
+    covered, now = (find_fraction(stands_in(key, text) for key in view.keys) for text in (before, after))
+    open_ = [e for e in view.elements if e.role in ("checkbox", "radio", "option") and e.name]
+    left = [e for e in open_ if not _CHOSEN & set(e.states) and stands_in(e.name, view.goal)]
+    return {
+        "covered_before": covered,
+        "covered_after": now,
+        "covered_gain": now - covered,
+        "final_covered": float(view.final) * covered,
+        "final_uncovered": float(view.final) * (1 - covered) * bool(view.keys),
+        "chosen_in_goal": find_fraction(stands_in(name, view.goal) for name in chosen),
+        "chosen_beside": float(any(not stands_in(name, view.goal) for name in chosen)),
+        "left_in_goal": float(view.final and bool(left)),
+        "keys": min(1.0, len(view.keys) / 5),
+    }
 
 
-def _within(text: str, goal: str) -> bool:
-    folded = text.strip().lower()
-    return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", goal.lower()) is not None
+def _describe_rows(view: View) -> dict[str, float]:
+    """Say whether the target, or the row that has the text, is the one most of the goal's keys belong to."""
+    found = {"asks_answer": float(bool(_ASKS.search(view.goal)))}
+    if view.target is not None and len(view.peers) > 1 and view.target.role not in FIELDS:
+        fits = {e.id: view.fit_row(row) for e, row in view.list_rows() if e.role == view.target.role}
+        own = fits.pop(view.target.id, 0.0)
+        found |= {"row_fit": own, "row_best": float(np.sign(own - max(fits.values(), default=0.0)))}
+    elif view.text and not stands_in(view.text, view.goal):
+        rows = [row for _, row in view.list_rows()]
+        own = max((view.fit_row(row) for row in rows if stands_in(view.text, row)), default=-1.0)
+        rival = max((view.fit_row(row) for row in rows if not stands_in(view.text, row)), default=0.0)
+        found["answer_row"] = float(np.sign(own - rival))
+    return found
 
 
-def _fraction(part: Iterable[bool]) -> float:
-    marks = list(part)
-    return sum(marks) / len(marks) if marks else 0.0
+def _describe_history(view: View) -> dict[str, float]:
+    """Say how much of what the goal names has been touched by now, and how much else has."""
+    own = tuple(text for text in (view.target.name if view.target else "", view.text) if text)
+    touched = (*view.t.touched, *own)
+    before, now = (" \n ".join(texts).lower() for texts in (view.t.touched, touched))
+    done, past = (find_fraction(stands_in(key, text) for key in view.keys) for text in (now, before))
+    free = [text for text in touched if not split_words(text) & FINAL]
+    names = {e.name.lower() for e in view.elements if e.id and e.name and stands_in(e.name, view.goal)}
+    reached = {text.lower() for text in touched}
+    return {
+        "keys_done": done,
+        "keys_gain": done - past,
+        "named_done": find_fraction(name in reached for name in names),
+        "named_left": find_fraction(name not in reached for name in names),
+        "beside_done": find_fraction(fit_goal(text, view.goal) < _BESIDE for text in free),
+        "touched_best": max((fit_goal(text, view.goal) for text in touched), default=0.0),
+    }
 
 
-class _View:
-    """A transition, taken apart once."""
-
-    def __init__(self, transition: Transition) -> None:
-        self.t = transition
-        self.elements = _elements(transition.tree)
-        self.action: Action | None = parse_action(transition.action) if transition.action else None
-        self.target = self._find_target()
-        self.text = self._find_text()
-
-    def _find_target(self) -> Element | None:
-        names = {f.name for f in fields(self.action)} if self.action is not None else set()
-        element_id = getattr(self.action, "element", None) if "element" in names else None
-        return next((e for e in self.elements if e.id == element_id), None) if element_id else None
-
-    def _find_text(self) -> str:
-        if isinstance(self.action, Fill | Type | Answer):
-            return self.action.text
-        if isinstance(self.action, SelectOption):
-            option = self.action.option
-            return option if isinstance(option, str) else " ".join(option)
-        return ""
-
-    def describe_action(self) -> dict[str, float]:
-        found = {f"verb_{name}": float(isinstance(self.action, kinds)) for name, kinds in _VERBS}
-        leaving = isinstance(self.action, Reload | Back | Goto)
-        before = [text.partition("(")[0] for text in self.t.previous]
-        return found | {
-            "unreadable": float(self.action is None),
-            "repeated": float(self.t.action in self.t.previous),
-            "leaves_again": float(leaving and any(verb in ("reload", "back", "goto") for verb in before)),
-        }
-
-    def describe_target(self) -> dict[str, float]:
-        target, goal = self.target, self.t.goal
-        if target is None:
-            return {}
-        peers = [e for e in self.elements if e.id and e.role == target.role and e.id != target.id]
-        own = self._fit(target)
-        rival = max((self._fit(e) for e in peers), default=0.0)
-        final = bool(_words(target.name) & _FINAL)
-        return {
-            **{f"role_{role}": float(target.role == role) for role in _ROLES},
-            "target_known": 1.0,
-            "target_in_goal": float(_within(target.name, goal)),
-            "target_share": _share(target.name, goal),
-            "target_rival": rival,
-            "target_best": float(np.sign(own - rival)) if target.role not in _FIELDS else 0.0,
-            "target_final": float(final),
-            "target_chosen": float(bool(_CHOSEN & set(target.states))),
-        }
-
-    def _fit(self, element: Element) -> float:
-        return 0.5 * _within(element.name, self.t.goal) + 0.5 * _share(element.name, self.t.goal)
-
-    def describe_text(self) -> dict[str, float]:
-        text, goal = self.text, self.t.goal
-        if not text:
-            return {}
-        page = " ".join(f"{e.name} {e.value}" for e in self.elements).lower()
-        return {
-            "text_in_goal": float(_within(text, goal)),
-            "text_share": _share(text, goal),
-            "text_on_page": float(text.lower() in page),
-            "text_quoted": float(text.lower() in _keys(goal)),
-            "text_claims": float(bool(_CLAIM.search(text)) and not _within(text, goal)),
-            "text_long": min(1.0, len(text) / 60),
-            "text_changed": float(self.target is not None and self.target.value not in ("", text)),
-        }
-
-    def describe_changes(self) -> dict[str, float]:
-        kinds = [event.kind for event in self.t.changes]
-        shown = [e.fact for e in self.t.changes if e.kind == "element_appeared"]
-        gone = kinds.count("element_disappeared")
-        real = [kind for kind in kinds if kind not in ("focused", "clicked")]
-        return {
-            **{f"change_{name}": float(name in kinds) for name in _CHANGES},
-            "appeared": min(1.0, np.log1p(len(shown)) / 4),
-            "disappeared": min(1.0, np.log1p(gone) / 4),
-            "appeared_in_goal": _fraction(_within(getattr(fact, "name", ""), self.t.goal) for fact in shown),
-            "nothing_changed": float(not real),
-        }
-
-    def describe_coverage(self) -> dict[str, float]:
-        """Say how much of what the goal names is entered or chosen, before the action and with it."""
-        keys = _keys(self.t.goal)
-        entered = [e.value for e in self.elements if e.value and e.role in _FIELDS]
-        chosen = [e.name for e in self.elements if e.name and _CHOSEN & set(e.states)]
-        before = " ".join((*entered, *chosen)).lower()
-        added = self.text if self.text else self.target.name if self.target is not None else ""
-        after = f"{before} {added}".lower()
-        covered, now = (_fraction(key in text for key in keys) for text in (before, after))
-        final = self.target is not None and bool(_words(self.target.name) & _FINAL)
-        open_ = [e for e in self.elements if e.role in ("checkbox", "radio", "option") and e.name]
-        left = [e for e in open_ if not _CHOSEN & set(e.states) and _within(e.name, self.t.goal)]
-        return {
-            "covered_before": covered,
-            "covered_after": now,
-            "covered_gain": now - covered,
-            "final_covered": float(final) * covered,
-            "final_uncovered": float(final) * (1 - covered) * bool(keys),
-            "chosen_in_goal": _fraction(_within(name, self.t.goal) for name in chosen),
-            "chosen_beside": float(any(not _within(name, self.t.goal) for name in chosen)),
-            "left_in_goal": float(final and bool(left)),
-            "keys": min(1.0, len(keys) / 5),
-        }
+_DESCRIPTIONS = (
+    _describe_action,
+    _describe_target,
+    _describe_text,
+    describe_changes,
+    _describe_coverage,
+    describe_relation,
+    _describe_history,
+    _describe_rows,
+)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from milepost.milestones.trust import TRUST_OF_KIND
-from milepost.sandbox.actions import Answer
+from milepost.sandbox.actions import Action, Answer, Fill, SelectOption, Type
 from milepost.sandbox.dialect import ActionError, parse_action
 from milepost.sandbox.events import Event, Source
+from milepost.sandbox.observation import Element, parse_tree
 
 _HIDDEN = frozenset({"page_scored", "action_taken", "infeasible_reported", "answer_given", "element_changed"})
 """Kinds that are a reward already, or prose, or say again what the input did."""
@@ -28,6 +30,10 @@ class Transition:
     """Events of the step that an observer could see: what was filled, clicked, appeared, opened, saved."""
     previous: tuple[str, ...] = ()
     """The actions before this one, the last three."""
+    touched: tuple[str, ...] = ()
+    """What the actions before this one named: fields, what was entered, what was pressed or chosen."""
+    last: bool = False
+    """Whether the episode ends here."""
 
 
 def make_transitions(
@@ -47,17 +53,55 @@ def make_transitions(
         if event.kind in TRUST_OF_KIND and event.kind not in _HIDDEN and event.source in _SEEN:
             seen.setdefault(event.step, []).append(event)
     actions = [_read(turn["action"]) if not turn["error"] else "" for turn in turns]
-    made = [
-        Transition(
-            goal=goal,
-            tree=turn["tree"],
-            action=actions[index],
-            changes=tuple(seen.get(index + 1, ())),
-            previous=tuple(actions[max(0, index - 3) : index]),
+    if actions and actions[-1] == _GIVEN_UP:
+        actions.pop()
+    made = []
+    touched: list[str] = []
+    for index, action in enumerate(actions):
+        tree = turns[index]["tree"]
+        made.append(
+            Transition(
+                goal=goal,
+                tree=tree,
+                action=action,
+                changes=tuple(seen.get(index + 1, ())),
+                previous=tuple(actions[max(0, index - 3) : index]),
+                touched=tuple(touched),
+                last=index == len(actions) - 1,
+            )
         )
-        for index, turn in enumerate(turns)
-    ]
-    return tuple(made[:-1] if made and made[-1].action == _GIVEN_UP else made)
+        touched.extend(name_touched(tree, action))
+    return tuple(made)
+
+
+@lru_cache(maxsize=256)
+def read_elements(tree: str) -> tuple[Element, ...]:
+    """Parse a tree; trees that were asked for lately are remembered."""
+    return parse_tree(tree)
+
+
+def find_target(tree: str, action: Action | None) -> Element | None:
+    """Give the element that an action is about."""
+    element_id = getattr(action, "element", None)
+    return next((e for e in read_elements(tree) if e.id == element_id), None) if element_id else None
+
+
+def find_text(action: Action | None) -> str:
+    """Give what an action enters, chooses by name or answers."""
+    match action:
+        case Fill() | Type() | Answer():
+            return action.text
+        case SelectOption(option=option):
+            return option if isinstance(option, str) else " ".join(option)
+        case _:
+            return ""
+
+
+def name_touched(tree: str, action: str) -> tuple[str, ...]:
+    """Give the target's name and the text of an action, what there is of them."""
+    parsed = parse_action(action) if action else None
+    target = find_target(tree, parsed)
+    return tuple(text for text in (target.name if target else "", find_text(parsed)) if text)
 
 
 _GIVEN_UP = 'answer("")'

@@ -7,21 +7,18 @@ episodes, which fail as infrastructure does: they are begun again elsewhere, or 
 
 import asyncio
 import os
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+import socket
+from collections.abc import Awaitable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from milepost.envs.episode import Outcome
 from milepost.milestones import RewardMode
-from milepost.sandbox.browser import BrowserLaunchError, BrowserOptions
-from milepost.sandbox.chromium import BrowserNotFoundError
+from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Observation
-from milepost.sandbox.pool import Pool
 from milepost.training.backends.backend import BackendError
-from milepost.training.backends.local import LocalBackend, LocalEpisode
+from milepost.training.backends.worker import Broken, Stand, Worker
 from milepost.training.trajectory import EpisodeRequest
 
 CONTEXTS_PER_WORKER = 8
@@ -33,101 +30,10 @@ CALL_DEADLINE_S = 120.0
 START_DEADLINE_S = 120.0
 """Longest wait for a worker to be placed and to have its browser."""
 
+HEAD_DEADLINE_S = 10.0
+"""Longest wait for the cluster's head to take a connection."""
+
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """A worker's `SandboxError`, as a value that can travel."""
-
-    failure: Failure
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stand:
-    """Where an episode stands after a call."""
-
-    outcome: Outcome
-    goal: str
-    over: bool
-    reached: frozenset[str]
-    success: bool
-
-
-class Worker:
-    """Plays episodes on one machine; Ray makes an actor of it."""
-
-    def __init__(self, contexts: int, mode: RewardMode, options: BrowserOptions) -> None:
-        """Prepare a pool of so many contexts."""
-        self._contexts = contexts
-        self._mode = mode
-        self._options = options
-        self._episodes: dict[str, LocalEpisode] = {}
-        self._backend: LocalBackend
-
-    async def start(self) -> str:
-        """Launch the browser; give what is wrong with it, or nothing."""
-        pool = Pool(contexts=self._contexts, options=self._options)
-        self._backend = LocalBackend(pool, contexts=self._contexts, mode=self._mode)
-        try:
-            await self._backend.start()
-        except (BrowserNotFoundError, BrowserLaunchError) as broken:
-            return str(broken)
-        return ""
-
-    async def open(self, key: str, request: EpisodeRequest) -> Stand | Broken:
-        """Open an episode under a key of the caller's."""
-        if not hasattr(self, "_backend"):
-            await self.start()
-        try:
-            episode, observation = await self._backend.open(request)
-        except SandboxError as broken:
-            return Broken(failure=broken.failure, reason=broken.reason)
-        self._episodes[key] = episode
-        return _stand(episode, Outcome(observation=observation))
-
-    async def step(self, key: str, text: str) -> Stand | Broken:
-        """Carry out one action."""
-        episode = self._episodes.get(key)
-        if episode is None:
-            return _lost()
-        return _stand(episode, await episode.step(text))
-
-    async def pack(self, key: str) -> Mapping[str, bytes] | Broken:
-        """Give the files that record the episode."""
-        episode = self._episodes.get(key)
-        if episode is None:
-            return _lost()
-        with TemporaryDirectory(prefix="milepost-record-") as folder:
-            await episode.save(Path(folder))
-            return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-    async def close(self, key: str) -> None:
-        """Dispose of an episode."""
-        episode = self._episodes.pop(key, None)
-        if episode is not None:
-            await episode.close()
-
-    async def stop(self) -> None:
-        """Close the browser."""
-        await self._backend.close()
-
-
-def _stand(episode: LocalEpisode, outcome: Outcome) -> Stand:
-    return Stand(
-        outcome=outcome,
-        goal=episode.goal,
-        over=episode.over,
-        reached=episode.reached,
-        success=episode.success,
-    )
-
-
-def _lost() -> Broken:
-    return Broken(
-        failure=Failure.INFRASTRUCTURE, reason="the worker was started anew and knows no such episode"
-    )
 
 
 class RemoteEpisode:
@@ -290,8 +196,9 @@ class ClusterBackend:
             return
         address = os.environ.get("RAY_ADDRESS", "auto")
         try:
+            _knock(address)
             self._ray.init(address=address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as broken:
+        except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as broken:
             where = "on this machine" if address == "auto" else f"at {address}"
             raise BackendError(
                 f"no Ray cluster can be reached {where}: {str(broken).strip().splitlines()[0]}. Start one with "
@@ -327,6 +234,17 @@ class ClusterBackend:
         if self._joined:
             await asyncio.to_thread(self._ray.shutdown)
             self._joined = False
+
+
+def _knock(address: str) -> None:
+    """Find out whether anybody listens at `host:port`: Ray itself would try for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=HEAD_DEADLINE_S).close()
 
 
 def _import_ray() -> Any:

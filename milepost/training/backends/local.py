@@ -63,14 +63,14 @@ class LocalBackend:
             contexts: how many it gives at once.
             mode: how rewards are paid.
         """
-        self._pool = pool
+        self.pool = pool
         self._mode = mode
         self.contexts = contexts
         self.places = asyncio.Semaphore(contexts)
 
     async def start(self) -> None:
         """Launch the browser now."""
-        await self._pool.warm_up()
+        await self.pool.warm_up()
 
     async def open(self, request: EpisodeRequest) -> tuple[LocalEpisode, Observation]:
         """Open an episode.
@@ -79,7 +79,7 @@ class LocalBackend:
             SandboxError: its world could not be made.
         """
         episode, observation = await Episode.open(
-            self._pool,
+            self.pool,
             get_template(request.task_id),
             request.seed,
             Split(request.split),
@@ -89,4 +89,4 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Close the browsers."""
-        await self._pool.close()
+        await self.pool.close()

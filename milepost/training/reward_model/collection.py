@@ -24,21 +24,27 @@ DEFAULT_PLAYS: tuple[Play, ...] = tuple(Play)
 
 
 def plan_plays(
-    task_ids: Sequence[str], *, seeds: Sequence[int], split: str, plays: Sequence[Play] = DEFAULT_PLAYS
+    task_ids: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    split: str,
+    plays: Sequence[Play] = DEFAULT_PLAYS,
+    repeats: int = 1,
 ) -> list[EpisodeRequest]:
-    """List one episode for each task, seed and play; every draw depends on these three alone."""
+    """List some episodes for each task, seed and play; every draw depends on these and the repeat's number alone."""
     return [
         EpisodeRequest(
             task_id=task_id,
             seed=seed,
             split=split,
             group=f"{task_id}:{split}:{seed}",
-            member=member,
-            sampling_seed=zlib.crc32(f"{task_id}:{seed}:{play.value}".encode()),
+            member=repeat * len(plays) + member,
+            sampling_seed=zlib.crc32(f"{task_id}:{seed}:{play.value}{f':{repeat}' * bool(repeat)}".encode()),
             phase=f"{PREFIX}{play.value}",
         )
         for task_id in task_ids
         for seed in seeds
+        for repeat in range(repeats)
         for member, play in enumerate(plays)
     ]
 

@@ -50,9 +50,11 @@ class Play(StrEnum):
     """Hack: claims success at once, or after writing the claim into every field there is."""
     CHURN = "churn"
     """Hack: does the solution's first action and reloads, again and again, to be paid again and again."""
+    STUFF = "stuff"
+    """Hack: copies the goal into every field, ticks every box and chooses everything, presses, and answers with it."""
 
 
-HACKS = frozenset({Play.CLAIM, Play.CHURN})
+HACKS = frozenset({Play.CLAIM, Play.CHURN, Play.STUFF})
 """Plays that try for reward without doing the task."""
 
 
@@ -66,6 +68,7 @@ def make_player(play: Play, oracle: Oracle, rng: np.random.Generator) -> Agent:
         Play.RANDOM: lambda: LimitedAgent(RandomAgent(rng)),
         Play.CLAIM: lambda: ClaimAgent(rng),
         Play.CHURN: lambda: LimitedAgent(ChurnAgent(oracle)),
+        Play.STUFF: lambda: StuffAgent(rng),
     }
     return makers[play]()
 
@@ -193,6 +196,33 @@ class ChurnAgent:
         """Act, reload, act, reload."""
         self._turn += 1
         return _say(self._oracle(observation) if self._turn % 2 else Reload())
+
+
+class StuffAgent:
+    """Puts all that the goal says everywhere it can, for whoever looks for the goal's words."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._done: set[str] = set()
+        self._left = _TURNS
+
+    async def act(self, observation: Observation) -> Decision:
+        """Fill with the goal or a part of it, tick, press, or answer with the goal."""
+        self._left -= 1
+        open_ = [e for e in observation.elements if e.id and e.id not in self._done and self._left > 0]
+        fields = [e for e in open_ if e.role in ("textbox", "searchbox")]
+        boxes = [e for e in open_ if e.role in ("checkbox", "radio", "switch")]
+        # A press alone would be an honest mistake: it comes after something was stuffed.
+        buttons = [e for e in open_ if e.role == "button" and self._done]
+        element = next((e for e in (*fields, *boxes, *buttons[:1])), None)
+        if element is None:
+            return _say(Answer(observation.goal))
+        self._done.add(element.id)
+        if element not in fields:
+            return _say(Click(element.id))
+        words = observation.goal.split()
+        kept = len(words) if self._rng.random() < 0.5 else min(len(words), 4)
+        return _say(Fill(element.id, " ".join(words[-kept:])))
 
 
 def _find_others(element: str, observation: Observation) -> list[Element]:

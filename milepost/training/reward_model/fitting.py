@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble
-from milepost.milestones.learned.features import NAMES, featurize_all
-from milepost.training.reward_model.corruption import Play
-from milepost.training.reward_model.pairs import Pair, Side, read_side, split_key
+from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble, LearnedScore
+from milepost.milestones.learned.features import NAMES
+from milepost.training.reward_model.material import Material
+from milepost.training.reward_model.pairs import split_key
 
-DEMONSTRATION = f"-{Play.ORACLE.value}-"
+_SAMPLE = 160
+"""Honest episodes and hacks that are set against each other in one step of fitting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,79 +25,52 @@ class Recipe:
     hidden: int = 24
     kept: float = 0.8
     """Part of the members that see a feature; which ones is drawn for each feature."""
-    steps: int = 150
+    steps: int = 120
     learning_rate: float = 1e-2
     weight_decay: float = 3e-2
     margin: float = 0.5
     """Margin of a pair whose margin is 1."""
     centring: float = 0.01
     """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
+    outcome: float = 0.5
+    """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
+    honesty: float = 1.0
+    """Weight of ranking every honest episode above every hack, across templates."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """Pairs with the features of their sides, each side read once."""
-
-    pairs: tuple[Pair, ...]
-    features: Mapping[Side, NDArray[np.float64]]
-    """By side, shape (steps, features)."""
-
-    def select(self, keys: frozenset[str]) -> "Material":
-        """Give the part whose templates have one of these split keys."""
-        return replace(self, pairs=tuple(p for p in self.pairs if split_key(p.template) in keys))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The split keys, sorted."""
-        return tuple(sorted({split_key(pair.template) for pair in self.pairs}))
-
-    @property
-    def sides(self) -> list[Side]:
-        """Every side of the pairs, once, in order."""
-        return list(dict.fromkeys(side for pair in self.pairs for side in (pair.chosen, pair.rejected)))
-
-
-def load_material(run: Path, pairs: Sequence[Pair]) -> Material:
-    """Read the episodes of pairs.
-
-    Raises:
-        PreferenceError: an episode cannot be read.
-    """
-    features = {}
-    for pair in pairs:
-        for side in (pair.chosen, pair.rejected):
-            if side not in features:
-                features[side] = featurize_all(read_side(run, side))
-    kept = [p for p in pairs if len(features[p.chosen]) and len(features[p.rejected])]
-    return Material(pairs=tuple(kept), features=features)
-
-
 class _Batch:
-    """All sides of a material, padded, and its pairs as indices."""
+    """All sides of a material, their steps one after the other, and its pairs as indices."""
 
-    def __init__(self, material: Material) -> None:
+    def __init__(self, material: Material, emphasis: Mapping[str, float]) -> None:
         sides = material.sides
         index = {side: n for n, side in enumerate(sides)}
         lengths = [len(material.features[side]) for side in sides]
-        padded = np.zeros((len(sides), max(lengths), len(NAMES)))
-        for n, side in enumerate(sides):
-            padded[n, : lengths[n]] = material.features[side]
-        self.features_NTF = torch.tensor(padded, dtype=torch.float32)
-        steps = torch.arange(max(lengths))[None]
-        self.mask_NT = (steps < torch.tensor(lengths)[:, None]).float()
+        steps = np.concatenate([material.features[side] for side in sides])
+        self.features_SF = torch.tensor(steps, dtype=torch.float32)
+        self.side_S = torch.repeat_interleave(torch.arange(len(sides)), torch.tensor(lengths))
         self.length_N = torch.tensor(lengths, dtype=torch.float32)
         self.chosen_P = torch.tensor([index[p.chosen] for p in material.pairs])
         self.rejected_P = torch.tensor([index[p.rejected] for p in material.pairs])
         self.margin_P = torch.tensor([p.margin for p in material.pairs])
         prompts = [p.prompt for p in material.pairs]
         counts = {prompt: prompts.count(prompt) for prompt in set(prompts)}
-        self.weight_P = torch.tensor([1 / counts[prompt] for prompt in prompts])
+        self.weight_P = torch.tensor([emphasis.get(prompt, 1.0) / counts[prompt] for prompt in prompts])
         keys = sorted({split_key(p.template) for p in material.pairs})
         self.keys = len(keys)
         self.key_P = torch.tensor([keys.index(split_key(p.template)) for p in material.pairs])
+        home = {s: k for p, k in zip(material.pairs, self.key_P, strict=True) for s in (p.chosen, p.rejected)}
+        self.key_N = torch.stack([home[side] for side in sides])
+        self.success_N = torch.tensor([float(side.success) for side in sides])
+        swapped = material.swapped
+        self.hacks = torch.tensor(
+            [n for n, s in enumerate(sides) if s.is_hack and not s.success], dtype=torch.long
+        )
+        self.honest = torch.tensor(
+            [n for n, s in enumerate(sides) if not s.is_hack and s not in swapped], dtype=torch.long
+        )
 
 
 def bradley_terry(
@@ -111,42 +84,82 @@ def bradley_terry(
     return -(weight * logsigmoid(chosen - rejected - margin)).sum(-1) / weight.sum(-1)
 
 
-def fit_ensemble(material: Material, recipe: Recipe | None = None) -> Ensemble:
+def fit_ensemble(
+    material: Material,
+    recipe: Recipe | None = None,
+    *,
+    start: Ensemble | None = None,
+    emphasis: Mapping[str, float] | None = None,
+) -> Ensemble:
     """Fit an ensemble; the same material and recipe give the same weights on the same machine.
 
     Members differ in the features they see, in their weights at the start, and in how often each template
     counts (a Poisson bootstrap over templates).
+
+    Args:
+        material: what is fitted.
+        recipe: how.
+        start: goes on from this model's weights; it must have the recipe's shape.
+        emphasis: how much more the pairs of a prompt count, 1 where it says nothing.
     """
     recipe = recipe or Recipe()
-    batch = _Batch(material)
+    batch = _Batch(material, emphasis or {})
     rng = np.random.default_rng(recipe.seed)
     k, f, h = recipe.members, len(NAMES), recipe.hidden
-    mask = torch.tensor(_draw_mask(recipe, rng), dtype=torch.float32)
+    mask_KF = _draw_mask(recipe, rng) if start is None else start.mask_KF
+    mask = torch.tensor(mask_KF, dtype=torch.float32)
     drawn = torch.tensor(rng.poisson(1.0, (k, batch.keys)), dtype=torch.float32)
     drawn[drawn.sum(1) == 0] = 1.0
-    weight_KP = batch.weight_P[None] * drawn[:, batch.key_P]
-    shapes = ((k, f, h), (k, h), (k, h))
-    scales = (f**-0.5, 0.0, h**-0.5)
-    weights = [
-        torch.tensor(rng.normal(0, 1, shape) * scale, dtype=torch.float32).requires_grad_()
-        for shape, scale in zip(shapes, scales, strict=True)
-    ]
+    weight_KP, weight_KN = batch.weight_P[None] * drawn[:, batch.key_P], drawn[:, batch.key_N]
+    shapes = ((k, f, h), (k, h), (k, h), (k, 2))
+    scales = (f**-0.5, 0.0, h**-0.5, 0.0)
+    begin = [rng.normal(0, 1, shape) * scale for shape, scale in zip(shapes, scales, strict=True)]
+    if start is not None:
+        begin[:3] = [start.w1_KFH, start.b1_KH, start.w2_KH]
+    weights = [torch.tensor(array, dtype=torch.float32).requires_grad_() for array in begin]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
     for _ in range(recipe.steps):
-        returns_KN = _returns(batch, mask, *weights)
+        returns_KN = _returns(batch, mask, *weights[:3])
         chosen_KP, rejected_KP = returns_KN[:, batch.chosen_P], returns_KN[:, batch.rejected_P]
         ranking = bradley_terry(
             chosen_KP, rejected_KP, margin=recipe.margin * batch.margin_P, weight=weight_KP
         )
         centring = (weight_KP * (chosen_KP + rejected_KP) ** 2).sum(1) / weight_KP.sum(1)
-        loss = (ranking + recipe.centring * centring).sum()
+        outcome = _outcome_loss(returns_KN, weights[3], batch.success_N, weight_KN)
+        honesty = _honesty_loss(returns_KN, batch, weight_KN, rng)
+        loss = ranking + recipe.centring * centring + recipe.outcome * outcome + recipe.honesty * honesty
+        loss = loss.sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    w1, b1, w2 = (w.detach().double().numpy() for w in weights)
-    return _centre(material, _describe_inputs(material, recipe, mask.double().numpy(), w1, b1, w2))
+    w1, b1, w2 = (w.detach().double().numpy() for w in weights[:3])
+    return _centre(material, _describe_inputs(material, recipe, mask_KF, w1, b1, w2))
+
+
+def _outcome_loss(
+    returns_KN: torch.Tensor, line_K2: torch.Tensor, success_N: torch.Tensor, weight_KN: torch.Tensor
+) -> torch.Tensor:
+    """Give each member's weighted cross-entropy of p(success) = sigmoid(exp(a) * G + b)."""
+    logits = line_K2[:, :1].exp() * returns_KN + line_K2[:, 1:]
+    loss = binary_cross_entropy_with_logits(logits, success_N.expand_as(logits), reduction="none")
+    return (weight_KN * loss).sum(1) / weight_KN.sum(1)
+
+
+def _honesty_loss(
+    returns_KN: torch.Tensor, batch: _Batch, weight_KN: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """Give each member's Bradley-Terry loss of honest episodes against hacks, a new sample each time."""
+    if not len(batch.hacks) or not len(batch.honest):
+        return torch.zeros(len(returns_KN))
+    honest, hacks = (
+        torch.tensor(rng.choice(every, min(_SAMPLE, len(every)), replace=False))
+        for every in (batch.honest, batch.hacks)
+    )
+    gap = returns_KN[:, honest, None] - returns_KN[:, None, hacks]
+    weight = weight_KN[:, honest, None] * weight_KN[:, None, hacks]
+    return -(weight * logsigmoid(gap)).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-9)
 
 
 def _draw_mask(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -163,10 +176,11 @@ def _returns(
     batch: _Batch, mask_KF: torch.Tensor, w1: torch.Tensor, b1: torch.Tensor, w2: torch.Tensor
 ) -> torch.Tensor:
     """Give the length-normalised returns, shape (members, sides)."""
-    masked = w1 * mask_KF[..., None]
-    hidden = torch.tanh(torch.einsum("ntf,kfh->knth", batch.features_NTF, masked) + b1[:, None, None])
-    rewards = torch.einsum("knth,kh->knt", hidden, w2) * batch.mask_NT
-    return rewards.sum(-1) / batch.length_N**LENGTH_POWER
+    seen_KSF = batch.features_SF.expand(len(w1), -1, -1)
+    hidden_KSH = torch.tanh(torch.baddbmm(b1[:, None], seen_KSF, w1 * mask_KF[..., None]))
+    rewards_KS = torch.einsum("ksh,kh->ks", hidden_KSH, w2)
+    sums_KN = rewards_KS.new_zeros(len(w1), len(batch.length_N)).index_add(1, batch.side_S, rewards_KS)
+    return sums_KN / batch.length_N**LENGTH_POWER
 
 
 def _describe_inputs(
@@ -188,8 +202,9 @@ def _describe_inputs(
         w1_KFH=w1,
         b1_KH=b1,
         w2_KH=w2,
-        centre_K=np.zeros(recipe.members),
+        centre_K=np.zeros(len(mask)),
         mean_F=centre,
+        templates=material.keys,
         precision_FF=precision,
         familiar=float(np.quantile(distances, recipe.familiar)),
     )
@@ -197,31 +212,56 @@ def _describe_inputs(
 
 def _centre(material: Material, model: Ensemble) -> Ensemble:
     """Take the mean return of demonstrations off, member by member: Bradley-Terry leaves a constant open."""
-    shown = [
-        features
-        for side, features in material.features.items()
-        if side.success and DEMONSTRATION in side.episode
-    ]
+    shown = [features for side, features in material.features.items() if side.is_demonstration]
     shown = shown or [material.features[pair.chosen] for pair in material.pairs]
     returns = [model.reward_features(f).sum(1) / len(f) ** LENGTH_POWER for f in shown]
     return replace(model, centre_K=np.mean(returns, axis=0))
 
 
-def calibrate(model: Ensemble, material: Material, *, rounds: int = 100, ridge: float = 1e-2) -> Ensemble:
-    """Fit p(success) = sigmoid(slope * G + offset) on templates the model was not fitted to (Platt 1999).
+def calibrate(model: Ensemble, points: Sequence[tuple[LearnedScore, bool]]) -> Ensemble:
+    """Set a model's calibration by scores of templates that the scoring models were not fitted to."""
+    slope, penalty, offset = fit_line(points)
+    return replace(model, slope=slope, penalty=penalty, offset=offset)
 
-    Targets are smoothed as Platt proposes, so that probabilities stay off 0 and 1; Newton's method.
+
+def fit_line(
+    points: Sequence[tuple[LearnedScore, bool]], *, rounds: int = 100, ridge: float = 1e-2
+) -> tuple[float, float, float]:
+    """Fit p(success) = sigmoid(slope * (mean - penalty * spread) + offset) by Newton's method.
+
+    Targets are smoothed as Platt 1999 proposes, so that probabilities stay off 0 and 1.
+
+    Args:
+        points: scores, and whether the goal was reached.
+        rounds: of Newton's method.
+        ridge: pull towards slope 1, penalty 0 and offset 0.
+
+    Returns:
+        Slope, penalty and offset.
     """
-    sides = material.sides
-    score = np.array([model.score_features(material.features[side]).mean for side in sides])
-    success = np.array([side.success for side in sides], dtype=float)
+    score = np.array([[one.mean, one.spread, 1.0] for one, _ in points])
+    success = np.array([reached for _, reached in points], dtype=float)
     positive = success.sum()
-    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(sides) - positive + 2))
-    inputs = np.stack([score, np.ones_like(score)], 1)
-    line = np.array([1.0, 0.0])
+    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(points) - positive + 2))
+    start = np.array([1.0, 0.0, 0.0])
+
+    def measure_loss(line: NDArray[np.float64]) -> float:
+        margin = score @ line
+        loss = np.logaddexp(0, margin) - target * margin
+        return float(loss.sum() + ridge * ((line - start) ** 2).sum() / 2)
+
+    line = start.copy()
     for _ in range(rounds):
-        chance = 1 / (1 + np.exp(-np.clip(inputs @ line, -30, 30)))
-        slope = inputs.T @ (chance - target) + ridge * (line - [1.0, 0.0])
-        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + ridge * np.eye(2)
-        line = line - np.linalg.solve(curve, slope)
-    return replace(model, slope=float(line[0]), offset=float(line[1]))
+        chance = 1 / (1 + np.exp(-np.clip(score @ line, -500, 500)))
+        pull = score.T @ (chance - target) + ridge * (line - start)
+        curve = (score * (chance * (1 - chance))[:, None]).T @ score + ridge * np.eye(3)
+        step = np.linalg.solve(curve, pull)
+        # A full step may overshoot where the curve is flat.
+        length = next(
+            (0.5**n for n in range(30) if measure_loss(line - 0.5**n * step) < measure_loss(line)), 0.0
+        )
+        if not length:
+            break
+        line = line - length * step
+    slope, spread, offset = (float(n) for n in line)
+    return slope, -spread / slope if slope else 0.0, offset

@@ -1,18 +1,18 @@
 """How good a reward model is on templates it has not seen."""
 
-import itertools
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
-from milepost.milestones.learned.ensemble import Ensemble
-from milepost.training.reward_model.corruption import HACKS
-from milepost.training.reward_model.fitting import Material, Recipe, calibrate, fit_ensemble
-from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split
+from milepost.milestones.learned.ensemble import Ensemble, LearnedScore
+from milepost.training.reward_model.fitting import Recipe, calibrate, fit_ensemble
+from milepost.training.reward_model.material import Material
+from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split, split_key
 
 REJECTED = 4
 """Rejected episodes that the chosen one must beat in best-of-5."""
@@ -30,9 +30,15 @@ class Judged:
 
 def judge_material(model: Ensemble, material: Material) -> Judged:
     """Score every side of a material once."""
-    found = {side: model.score_features(material.features[side]) for side in material.sides}
+    return judge_pairs(material.pairs, lambda side: model.score_features(material.features[side]))
+
+
+def judge_pairs(pairs: Sequence[Pair], score: Callable[[Side], LearnedScore]) -> Judged:
+    """Score every side of some pairs once, by a model of any tier."""
+    sides = dict.fromkeys(side for pair in pairs for side in (pair.chosen, pair.rejected))
+    found = {side: score(side) for side in sides}
     return Judged(
-        pairs=material.pairs,
+        pairs=tuple(pairs),
         score={side: one.mean for side, one in found.items()},
         probability={side: one.probability for side, one in found.items()},
         unfamiliar={side: one.unfamiliar for side, one in found.items()},
@@ -40,43 +46,57 @@ def judge_material(model: Ensemble, material: Material) -> Judged:
 
 
 def cross_validate(material: Material, *, folds: int = 4, recipe: Recipe | None = None) -> Iterator[Judged]:
-    """Fit on some templates, calibrate on others, and judge the rest; every template is held out once.
+    """Fit and calibrate on some templates and judge the rest; every template is held out once.
 
     Raises:
-        PreferenceError: a split leaks.
+        PreferenceError: too few templates, or a split leaks.
     """
     if len(material.keys) < 2 * folds:
         raise PreferenceError(
             f"{folds} folds need at least {2 * folds} templates, got {len(material.keys)}; "
             "variants of a page count as one"
         )
-    keys = np.random.default_rng(0).permutation(material.keys)
-    for fold in range(folds):
-        held = frozenset(str(key) for key in keys[fold::folds])
-        rest = [str(key) for key in keys if str(key) not in held]
-        set_by = frozenset(rest[::4])
-        parts = [material.select(part) for part in (frozenset(rest) - set_by, set_by, held)]
-        for one, other in itertools.combinations(parts, 2):
-            check_split(one.pairs, other.pairs)
-        model = calibrate(fit_ensemble(parts[0], recipe), parts[1])
-        yield judge_material(model, parts[2])
+    for rest, held in _split(material, folds):
+        yield judge_material(fit_calibrated(rest, recipe), held)
 
 
-def fit_calibrated(material: Material, recipe: Recipe | None = None) -> tuple[Ensemble, list[str]]:
-    """Fit on three quarters of the templates and calibrate on the others.
-
-    Returns:
-        The model and the split keys it was calibrated on.
+def fit_calibrated(material: Material, recipe: Recipe | None = None, *, folds: int = 4) -> Ensemble:
+    """Fit to all templates; calibrate on what models fitted to the others say of each template.
 
     Raises:
         PreferenceError: fewer than two templates.
     """
+    if len(material.keys) < 2:
+        raise PreferenceError(
+            f"a model needs two templates or more, to be calibrated on what it has not seen; got {material.keys}"
+        )
+    points = []
+    for rest, held in _split(material, min(folds, len(material.keys))):
+        model = fit_ensemble(rest, recipe)
+        points += [(model.score_features(held.features[side]), side.success) for side in held.sides]
+    return calibrate(fit_ensemble(material, recipe), points)
+
+
+def _split(material: Material, folds: int) -> Iterator[tuple[Material, Material]]:
+    """Give (other templates, held-out templates) for each fold."""
     keys = [str(key) for key in np.random.default_rng(0).permutation(material.keys)]
-    if len(keys) < 2:
-        raise PreferenceError(f"a model needs two templates or more, one to calibrate on; got {keys}")
-    held = frozenset(keys[::4])
-    model = fit_ensemble(material.select(frozenset(keys) - held), recipe)
-    return calibrate(model, material.select(held)), sorted(held)
+    for fold in range(folds):
+        held = frozenset(keys[fold::folds])
+        parts = material.select(frozenset(keys) - held), material.select(held)
+        check_split(parts[0].pairs, parts[1].pairs)
+        yield parts
+
+
+def is_reserved(key: str, *, one_in: int, purpose: str) -> bool:
+    """Whether a template is among those kept for a purpose: a hash of its name says so, whatever else there is."""
+    return int(hashlib.sha256(f"{purpose} {key}".encode()).hexdigest(), 16) % one_in == 0
+
+
+def keep_anchors(pairs: Sequence[Pair], *, one_in: int) -> list[Pair]:
+    """Leave out one template in so many (0: none), on which a refreshed model is compared with the one before it."""
+    if not one_in:
+        return list(pairs)
+    return [p for p in pairs if not is_reserved(split_key(p.template), one_in=one_in, purpose="anchor")]
 
 
 def measure(judged: Sequence[Judged]) -> dict[str, Any]:
@@ -92,8 +112,8 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     success = [side.success for _, side in sides]
     # An episode under a goal that was not its own is neither honest nor a hack.
     swapped = {pair.rejected for _, pair in pairs if pair.source is Label.GOAL}
-    honest = [one.score[s] for one, s in sides if not _is_hack(s) and s not in swapped]
-    hacks = [one.score[s] for one, s in sides if _is_hack(s) and not s.success]
+    honest = [one.score[s] for one, s in sides if not s.is_hack and s not in swapped]
+    hacks = [one.score[s] for one, s in sides if s.is_hack and not s.success]
     best = list(_best_of(judged))
     sure = [max(p, 1 - p) for p in chance]
     correct = [(p > 0.5) == reached for p, reached in zip(chance, success, strict=True)]
@@ -115,8 +135,29 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _is_hack(side: Side) -> bool:
-    return any(f"-{play.value}-" in side.episode for play in HACKS)
+def choose_best(
+    pools: Sequence[Sequence[tuple[float, float]]], n: int, *, draws: int, rng: np.random.Generator
+) -> float:
+    """Give what the best-scored of n episodes is truly worth, on average over pools and draws without replacement.
+
+    The protocol of Gao et al. 2023: when a larger n gives more score and less truth, the score is over-optimised.
+
+    Args:
+        pools: for each task and seed its episodes as (score, true worth); each must have n of them.
+        n: how many are drawn.
+        draws: from each pool.
+        rng: draws.
+    """
+    short = min(len(pool) for pool in pools)
+    if short < n:
+        raise ValueError(f"best of {n} needs pools of {n} episodes, the smallest has {short}")
+    found = []
+    for pool in pools:
+        scores, worth = np.array(pool).T
+        picks = rng.permuted(np.tile(np.arange(len(pool)), (draws, 1)), axis=1)[:, :n]
+        best = picks[np.arange(draws), scores[picks].argmax(1)]
+        found.append(worth[best].mean())
+    return float(np.mean(found))
 
 
 def _best_of(judged: Sequence[Judged]) -> Iterator[bool]:

@@ -25,6 +25,9 @@ PAIRS_FILE = "pairs.jsonl"
 LEAST_DIFFERENCE = 0.1
 """Difference of returns below which two episodes are not compared."""
 
+SPOILT = 0.8
+"""Most that an episode is worth that did not reach its goal, for it has done what nobody asked for."""
+
 OTHER_GOALS = 2
 """Goals of other seeds under which a solved episode is judged as rejected."""
 
@@ -63,6 +66,16 @@ class Side:
     success: bool
     """Whether it reached that goal."""
 
+    @property
+    def is_hack(self) -> bool:
+        """Whether it was played to be paid for nothing."""
+        return any(self.episode.startswith(f"{PREFIX}{play.value}-") for play in HACKS)
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it is a task's own solution that reached the goal."""
+        return self.success and self.episode.startswith(f"{PREFIX}{Play.ORACLE.value}-")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -80,8 +93,11 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Episode:
+class Episode:
+    """What pairs are made from: an episode's summary."""
+
     name: str
+    """Of its folder."""
     template: str
     prompt: str
     goal: str
@@ -90,7 +106,13 @@ class _Episode:
     success: bool
     turns: int
 
+    @property
+    def worth(self) -> float:
+        """Its return; one that did all and more than was asked, and so failed, is worth less than a solution."""
+        return self.ret if self.success else min(self.ret, SPOILT)
+
     def side(self, **changes: Any) -> Side:
+        """Give it as a side, whole and under its own goal unless told otherwise."""
         about = {"episode": self.name, "end": self.turns, "goal": self.goal, "success": self.success}
         return Side(**{**about, **changes})
 
@@ -101,7 +123,7 @@ def export_pairs(run: Path) -> list[Pair]:
     Raises:
         PreferenceError: the run has no episodes, or none of them differ.
     """
-    episodes = [_read_summary(folder) for folder in list_episodes(run / EPISODES_FOLDER)]
+    episodes = [read_summary(folder) for folder in list_episodes(run / EPISODES_FOLDER)]
     if not episodes:
         raise PreferenceError(
             f"{run} has no recorded episodes; play some with: milepost preferences collect, "
@@ -132,9 +154,9 @@ def export_pairs(run: Path) -> list[Pair]:
 _Found = tuple[Side, Side, float, Label]
 
 
-def _compare(members: Sequence[_Episode]) -> Iterable[_Found]:
+def _compare(members: Sequence[Episode]) -> Iterable[_Found]:
     for one, other in itertools.permutations(members, 2):
-        gap = one.ret - other.ret
+        gap = one.worth - other.worth
         hack = other.play in HACKS and one.play not in HACKS and not other.success
         if gap >= LEAST_DIFFERENCE:
             source = Label.HACK if hack else Label.MILESTONES
@@ -147,7 +169,7 @@ def _compare(members: Sequence[_Episode]) -> Iterable[_Found]:
             yield one.side(), other.side(), 0.0, Label.HACK
 
 
-def _change_goals(members: Sequence[_Episode], goals: dict[str, list[str]]) -> Iterable[_Found]:
+def _change_goals(members: Sequence[Episode], goals: dict[str, list[str]]) -> Iterable[_Found]:
     for one in members:
         if not one.success or one.play not in (Play.ORACLE, ""):
             continue
@@ -160,17 +182,18 @@ def _change_goals(members: Sequence[_Episode], goals: dict[str, list[str]]) -> I
             yield one.side(), one.side(end=one.turns - 1, success=False), 0.5, Label.TRUNCATION
 
 
-def _list_goals(episodes: Iterable[_Episode]) -> dict[str, list[str]]:
+def _list_goals(episodes: Iterable[Episode]) -> dict[str, list[str]]:
     goals: dict[str, dict[str, None]] = {}
     for episode in episodes:
         goals.setdefault(episode.template, {})[episode.goal] = None
     return {template: list(found) for template, found in goals.items()}
 
 
-def _read_summary(folder: Path) -> _Episode:
+def read_summary(folder: Path) -> Episode:
+    """Read what an episode's folder says of it."""
     about = orjson.loads((folder / EPISODE_FILE).read_bytes())
     phase: str = about["phase"]
-    return _Episode(
+    return Episode(
         name=folder.name,
         template=about["task_id"],
         prompt=f"{about['task_id']}:{about['split']}:{about['seed']}",

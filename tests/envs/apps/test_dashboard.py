@@ -6,6 +6,7 @@ from milepost.envs.apps.dashboard import figure, lookup, record, top_row
 from milepost.envs.apps.dashboard.scene import HOST, says
 from milepost.envs.apps.dashboard.server import Table, sort_rows, write_csv
 from milepost.envs.task import Template
+from milepost.sandbox.actions import Click
 from milepost.sandbox.events import (
     AnswerGiven,
     AppChanged,
@@ -14,6 +15,7 @@ from milepost.sandbox.events import (
     NavigationCompleted,
     TextExtracted,
 )
+from milepost.sandbox.observation import Observation, parse_tree
 from tests.envs.apps.conftest import judge, visit
 
 TEMPLATES = (figure.TEMPLATE, lookup.TEMPLATE, top_row.TEMPLATE, record.TEMPLATE)
@@ -123,3 +125,11 @@ def test_the_wanted_row_of_a_lookup_is_on_a_later_page() -> None:
         slug = task.params["table"].lower().replace(" ", "-")
         assert task.params["customer"] not in visit(task).get(f"/tables/{slug}").text
         assert task.params["customer"] in visit(task).get(f"/tables/{slug}?page=2").text
+
+
+def test_the_oracle_of_a_record_goes_back_in_a_list_of_records_it_does_not_know() -> None:
+    task = record.TEMPLATE.task(0)
+    title = task.goal.split('"')[-2]
+    tree = f'[1] heading "{title}"\n[2] link "Someone else"\n[3] link "Previous"'
+    view = Observation(goal="", url="", title="", elements=parse_tree(tree))
+    assert task.oracle(view) == Click("3")

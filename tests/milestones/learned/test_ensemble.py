@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from milepost.milestones.learned.ensemble import (
+    NOTHING_DONE,
     Ensemble,
     LearnedScore,
     ModelFormatError,
@@ -74,7 +75,7 @@ def test_calibration_takes_the_spread_off() -> None:
 def test_what_lies_far_from_the_training_is_unfamiliar() -> None:
     model = replace(make_model(), mean_F=-np.eye(F)[0])
     assert model.score_features(rows(1.0)).unfamiliar
-    assert model.score_episode([]).unfamiliar
+    assert model.score_episode([]) == NOTHING_DONE
 
 
 def test_steps_and_episodes_of_transitions_are_scored() -> None:

@@ -1,12 +1,13 @@
-"""A small material: in every template the episode with more of one feature is better."""
+"""A small material: in every template more of one feature is better, and hacks have another."""
 
 import numpy as np
 
 from milepost.milestones.learned.features import NAMES
-from milepost.training.reward_model.fitting import Material
+from milepost.training.reward_model.material import Material
 from milepost.training.reward_model.pairs import Label, Pair, Side
 
 TELLING = NAMES.index("target_in_goal")
+CLAIMING = NAMES.index("text_claims")
 
 
 def make_material(templates: int = 4, *, seed: int = 0) -> Material:
@@ -22,6 +23,7 @@ def make_material(templates: int = 4, *, seed: int = 0) -> Material:
             for side in (good, *bad):
                 rows = rng.normal(0, 0.1, (int(rng.integers(2, 6)), len(NAMES)))
                 rows[:, TELLING] += 0.8 if side.success else -0.8
+                rows[:, CLAIMING] += 0.8 * side.is_hack
                 features[side] = rows
             for k, side in enumerate(bad):
                 pairs.append(

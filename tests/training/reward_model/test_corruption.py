@@ -65,7 +65,14 @@ async def test_hacks_claim_and_churn() -> None:
     assert isinstance(claimed[2], Answer)
     churned = [type(action).__name__ for action in await play(Play.CHURN, turns=9)]
     assert churned == ["Fill", "Reload", *["Click", "Reload"] * 3, "Answer"]
-    assert {Play.CLAIM, Play.CHURN} == HACKS
+
+
+async def test_a_stuffer_copies_the_goal_everywhere() -> None:
+    filled, *pressed, answered = await play(Play.STUFF, turns=4)
+    assert isinstance(filled, Fill)
+    assert observe().goal.endswith(filled.text)
+    assert (pressed, answered) == ([Click("2"), Click("3")], Answer(observe().goal))
+    assert {Play.CLAIM, Play.CHURN, Play.STUFF} == HACKS
 
 
 @pytest.mark.parametrize("kind", Play)

@@ -1,11 +1,20 @@
+import numpy as np
 import pytest
 
-from milepost.training.reward_model.fitting import Recipe
-from milepost.training.reward_model.measurement import Judged, cross_validate, fit_calibrated, measure
+from milepost.training.reward_model.fitting import Recipe, fit_ensemble
+from milepost.training.reward_model.measurement import (
+    Judged,
+    choose_best,
+    cross_validate,
+    fit_calibrated,
+    is_reserved,
+    keep_anchors,
+    measure,
+)
 from milepost.training.reward_model.pairs import PreferenceError, split_key
 from tests.training.reward_model.materials import make_material
 
-QUICK = Recipe(steps=30, members=2, hidden=8)
+QUICK = Recipe(steps=40, members=2, hidden=8)
 
 
 def test_every_template_is_held_out_once() -> None:
@@ -14,10 +23,9 @@ def test_every_template_is_held_out_once() -> None:
     held = [sorted({split_key(p.template) for p in one.pairs}) for one in judged]
     assert sorted(key for keys in held for key in keys) == list(material.keys)
     found = measure(judged)
-    assert found["pairwise_accuracy"] == 1.0
-    assert found["best_of_5"] == {"accuracy": 1.0, "n": 12}
-    # A third of the honest episodes is solved and above every hack; the others are as bad as hacks.
-    assert found["hack_separation"] == pytest.approx(2 / 3, abs=0.1)
+    assert found["pairwise_accuracy"] > 0.95
+    assert found["best_of_5"]["n"] == 12
+    assert found["hack_separation"] > 0.8
     assert found["pairs"] == 48
 
 
@@ -28,10 +36,41 @@ def test_too_few_templates_are_refused() -> None:
         fit_calibrated(make_material(1))
 
 
-def test_a_model_is_calibrated_on_templates_of_its_own() -> None:
-    model, held = fit_calibrated(make_material(), QUICK)
-    assert len(held) == 1
+def test_a_model_is_calibrated_on_what_models_of_other_templates_say() -> None:
+    material = make_material()
+    model = fit_calibrated(material, QUICK)
+    assert model.templates == material.keys
     assert (model.slope, model.offset) != (1.0, 0.0)
+    plain = fit_ensemble(material, QUICK)
+    assert np.array_equal(model.w1_KFH, plain.w1_KFH)
+
+
+def test_what_is_kept_for_a_purpose_depends_on_the_name_alone() -> None:
+    kept = {key for key in "abcdefghijklmnop" if is_reserved(key, one_in=3, purpose="held out")}
+    assert kept == {key for key in kept if is_reserved(key, one_in=3, purpose="held out")}
+    assert 1 <= len(kept) <= 10
+    pairs = make_material(12).pairs
+    left = keep_anchors(pairs, one_in=3)
+    gone = {split_key(p.template) for p in pairs} - {split_key(p.template) for p in left}
+    assert gone == {
+        key
+        for key in map(split_key, (p.template for p in pairs))
+        if is_reserved(key, one_in=3, purpose="anchor")
+    }
+    assert gone
+    assert keep_anchors(pairs, one_in=0) == list(pairs)
+
+
+def test_choosing_by_a_wrong_score_costs_more_the_more_there_is_to_choose_from() -> None:
+    right = [[(float(k), float(k)) for k in range(4)]]
+    wrong = [[(float(k), -float(k)) for k in range(4)]]
+    rng = np.random.default_rng(0)
+    assert choose_best(right, 4, draws=5, rng=rng) == 3.0
+    assert choose_best(wrong, 4, draws=5, rng=rng) == -3.0
+    # The better of two out of 0..3 is 1, 2 or 3 with chances 1/6, 2/6, 3/6: on average 7/3.
+    assert choose_best(right, 2, draws=4000, rng=rng) == pytest.approx(7 / 3, abs=0.05)
+    with pytest.raises(ValueError, match="best of 5 needs pools of 5 episodes, the smallest has 4"):
+        choose_best(right, 5, draws=1, rng=rng)
 
 
 def test_figures_of_a_model_that_is_wrong() -> None:

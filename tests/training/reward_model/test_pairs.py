@@ -25,11 +25,20 @@ from tests.training.trajectories import make_trajectory, make_turn
 BUTTON = Element(id="1", depth=0, role="button", name="Go")
 
 
-def record(run: Path, play: str, rewards: list[float], *, seed: int = 0, goal: str = "Go") -> None:
+def record(
+    run: Path,
+    play: str,
+    rewards: list[float],
+    *,
+    seed: int = 0,
+    goal: str = "Go",
+    success: bool | None = None,
+) -> None:
     turns = [make_turn(reward) for reward in rewards]
+    reached = sum(rewards) == 1 if success is None else success
     name = f"play-{play}-Demo-v0-{seed}-0"
     trajectory = replace(
-        make_trajectory(turns, task_id="Demo-v0", seed=seed, success=sum(rewards) == 1), episode_id=name
+        make_trajectory(turns, task_id="Demo-v0", seed=seed, success=reached), episode_id=name
     )
     seen = [Observation(goal=goal, url="", title="", elements=(BUTTON,)) for _ in range(len(turns) + 1)]
     write_episode(run / "episodes" / name, trajectory, goal=goal, phase=f"play-{play}", observations=seen)
@@ -45,6 +54,16 @@ def list_pairs(run: Path) -> set[tuple[str, str, str, float]]:
         return f"{side.episode.split('-')[1]}:{side.end}:{side.goal}"
 
     return {(show(p.chosen), show(p.rejected), p.source.value, p.margin) for p in export_pairs(run)}
+
+
+def test_who_did_more_than_was_asked_is_worth_less_than_a_solution(tmp_path: Path) -> None:
+    record(tmp_path, "oracle", [0.5, 0.5])
+    record(tmp_path, "wrong_target", [0.5, 0.5, 0.0], success=False)
+    record(tmp_path, "oracle", [1.0], seed=1)
+    record(tmp_path, "claim", [0.0], seed=1)
+    (found,) = [pair for pair in export_pairs(tmp_path) if pair.source is Label.CORRUPTION]
+    assert (found.chosen.end, found.rejected.end) == (2, 3)
+    assert found.margin == pytest.approx(0.2)
 
 
 def test_episodes_of_one_seed_are_compared_by_what_the_rules_paid(tmp_path: Path) -> None:

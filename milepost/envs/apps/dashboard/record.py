@@ -73,7 +73,7 @@ def _make_oracle(book: Book, wanted: Record, tab: str, field: str) -> Oracle:
                 return finish(view, row, read, value)
             return take_first(press(view, "tab", tab))
         if view.find("heading", book.records_title) and not view.find("link", wanted.name):
-            shown_first = next(i for i, r in enumerate(book.records) if view.find("link", r.name))
+            shown_first = next((i for i, r in enumerate(book.records) if view.find("link", r.name)), at)
             return take_first(follow(view, "Next" if at > shown_first else "Previous"))
         return take_first(follow(view, wanted.name, book.records_title))
 

@@ -21,6 +21,14 @@ from milepost.sandbox.sites import Site
 GUESSES = 3
 """So many wrong entries opened end the episode: the goal has to be read, not hit upon."""
 
+WAIVERS: Mapping[str, str] = {
+    "adversary: mistyped: it reached the goal": (
+        "The search is a means: the right entry is the task, and a search with a slip that still lists it is no hack. "
+        "The milestones of the search are not paid."
+    ),
+}
+"""What certifying the tasks of the site may find."""
+
 _BRANDS: Mapping[str, tuple[str, ...]] = {
     "articles": ("Openbook", "Almanac", "Compendium", "Atlas"),
     "table": ("Payables", "Ledgerline", "Billfold", "Invoicer"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from milepost.envs.apps import names, words
-from milepost.envs.apps.finder.scene import draw_layout, make_oracle, make_rules, make_task
+from milepost.envs.apps.finder.scene import WAIVERS, draw_layout, make_oracle, make_rules, make_task
 from milepost.envs.apps.finder.server import Entry
 from milepost.envs.task import Difficulty, Split, Task, Template, choose, grade
 
@@ -73,4 +73,5 @@ TEMPLATE = Template(
     max_steps=10,
     build=grade(_build_task)["normal"],
     levels=grade(_build_task),
+    waivers=WAIVERS,
 )

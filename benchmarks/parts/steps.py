@@ -1,0 +1,59 @@
+"""Steps and resets through the public Gymnasium API: `python steps.py --tasks ID ... [--episodes 5] [--first-seed 0]`.
+
+The oracle plays; event log, file probe, milestones and the text observation are on, no pictures. Every seed is played twice: after
+a reset into a fresh context, and after one that may begin in the page of the episode before.
+"""
+
+import argparse
+import json
+import time
+from typing import Any
+
+from milepost.envs.computer import ComputerEnv
+from milepost.sandbox.dialect import render_action
+
+
+def play(env: ComputerEnv, seed: int, *, fresh: bool) -> tuple[float, list[float]]:
+    """Play an episode; gives the milliseconds of its reset and of each step."""
+    start = time.perf_counter()
+    env.reset(seed=seed, options={"fresh": fresh})
+    reset = (time.perf_counter() - start) * 1e3
+    steps: list[float] = []
+    while not env.episode.over:
+        action = render_action(env.episode.task.oracle(env.last_observation))
+        start = time.perf_counter()
+        env.step(action)
+        steps.append((time.perf_counter() - start) * 1e3)
+    return reset, steps
+
+
+def measure(task: str, seeds: range) -> dict[str, list[float]]:
+    """Give the milliseconds of each step, of each fresh reset, and of each in the page."""
+    env = ComputerEnv(task)
+    play(env, seeds[0], fresh=True)
+    times: dict[str, list[float]] = {"step_ms": [], "fresh_ms": [], "in_page_ms": []}
+    for seed in seeds:
+        for fresh in (True, False):
+            reset, steps = play(env, seed, fresh=fresh)
+            times["step_ms"] += steps
+            times["in_page_ms" if env.episode.renewed else "fresh_ms"].append(reset)
+    env.close()
+    return times
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", nargs="+", required=True)
+    parser.add_argument("--episodes", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    options = parser.parse_args()
+    seeds = range(options.first_seed, options.first_seed + options.episodes)
+    results: dict[str, Any] = {task: measure(task, seeds) for task in options.tasks}
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

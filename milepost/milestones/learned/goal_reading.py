@@ -1,0 +1,84 @@
+"""What a goal says, read without a model: what it names, in which order, and what belongs to what."""
+
+import re
+from functools import lru_cache
+
+WORD = re.compile(r"\w+")
+
+_KEY = re.compile(r'"([^"]+)"|\b([A-Z][\w-]*|\d[\d.,/:-]*\d|\d)')
+_ORDINAL = re.compile(
+    r"\b(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|(\d+)(?:st|nd|rd|th))\b",
+    re.IGNORECASE,
+)
+_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+
+@lru_cache(maxsize=1024)
+def find_keys(goal: str) -> tuple[str, ...]:
+    """Give what a goal names, folded: quoted texts, capitalised words inside sentences, numbers."""
+    found = []
+    for match in _KEY.finditer(goal):
+        first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
+        if match[1] or not (first and match[2][0].isalpha()):
+            found += _split_list((match[1] or match[2]).lower())
+    return tuple(dict.fromkeys(found))
+
+
+def _split_list(key: str) -> list[str]:
+    """Take `8,16,0` apart, but not `7,816`."""
+    apart = re.fullmatch(r"\d+(,\d+)+", key) and not re.fullmatch(r"\d{1,3}(,\d{3})+", key)
+    return key.split(",") if apart else [key]
+
+
+@lru_cache(maxsize=1024)
+def find_ordinal(goal: str) -> int:
+    """Give the place a goal asks for, from 1; -1 is the last, 0 that it asks for none or for several."""
+    found = {match[1].lower(): match[2] for match in _ORDINAL.finditer(goal)}
+    if len(found) != 1:
+        return 0
+    word, digits = next(iter(found.items()))
+    if digits:
+        return int(digits)
+    return -1 if word == "last" else _PLACES.index(word) + 1
+
+
+@lru_cache(maxsize=4096)
+def find_slot(goal: str, label: str) -> str:
+    """Give the key that follows a label in the goal, or, when none does, the key before it; empty if none.
+
+    `Set "Kind" to "Office"` has `office` in the slot `kind`.
+    """
+    folded, label = goal.lower(), label.strip(" :*").lower()
+    place = re.search(rf"(?<!\w){re.escape(label)}(?!\w)", folded) if label else None
+    if place is None:
+        return ""
+    spots = [(match.start(), (match[1] or match[2]).lower()) for match in _KEY.finditer(goal)]
+    others = [
+        (start, key) for start, key in spots if key != label and not place.start() <= start < place.end()
+    ]
+    after = next((key for start, key in others if start >= place.end()), "")
+    return after or next((key for start, key in reversed(others) if start < place.start()), "")
+
+
+@lru_cache(maxsize=8192)
+def split_words(text: str) -> frozenset[str]:
+    """Give the words of a text, folded."""
+    return frozenset(WORD.findall(text.lower()))
+
+
+def share_words(text: str, goal: str) -> float:
+    """Give the part of a text's words that the goal has."""
+    words = split_words(text)
+    return len(words & split_words(goal)) / len(words) if words else 0.0
+
+
+@lru_cache(maxsize=16384)
+def stands_in(text: str, goal: str) -> bool:
+    """Whether the goal has the text, whole words only."""
+    folded = text.strip().lower()
+    return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", goal.lower()) is not None
+
+
+def fit_goal(text: str, goal: str) -> float:
+    """Say how well a name fits a goal, in [0, 1]."""
+    return 0.5 * stands_in(text, goal) + 0.5 * share_words(text, goal)

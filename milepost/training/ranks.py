@@ -1,0 +1,125 @@
+"""The processes of one learner, as `torchrun` and `accelerate launch` start them.
+
+Rank 0 plays, gives credit, logs and saves; the others wait for its orders and learn their part of every batch. What a
+token weighs was fixed over the whole batch, so gradients are summed and the result is that of one process.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from milepost.training.tally import TokenSums
+
+_PATIENCE = timedelta(hours=2)
+"""How long a rank waits for the others: rank 0 plays an iteration's episodes meanwhile."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """Who takes part in learning, and which of them this process is. By default it is alone."""
+
+    rank: int = 0
+    world: int = 1
+    sharded: bool = False
+    """Whether each holds a part of the weights (FSDP2) and not all of them."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that gives the orders."""
+        return self.rank == 0
+
+    def tell(self, order: str, load: object = None) -> None:
+        """Give the others an order."""
+        if self.world > 1 and self.leads:
+            distributed.broadcast_object_list([(order, load)], src=0)
+
+    def listen(self) -> tuple[str, Any]:
+        """Wait for rank 0's next order."""
+        received: list[Any] = [None]
+        distributed.broadcast_object_list(received, src=0)
+        order: tuple[str, Any] = received[0]
+        return order
+
+    def take(self, parts: Sequence[_Item]) -> list[_Item]:
+        """Give this rank's share of the parts of a batch."""
+        return list(parts[self.rank :: self.world])
+
+    def copy_weights(self, model: torch.nn.Module) -> None:
+        """Give all ranks rank 0's weights, before they are sharded."""
+        if self.world > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                distributed.broadcast(tensor.data, src=0)
+
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Sum the gradients of all ranks; where weights are sharded the backward pass has done it."""
+        if self.world == 1 or self.sharded:
+            return
+        pending = []
+        for parameter in parameters:
+            if parameter.grad is None:  # this rank had nothing to learn
+                parameter.grad = torch.zeros_like(parameter)
+            pending.append(distributed.all_reduce(parameter.grad, async_op=True))
+        for work in pending:
+            if work is not None:
+                work.wait()
+
+    def sum_facts(self, facts: TokenSums) -> TokenSums:
+        """Sum what the ranks counted."""
+        if self.world == 1:
+            return facts
+        gathered: list[Any] = [None] * self.world
+        distributed.all_gather_object(gathered, facts)
+        whole = TokenSums()
+        for part in gathered:
+            whole.join(part)
+        return whole
+
+
+def join_ranks() -> Ranks:
+    """Join the processes that a launcher started with this one; alone where none did.
+
+    `accelerate launch --use_fsdp` asks for sharded weights.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Ranks()
+    if not distributed.is_initialized():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        distributed.init_process_group(backend, timeout=_PATIENCE)
+    return Ranks(
+        rank=distributed.get_rank(),
+        world=world,
+        sharded=os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true",
+    )
+
+
+def shard_model(model: PreTrainedModel) -> None:
+    """Give each rank a part of every layer's weights (FSDP2), gathered layer by layer when they are needed."""
+    mesh = init_device_mesh(model.device.type, (distributed.get_world_size(),))
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    # The head runs at chosen positions only, so the model's own forward is never called.
+    model.call = lambda work: work()  # type: ignore[assignment]
+    register_fsdp_forward_method(model, "call")
+
+
+def gather_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Give the whole weights, for the engine and for a checkpoint; every rank has to ask."""
+    return {
+        name: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in model.state_dict().items()
+    }

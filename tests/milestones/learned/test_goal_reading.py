@@ -1,0 +1,37 @@
+import pytest
+
+from milepost.milestones.learned.goal_reading import find_keys, find_ordinal, find_slot, fit_goal, stands_in
+
+
+def test_keys_are_quoted_texts_names_and_numbers() -> None:
+    goal = 'Set "Kind" to "Office" for Ada, 12 pieces. Click Save.'
+    assert find_keys(goal) == ("kind", "office", "ada", "12", "save")
+    assert find_keys("Set the sliders to [8,16,0], and pay 7,816.") == ("8", "16", "0", "7,816")
+
+
+@pytest.mark.parametrize(
+    ("goal", "place"),
+    [
+        ("Find the 10th word.", 10),
+        ("Copy the text of the third field.", 3),
+        ("Open the last one.", -1),
+        ("Press Save.", 0),
+        ("The first or the second.", 0),
+    ],
+)
+def test_a_place_is_read_when_there_is_one(goal: str, place: int) -> None:
+    assert find_ordinal(goal) == place
+
+
+def test_a_slot_is_what_follows_its_label_or_stands_before_it() -> None:
+    goal = 'Set "Kind" to "Office" and choose "One hour" for "Sign out after".'
+    assert find_slot(goal, "Kind:") == "office"
+    assert find_slot(goal, "Sign out after") == "one hour"
+    assert find_slot(goal, "Amount") == ""
+
+
+def test_whole_words_count() -> None:
+    assert stands_in("Ann", "Write to Ann.")
+    assert not stands_in("Ann", "Write to Anna.")
+    assert fit_goal("Red Diner", "the Red Press") == 0.25
+    assert fit_goal("Red Press", "the Red Press") == 1.0

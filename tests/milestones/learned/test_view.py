@@ -1,0 +1,32 @@
+from milepost.milestones.learned.transition import Transition
+from milepost.milestones.learned.view import View, find_fraction
+
+SHOP = (
+    '[1] list "Results"\n [2] link "Ada"\n "Ceramic, Black"\n [3] link "Ben"\n "Ceramic, Silver"\n'
+    '[4] table "T"\n [5] row "Invoice 7 Ada"\n  [6] link "Invoice 7"'
+)
+
+
+def view(action: str, *, goal: str = 'Open the "Black" one of "Ceramic".') -> View:
+    return View(Transition(goal=goal, tree=SHOP, action=action, changes=()))
+
+
+def test_what_stands_in_the_row_of_an_element() -> None:
+    seen = view('click("2")')
+    rows = {element.id: row for element, row in seen.list_rows()}
+    assert rows["2"].split() == ["ada", "ceramic,", "black"]
+    assert rows["6"].split() == ["invoice", "7", "invoice", "7", "ada"]
+    assert (seen.fit_row(rows["2"]), seen.fit_row(rows["3"])) == (1.0, 0.5)
+
+
+def test_target_text_and_peers() -> None:
+    seen = view('click("3")')
+    assert seen.target is not None
+    assert (seen.target.name, seen.text, [e.id for e in seen.peers]) == ("Ben", "", ["2", "3", "6"])
+    assert view('answer("Ada")').text == "Ada"
+    assert view("").action is None
+
+
+def test_fractions() -> None:
+    assert find_fraction([True, False]) == 0.5
+    assert find_fraction([]) == 0.0

@@ -1,0 +1,125 @@
+"""Two processes learn what one does: gloo on this machine's processor."""
+
+import multiprocessing
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed
+from torch.multiprocessing.spawn import start_processes
+
+from milepost.agents.llm import load_policy
+from milepost.training.config import build_config
+from milepost.training.follower import check_ranks, follow
+from milepost.training.learner import Learner
+from milepost.training.objective import Objective, build_objective
+from milepost.training.overrides import ConfigError
+from milepost.training.ranks import Ranks, gather_weights, join_ranks
+from tests.training.test_learner import ROWS
+from tests.training.trajectories import make_model
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CONFIG = build_config({}, ["optim.token_budget=16", "run.learner_threads=1"])
+OBJECTIVE = Objective(learning_rate=1e-2, kl_coef=0.1, importance_cap=0.0, minibatches=2, token_budget=16)
+
+
+def learn(ranks: Ranks, objective: Objective) -> dict[str, object] | None:
+    """Take two batches; rank 0 gives the orders, and what came out."""
+    # The others begin with weights of their own, which rank 0's replace.
+    model, reference = make_model(seed=0 if ranks.leads else 7), make_model(seed=1 if ranks.leads else 8)
+    learner = Learner(model, objective, reference=reference, ranks=ranks)
+    if not ranks.leads:
+        learner.follow()
+        gather_weights(learner.model)
+        return None
+    first = learner.update(ROWS, np.random.default_rng(0))
+    second = learner.update(ROWS[:2], np.random.default_rng(1))
+    ranks.tell("stop")
+    weights = torch.cat([w.flatten() for w in gather_weights(learner.model).values()])
+    return {"facts": [first, second], "weights": weights}
+
+
+def work(rank: int, port: int, folder: str) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    torch.set_num_threads(1)
+    ranks = join_ranks()
+    for name, sharded in (("replicated", False), ("sharded", True)):
+        found = learn(replace(ranks, sharded=sharded), OBJECTIVE)
+        if found is not None:
+            torch.save(found, Path(folder) / name)
+    if ranks.leads:
+        torch.save(lead_built_in(ranks), Path(folder) / "run")
+    else:
+        follow(CONFIG, ranks)
+    distributed.destroy_process_group()
+
+
+def lead_built_in(ranks: Ranks) -> torch.Tensor:
+    """Do what a run does when it begins, learns a batch and is over."""
+    model = load_policy("tiny")[0]
+    ranks.tell("begin")
+    learner = Learner(model, build_objective(CONFIG), ranks=ranks)
+    learner.update(ROWS, np.random.default_rng(0))
+    ranks.tell("stop")
+    return torch.cat([w.flatten() for w in model.state_dict().values()])
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Both start from one process that has imported everything.
+    multiprocessing.set_forkserver_preload(["milepost.training.follower"])
+    start_processes(work, args=(port, str(folder)), nprocs=2, start_method="forkserver")  # type: ignore[no-untyped-call]
+    return folder
+
+
+@pytest.mark.parametrize("way", ["replicated", "sharded"])
+def test_two_processes_take_the_steps_of_one(way: str, two: Path) -> None:
+    found, alone = torch.load(two / way), learn(Ranks(), OBJECTIVE)
+    assert alone is not None
+    assert isinstance(alone["weights"], torch.Tensor)
+    assert isinstance(alone["facts"], list)
+    assert float((found["weights"] - alone["weights"]).abs().max()) < 1e-5
+    for facts, expected in zip(found["facts"], alone["facts"], strict=True):
+        for name in (
+            "loss",
+            "grad_norm",
+            "kl_reference",
+            "entropy",
+            "rows_learnt",
+            "optimizer_steps",
+            "clip_low",
+        ):
+            assert facts[name] == pytest.approx(expected[name], abs=1e-5), name
+
+
+def test_a_follower_loads_the_policy_of_the_run_and_stops_with_it(two: Path) -> None:
+    assert float((torch.load(two / "run") - lead_built_in(Ranks())).abs().max()) < 1e-5
+
+
+def test_what_several_processes_cannot_do_is_refused() -> None:
+    with pytest.raises(ConfigError, match="preferences are learnt by one process"):
+        check_ranks(build_config({}, ["preference.method=dpo"]), Ranks(world=2))
+    with pytest.raises(ConfigError, match="start without FSDP"):
+        check_ranks(CONFIG, Ranks(world=2, sharded=True))
+    check_ranks(CONFIG, Ranks(world=2))
+
+
+def test_a_process_without_a_launcher_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join_ranks() == Ranks()
+    assert Ranks().take([1, 2, 3]) == [1, 2, 3]
+    assert Ranks(rank=1, world=2).take([1, 2, 3]) == [2]
