@@ -6,6 +6,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 TESTS ?= tests
 WORKERS ?= 2
 
@@ -14,7 +15,7 @@ MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
 export MILEPOST_NO_SANDBOX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check test-fast test-ray format bench view doctor clean distclean
+.PHONY: help setup train test test-vllm check test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -33,10 +34,16 @@ test: check ## Check, then run every test; a missing browser is a failure
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not ray" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not ray and not vllm" $(TESTS)
 
 test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on this machine; `make test` leaves them out
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)
+
+test-vllm: $(VLLM)/milepost-setup ## Run the tests of vLLM itself, in an environment of its own (3.5 GB)
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m vllm tests/agents/engines
+
+$(VLLM)/milepost-setup: pyproject.toml scripts/setup-vllm.sh
+	@scripts/setup-vllm.sh $(VLLM)
 
 check: setup ## Check format, style, types, imports between folders, and layout
 	$(BIN)/ruff format --check .
@@ -49,8 +56,8 @@ format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## Measure steps, resets and generation
-	@for file in $$(grep -l __main__ benchmarks/*.py); do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+bench: setup ## Measure steps, resets and generation; what needs vLLM is left out
+	@for file in $$(grep -l __main__ benchmarks/*.py | grep -v vllm); do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 view: $(OUT)/report.html ## Open the report of the last run
 	@xdg-open $< 2>/dev/null || open $< 2>/dev/null || echo "open $(abspath $<) in a browser"
@@ -65,5 +72,5 @@ clean: ## Remove caches, keep the environment and the runs
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find milepost tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## Remove the environment too; runs are kept
-	rm -rf $(VENV)
+distclean: clean ## Remove the environments too; runs are kept
+	rm -rf $(VENV) $(VLLM)

@@ -219,7 +219,11 @@ def train(
 @app.command(name="eval")
 def evaluate(
     policy: Annotated[
-        str, typer.Argument(help="`oracle`, `random`, `tiny`, or the path of a model, checkpoint or run.")
+        str,
+        typer.Argument(
+            help="`oracle`, `random`, `tiny`, the path of a model, checkpoint or run, or `openai:MODEL@URL` "
+            "(any chat endpoint; its key in MILEPOST_API_KEY)."
+        ),
     ],
     task: Annotated[list[str] | None, typer.Option(help="Task id; repeat for several; default all.")] = None,
     split: Split = "test",
@@ -227,6 +231,9 @@ def evaluate(
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")] = 0.0,
     contexts: Annotated[int, typer.Option(min=1, help="Browser contexts at once.")] = 8,
+    engine: Annotated[
+        str, typer.Option(help="What serves a model: `transformers`, `vllm`, or `vllm@URL`.")
+    ] = "transformers",
     out: Annotated[Path | None, typer.Option(help="Folder in which the episodes are recorded.")] = None,
     json_: Json = False,
 ) -> None:
@@ -251,6 +258,7 @@ def evaluate(
                 temperature=temperature,
                 contexts=contexts,
                 folder=out,
+                engine=engine,
             )
         )
     except (

@@ -51,13 +51,14 @@ TABLES = {"milepost/sandbox/events.py"}
 UNTESTED = {
     "milepost/agents/agent.py": "a protocol and plain records",
     "milepost/training/algorithm.py": "plain records and names",
-    "milepost/agents/engines/engine.py": "a protocol",
+    "milepost/agents/engines/engine.py": "a protocol and plain records",
     "milepost/sandbox/failure.py": "an enumeration and an exception",
     "milepost/sandbox/world.py": "plain records",
 }
 """Modules without behaviour, which need no tests."""
 
 SEEN_THROUGH = {
+    "milepost/agents/engines/vllm_worker.py": "tests/agents/engines/test_vllm_local.py",
     "milepost/training/follower.py": "tests/training/test_ranks.py",
     "milepost/sandbox/follower.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/steady.py": "tests/sandbox/test_session.py",

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from milepost.agents.agent import Decision, Sampling
 from milepost.agents.engines.engine import Engine
+from milepost.agents.engines.openai import SCHEME
 from milepost.agents.prompt import MAX_ELEMENTS, encode_observation
 from milepost.sandbox.observation import Observation
 
@@ -19,11 +20,6 @@ TINY = "tiny"
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
 """Where its checkpoint lies."""
-
-_PLAIN_TEMPLATE = (
-    "{% for m in messages %}{{ m.content }}\n\n{% endfor %}{% if add_generation_prompt %}Answer: {% endif %}"
-)
-"""For base models, which come without a chat template."""
 
 
 class ModelLoadError(ValueError):
@@ -41,8 +37,14 @@ def load_policy(
         device: where the model runs, as torch names it.
 
     Raises:
-        ModelLoadError: there is no such model, it cannot be read, or its tokenizer has no end-of-turn token.
+        ModelLoadError: there is no such model, it cannot be read, or its tokenizer has no end-of-turn token or no
+            chat template.
     """
+    if name.startswith(SCHEME):
+        raise ModelLoadError(
+            f"{name!r} is a chat endpoint: it gives no exact token ids and log-probabilities, so it can be measured "
+            f"(milepost eval {name}) but neither trained nor imitated"
+        )
     source = str(TINY_FOLDER) if name == TINY else str(Path(name).expanduser()) if name[:1] == "~" else name
     if _is_missing_path(source):
         # Asked first: a mistyped path would be sought on the network for a minute.
@@ -57,7 +59,11 @@ def load_policy(
             f"the tokenizer of {name!r} names no end-of-turn token (eos_token); set one and save it"
         )
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = _PLAIN_TEMPLATE
+        raise ModelLoadError(
+            f"the tokenizer of {name!r} has no chat template, so nothing says how a page and an answer are told apart; "
+            "take the instruction-tuned variant of the model, or put a template into the file chat_template.jinja "
+            "beside its tokenizer"
+        )
     model.to(device)  # type: ignore[arg-type]
     return model.eval(), tokenizer  # type: ignore[no-untyped-call]
 
@@ -97,6 +103,11 @@ def _first_line(broken: Exception) -> str:
     return (str(broken).strip() or type(broken).__name__).splitlines()[0]
 
 
+def draw_turn_seed(seed: int, turn: int) -> int:
+    """Give the sampling seed of one turn of an episode (64 bits)."""
+    return int(np.random.SeedSequence([seed, turn]).generate_state(1, np.uint64)[0])
+
+
 class LLMAgent:
     """Reads an observation, asks an engine, answers with what the model wrote. One agent plays one episode."""
 
@@ -128,10 +139,10 @@ class LLMAgent:
         Raises:
             EngineError: the engine could not serve the request.
         """
-        seed = np.random.SeedSequence([self._sampling.seed, self._turn]).generate_state(1, np.uint64)
+        seed = draw_turn_seed(self._sampling.seed, self._turn)
         self._turn += 1
         completion = await self._engine.generate(
-            self._encode(observation), replace(self._sampling, seed=int(seed[0]))
+            self._encode(observation), replace(self._sampling, seed=seed)
         )
         return Decision(text=completion.text, completion=completion)
 

@@ -1,9 +1,10 @@
 """Where a policy plays: warm browsers, its engine, and whoever watches."""
 
 import asyncio
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Self
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Agent, Sampling
+from milepost.agents.engines.choice import TRANSFORMERS, make_engine
 from milepost.agents.engines.engine import EngineError
-from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
 from milepost.milestones.tiers import Tiers
@@ -31,6 +32,9 @@ from milepost.training.rollout import Group, MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
 from milepost.training.verifiers import open_tiers
 
+ENGINE_LOG = "engine.log"
+"""Log of an engine in processes of its own, in the run's folder."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -42,6 +46,8 @@ class Limits:
     """Episodes under way, waiting for a context included."""
     max_tokens: int = 40
     """Longest completion."""
+    engine: str = "transformers"
+    """What serves the policy, see `make_engine`."""
     max_failures: float = 0.2
     """Largest fraction of a phase's episodes that may fail for reasons that are not the policy's."""
     reward: RewardMode = RewardMode.NORMALIZED
@@ -59,6 +65,7 @@ def build_limits(config: Config) -> Limits:
         contexts=config.rollout.contexts,
         max_inflight=config.rollout.max_inflight,
         max_tokens=config.policy.max_tokens,
+        engine=config.policy.engine,
         max_failures=config.rollout.max_failures,
         reward=config.rollout.reward,
         drawn=config.rollout.drawn,
@@ -117,10 +124,23 @@ class Arena:
             display: is told of every episode.
             tiers: who scores, opened and closed with the arena; rules alone when None.
             clock: monotonic seconds.
+
+        Raises:
+            EngineError: what the engine needs is not installed.
         """
         self._model = model
-        self._served = deepcopy(model) if limits.apart else model
-        self.engine = TransformersEngine(self._served, tokenizer, max_batch=limits.max_inflight)
+        # vLLM has a copy of its own anyway.
+        apart = limits.apart and limits.engine == TRANSFORMERS
+        log = (run or Path(tempfile.gettempdir())) / ENGINE_LOG
+        self.engine = make_engine(
+            limits.engine,
+            deepcopy(model) if apart else model,
+            tokenizer,
+            max_batch=limits.max_inflight,
+            log=log,
+        )
+        self.first_version = 0
+        """The policy's version when the arena opens."""
         self.meter = Meter(clock)
         self.limits = limits
         self._inflight = asyncio.Semaphore(limits.max_inflight)
@@ -133,28 +153,42 @@ class Arena:
 
     async def __aenter__(self) -> Self:
         self.backend = build_backend(self.limits)
-        await self.backend.start()
-        if self._given is not None:
-            self._tiers = await self._given.__aenter__()
+        try:
+            await self.engine.start(self._model, self.first_version)
+            await self.backend.start()
+            if self._given is not None:
+                self._tiers = await self._given.__aenter__()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._given is not None:
+        if self._given is not None and self._tiers is not None:
             await self._given.__aexit__(None, None, None)
         await self.engine.close()
         await self.backend.close()
 
     async def publish(self) -> None:
-        """Serve the policy as it is now, under the next version; a batch under way ends with the old weights."""
-        if self._served is self._model:
-            self.engine.policy_version += 1
-        else:
-            await asyncio.to_thread(self._copy_weights)
+        """Serve the policy as it is now, under the next version; requests under way end with the old weights.
 
-    def _copy_weights(self) -> None:
-        with self.engine.weights:
-            self._served.load_state_dict(self._model.state_dict())
-            self.engine.policy_version += 1
+        Raises:
+            EngineError: the weights did not arrive.
+        """
+        await self.engine.update_weights(self._model, self.engine.policy_version + 1)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Give the engine's time and memory to the learner for a while.
+
+        Raises:
+            EngineError: a request does not end, or the engine fails.
+        """
+        await self.engine.sleep()
+        try:
+            yield
+        finally:
+            await self.engine.wake()
 
     def policy_agents(self, temperature: float) -> MakeAgent:
         """Give the maker of agents that the policy plays at a sampling temperature."""
@@ -185,7 +219,7 @@ class Arena:
         self._display.begin(label, len(requests))
         before = self.meter.read()
         note = self._watch(len(requests))
-        trajectories = await _unwrap(
+        trajectories = await unwrap(
             self._make_rollout(record).run(requests, make_agent=make_agent, on_done=note)
         )
         speed = describe_pace(before, self.meter.read(), contexts=self.limits.contexts)
@@ -207,7 +241,7 @@ class Arena:
             FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         """
         note = self._watch(sum(map(len, groups)))
-        return await _unwrap(
+        return await unwrap(
             self._make_rollout(record).run_groups(
                 groups, wanted=wanted, make_agent=make_agent, refill=refill, on_done=note
             )
@@ -250,8 +284,13 @@ def build_arena(
     )
 
 
-async def _unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
-    """Await a rollout, and raise what stopped it by itself rather than as a group."""
+async def unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
+    """Await a rollout, and raise what stopped it by itself rather than as a group.
+
+    Raises:
+        EngineError: the engine could not serve the policy.
+        FailureBudgetError: too many episodes failed for reasons that are not the policy's.
+    """
     broken: EngineError | FailureBudgetError | None = None
     trajectories: list[Trajectory] = []
     try:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from milepost.agents.engines.choice import check_engine
 from milepost.milestones import RewardMode
 from milepost.milestones.router import RouterMode
 from milepost.training.overrides import ConfigError, describe_error, read_override
@@ -58,6 +59,8 @@ class PolicySection(Section):
 
     model: str = "tiny"
     """`tiny`, or a path or Hugging Face id of a causal LM."""
+    engine: Annotated[str, AfterValidator(check_engine)] = "transformers"
+    """What serves it to rollouts: `transformers`, in this process; `vllm`, or `vllm@URL` for a vLLM server."""
     max_tokens: Positive = 40
     """Longest completion, and the constant of `rollout_sum`."""
     temperature: Rate = 1.0

@@ -1,24 +1,31 @@
 """Measures a policy, whatever it is, on held-out tasks."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from milepost.agents.agent import Agent
+from milepost.agents.agent import Agent, Sampling
+from milepost.agents.chat import ChatAgent
+from milepost.agents.engines.choice import check_engine
+from milepost.agents.engines.openai import SCHEME, ChatEndpoint, parse_endpoint
 from milepost.agents.llm import load_policy
 from milepost.agents.scripted import OracleAgent, RandomAgent
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.sandbox.pool import Pool
-from milepost.training.arena import Arena, Limits
+from milepost.training.arena import Arena, Limits, unwrap
 from milepost.training.backends.local import LocalBackend
 from milepost.training.checkpoint import find_latest
 from milepost.training.display import SilentDisplay
 from milepost.training.evaluation import Score, plan_evaluation, summarize
 from milepost.training.records import EPISODES_FOLDER
-from milepost.training.rollout import Rollout
+from milepost.training.rollout import MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
+
+CHAT_TOKENS = 512
+"""Longest reply of a chat endpoint: such models may think before they answer."""
 
 SCRIPTED = ("oracle", "random")
 """Policies that are no models."""
@@ -45,11 +52,13 @@ async def measure_policy(
     temperature: float = 0.0,
     contexts: int = 8,
     folder: Path | None = None,
+    engine: str = "transformers",
 ) -> Score:
     """Play a policy on seeds of a split, one after the other.
 
     Args:
-        policy: `oracle`, `random`, `tiny`, or the path of a model, a checkpoint or a run.
+        policy: `oracle`, `random`, `tiny`, the path of a model, a checkpoint or a run, or `openai:MODEL@URL` for a
+            model behind a chat endpoint, whose key is read from the environment.
         task_ids: the templates.
         split: `train`, `validation` or `test`.
         episodes: seeds of each template.
@@ -57,8 +66,10 @@ async def measure_policy(
         temperature: sampling temperature of a model; 0 is greedy.
         contexts: browser contexts at once.
         folder: where the episodes are recorded (`<folder>/episodes/`); None records nothing.
+        engine: what serves a model that is loaded here, see `make_engine`.
 
     Raises:
+        EngineError: the engine or the endpoint failed.
         UnknownTaskError: a task id is not known.
         ModelLoadError: the policy cannot be loaded.
         ValueError: an unknown split.
@@ -73,9 +84,13 @@ async def measure_policy(
         first_seed=first_seed,
     )
     if policy in SCRIPTED:
-        return summarize(await _play_scripted(policy, requests, contexts, folder))
+        return summarize(await _play(_scripted_agents(policy), requests, contexts, folder))
+    if policy.startswith(SCHEME):
+        endpoint = parse_endpoint(policy, os.environ)
+        async with ChatEndpoint(endpoint, rng=np.random.default_rng(0)) as chat:
+            return summarize(await _play(_chat_agents(chat, temperature), requests, contexts, folder))
     model, tokenizer = load_policy(find_model(policy))
-    limits = Limits(contexts=contexts, max_inflight=contexts + contexts // 2)
+    limits = Limits(contexts=contexts, max_inflight=contexts + contexts // 2, engine=check_engine(engine))
     async with Arena(model, tokenizer, limits=limits, run=folder, display=SilentDisplay()) as arena:
         played = await arena.play(
             "evaluation", requests, arena.policy_agents(temperature), record=folder is not None
@@ -83,20 +98,30 @@ async def measure_policy(
     return summarize(played.trajectories)
 
 
-async def _play_scripted(
-    policy: str, requests: Sequence[EpisodeRequest], contexts: int, folder: Path | None
-) -> list[Trajectory]:
+def _scripted_agents(policy: str) -> MakeAgent:
     def make_agent(request: EpisodeRequest) -> Agent:
         if policy == "random":
             return RandomAgent(np.random.default_rng(request.sampling_seed))
         return OracleAgent(get_template(request.task_id).task(request.seed, Split(request.split)).oracle)
 
+    return make_agent
+
+
+def _chat_agents(chat: ChatEndpoint, temperature: float) -> MakeAgent:
+    def make_agent(request: EpisodeRequest) -> Agent:
+        sampling = Sampling(temperature=temperature, max_tokens=CHAT_TOKENS, seed=request.sampling_seed)
+        return ChatAgent(chat, sampling)
+
+    return make_agent
+
+
+async def _play(
+    make_agent: MakeAgent, requests: Sequence[EpisodeRequest], contexts: int, folder: Path | None
+) -> list[Trajectory]:
     pool = Pool(contexts=contexts)
     directory = folder / EPISODES_FOLDER if folder is not None else None
     try:
-        backend = LocalBackend(pool, contexts=contexts)
-        return await Rollout(backend, max_inflight=contexts, directory=directory).run(
-            requests, make_agent=make_agent
-        )
+        rollout = Rollout(LocalBackend(pool, contexts=contexts), max_inflight=contexts, directory=directory)
+        return await unwrap(rollout.run(requests, make_agent=make_agent))
     finally:
         await pool.close()

@@ -14,7 +14,7 @@ class ConfigError(ValueError):
     """The configuration is wrong; the message names the file, the key, what was expected and what came."""
 
 
-_BARE = re.compile(r"[A-Za-z_./~][\w./~:-]*")
+_BARE = re.compile(r"[A-Za-z_./~][\w./~:@-]*")
 
 
 def read_override(override: str, keys: Keys) -> tuple[str, str, Any]:
@@ -66,7 +66,8 @@ def describe_error(error: Mapping[str, Any], place: Sequence[str], keys: Keys, o
     if error["type"] == "extra_forbidden":
         return start + _describe_unknown(place[0], place[1] if len(place) > 1 else "", keys)
     name = f"[{place[0]}]" + (f" {'.'.join(place[1:])}" if len(place) > 1 else "")
-    message = error["msg"][0].lower() + error["msg"][1:]
+    words = error["msg"].removeprefix("Value error, ")
+    message = words[0].lower() + words[1:]
     return f"{start}{name}: {message.replace('input should', 'the value should')}, got {error['input']!r}"
 
 

@@ -31,6 +31,7 @@ REPORT_FILE = "report.html"
 _MAY_CHANGE = {
     "run.name",
     "run.threads",
+    "policy.engine",
     "rollout.backend",
     "rollout.contexts",
     "rollout.max_inflight",

@@ -30,7 +30,8 @@ def check_study(config: Config) -> None:
     """Check what `[preference]` asks of other sections.
 
     Raises:
-        ConfigError: a continuous schedule without groups of two, rollouts ahead of the learner, or a reward control that only advantages know.
+        ConfigError: a continuous schedule without groups of two, rollouts ahead of the learner, a copy that plays while
+            the engine serves the policy, or a reward control that only advantages know.
     """
     section = config.preference
     if not section.method:
@@ -45,6 +46,12 @@ def check_study(config: Config) -> None:
             f"rollout.max_staleness is {config.rollout.max_staleness} and preference.method is {section.method!r}: "
             "preference methods play and learn in turn, their own staleness is preference.sync_every; set "
             "max_staleness to 0"
+        )
+    if config.policy.engine != "transformers" and not section.file and build_practice(config).plays_with_copy:
+        raise ConfigError(
+            f"preference.schedule is {section.schedule.value!r}, which plays with a copy of the policy, and policy.engine "
+            f"{config.policy.engine!r} serves the policy itself; set the engine to 'transformers', or the schedule to "
+            "'online'"
         )
     if config.algorithm.control != "none":
         raise ConfigError(

@@ -88,6 +88,7 @@ def train(
         CheckpointError: a checkpoint cannot be written or read.
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         DivergedError: the loss is no longer a number.
+        EngineError: the engine cannot start, fails, or serves other weights than the policy's.
         TrainingInterruptedError: Ctrl-C or SIGTERM; what was learnt is kept.
     """
     display = progress or SilentDisplay()
@@ -172,7 +173,7 @@ class Trainer:
     def restore(self, checkpoint: Path, state: TrainState) -> None:
         """Go back to a checkpoint, whose weights the model already has."""
         self._iteration = state.iteration
-        self._arena.engine.policy_version = state.policy_version
+        self._arena.first_version = state.policy_version
         self._keeper.restore(state)
         self._validated = self._find_validated()
         self._restored = checkpoint
@@ -244,6 +245,7 @@ class Trainer:
         async def is_enough(steps: int) -> bool:
             if section.target == 1.0:
                 return False
+            await self._arena.publish()
             await self._evaluate("validation", f"imitation-{steps:04d}")
             return self._validated >= section.target
 
@@ -259,7 +261,7 @@ class Trainer:
             is_enough=is_enough,
         )
         self._log("imitation", **facts)
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
 
     def _prepare_learner(self) -> None:
         section = self.config.preference
@@ -292,7 +294,7 @@ class Trainer:
         if isinstance(learner, PreferenceLearner):
             learner.begin(number)
             if self._lessons:
-                self._study_file(learner)
+                await self._study_file(learner)
                 await self._look(number)
                 return
         begun = self._clock()
@@ -303,7 +305,8 @@ class Trainer:
         if self._pipeline.overlaps:
             facts, credit = await asyncio.to_thread(self._learn, played.trajectories, learner)
         else:
-            facts, credit = self._learn(played.trajectories, learner)
+            async with self._arena.at_rest():
+                facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
         await self._arena.publish()
         every = config.algorithm.reference_every
@@ -337,26 +340,25 @@ class Trainer:
         if number % config.checkpoint.every == 0:
             self._save()
 
-    def _study_file(self, learner: PreferenceLearner) -> None:
+    async def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
         start = self._clock()
         lessons = draw_lessons(self._lessons, self.config.train.tasks_per_iteration, self._rng)
-        with self._changing():
-            facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
+        async with self._arena.at_rest():
+            with self._changing():
+                facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
         self._iteration += 1
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
         self._log("study", lessons=len(lessons), learner=facts, learn_s=self._clock() - start)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the weights and take the learner's threads while the policy changes."""
+        """Take the learner's threads while the policy changes."""
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
         torch.set_num_threads(self.config.run.learner_threads)
         try:
-            # An engine that serves its own copy goes on meanwhile.
-            with nullcontext() if self._pipeline.overlaps else self._arena.engine.weights:
-                yield
+            yield
         finally:
             torch.set_num_threads(self.config.run.threads)
 

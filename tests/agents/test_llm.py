@@ -82,17 +82,25 @@ def test_a_saved_policy_is_loaded_as_it_was(
     assert not loaded.training
 
 
-def test_a_tokenizer_without_a_chat_template_gets_a_plain_one(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+def test_a_tokenizer_without_a_chat_template_is_refused_with_what_to_do(
+    model: Qwen3ForCausalLM, tmp_path: Path
 ) -> None:
     bare = build_tokenizer(["goal"])
     bare.chat_template = None
     model.save_pretrained(tmp_path)
     bare.save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelLoadError, match=r"has no chat template.* instruction-tuned .*chat_template\.jinja"
+    ):
+        load_policy(str(tmp_path))
+    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     _, loaded = load_policy(str(tmp_path))
-    assert str(loaded.decode(list(encode_observation(PAGE, loaded)))).endswith(
-        'button "Export CSV" [3]\n\nAnswer: '
-    )
+    assert str(loaded.decode(list(encode_observation(PAGE, loaded)))).endswith('button "Export CSV" [3]')
+
+
+def test_a_chat_endpoint_is_no_policy_that_can_be_loaded() -> None:
+    with pytest.raises(ModelLoadError, match=r"no exact token ids .* \(milepost eval openai:m@http://a/v1\)"):
+        load_policy("openai:m@http://a/v1")
 
 
 def test_a_missing_model_is_reported_with_what_was_expected(tmp_path: Path) -> None:

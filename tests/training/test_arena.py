@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 from collections.abc import Sequence
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from milepost.agents.agent import Agent, Decision
+from milepost.agents.agent import Agent, Decision, Sampling
 from milepost.agents.engines.engine import EngineError
 from milepost.agents.prompt import encode_observation
 from milepost.agents.tiny.model import build_config, build_model
@@ -68,6 +69,29 @@ async def test_a_policy_plays_with_its_own_tokens_and_a_seed_for_each_episode(tm
     assert said[0] != said[1]
     assert max(len(ids) for turns in said for ids in turns) <= 4
     assert not (tmp_path / "episodes").exists()
+
+
+async def test_what_is_published_is_served_under_the_next_version_and_nothing_while_at_rest(
+    tmp_path: Path,
+) -> None:
+    arena = make_arena(tmp_path, SilentDisplay())
+    arena.first_version = 6
+    async with arena:
+        async with arena.at_rest():
+            request = asyncio.create_task(arena.engine.generate((4, 5), Sampling(max_tokens=1)))
+            done, _ = await asyncio.wait({request}, timeout=0.05)
+            assert not done
+            await arena.publish()
+        assert (await request).policy_version == 7
+
+
+async def test_an_engine_that_cannot_be_had_is_told_before_any_browser_starts(tmp_path: Path) -> None:
+    limits = Limits(contexts=1, max_inflight=1, engine="vllm@http://127.0.0.1:9")
+    arena = Arena(MODEL, TOKENIZER, limits=limits, run=tmp_path, display=SilentDisplay())
+    with pytest.raises(EngineError, match="nothing answers at http://127"):
+        await arena.__aenter__()
+    with pytest.raises(EngineError, match="the engine is closed"):
+        await arena.engine.generate((4, 5), Sampling(max_tokens=1))
 
 
 class _Broken:

@@ -27,13 +27,13 @@ def test_a_configuration_reads_back_from_its_own_toml(tmp_path: Path) -> None:
 
 def test_a_configuration_stays_small() -> None:
     sections = Config().model_dump()
-<<<<<<< HEAD
     assert len(sections) == 12
-    assert sum(len(section) for section in sections.values()) <= 81
-=======
-    assert len(sections) == 11
-    assert sum(len(section) for section in sections.values()) <= 74
->>>>>>> 31c8f7242c116c098a75c97b7ce34695e126c4e7
+    assert sum(len(section) for section in sections.values()) <= 84
+
+
+def test_an_engine_at_an_address_can_be_named_in_an_override() -> None:
+    config = build_config({}, ["policy.engine=vllm@http://127.0.0.1:8000"])
+    assert config.policy.engine == "vllm@http://127.0.0.1:8000"
 
 
 def test_a_whole_number_is_fine_where_a_fraction_is_expected() -> None:
@@ -57,6 +57,8 @@ def test_digests_differ_when_any_field_does() -> None:
         ({"rollout": {"group_size": 2.5}}, r"should be a valid integer, got 2\.5"),
         ({"algorithm": {"advantage": "ppo"}}, r"should be 'milestone_loo', 'return_to_go_loo', .* or 'bi_level_gae', got 'ppo'"),
         ({"rollout": 3}, r"\[rollout\]: the value should be"),
+        ({"policy": {"engine": "vlm"}}, r"c\.toml: \[policy\] engine: there is no such engine; did you mean 'vllm'\? .*, got 'vlm'"),
+        ({"policy": {"engine": "openai"}}, r"\[policy\] engine: an OpenAI-compatible endpoint gives text, .* nothing can be learnt"),
         ({"tasks": {"ids": []}}, r"\[tasks\] ids: list should have at least 1 item"),
     ],
 )  # fmt: skip

@@ -33,6 +33,12 @@ def test_what_other_sections_must_say_is_checked() -> None:
     check_study(build_config({"algorithm": {"control": "shuffled_rewards"}}))
     with pytest.raises(ConfigError, match=r"rollout.group_size is 8; set it to 2"):
         check_study(configure(method="dpo", schedule="continuous"))
+    engine = {"policy": {"engine": "vllm"}}
+    check_study(build_config(engine | {"preference": {"method": "dpo", "schedule": "online"}}))
+    with pytest.raises(
+        ConfigError, match=r"plays with a copy of the policy, and policy\.engine 'vllm' serves"
+    ):
+        check_study(build_config(engine | {"preference": {"method": "dpo", "schedule": "semi_online"}}))
     with pytest.raises(ConfigError, match=r"algorithm.control is 'shuffled_rewards' and preference.method"):
         check_study(
             build_config({"algorithm": {"control": "shuffled_rewards"}, "preference": {"method": "dpo"}})

@@ -6,7 +6,6 @@ sampled from, and a request's tokens depend on its seed alone, never on its neig
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +16,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
+from milepost.agents.engines.bounds import find_bounds
 from milepost.agents.engines.decoding import make_decoder
-from milepost.agents.engines.engine import EngineError
+from milepost.agents.engines.engine import Deadlines, EngineError, Fault
+from milepost.agents.engines.gate import Gate, limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ class TransformersEngine:
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, max_batch: int = 32
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_batch: int = 32,
+        deadlines: Deadlines = Deadlines(),
     ) -> None:
         """Serve `model`.
 
@@ -53,6 +59,7 @@ class TransformersEngine:
             model: a causal LM; used as it is, so a learner that updates it updates the policy.
             tokenizer: decodes completions and names the end-of-turn token.
             max_batch: most requests served together.
+            deadlines: how long calls may take.
 
         Raises:
             ValueError: `max_batch` is below 1.
@@ -60,45 +67,98 @@ class TransformersEngine:
         if max_batch < 1:
             raise ValueError(f"max_batch must be at least 1, got {max_batch}")
         self.policy_version = 0
-        """Which weights are being served; the trainer raises it with every update."""
-        self.weights = threading.Lock()
-        """Held while a batch is served: whoever changes the weights holds it, so no batch mixes two versions."""
         self._model = model.eval()  # type: ignore[no-untyped-call]
         self._tokenizer = tokenizer
         self._max_batch = max_batch
-        self._limit = getattr(model.config, "max_position_embeddings", None) or 2**31
-        self._stops = _find_stops(model, tokenizer)
+        self._deadlines = deadlines
+        self._bounds = find_bounds(model, tokenizer)
+        self._gate = Gate()
         self._waiting: deque[_Request] = deque()
         self._server: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._closed = False
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
-        """Sample one completion.
+    async def start(self, model: PreTrainedModel, version: int) -> None:
+        """Begin to serve; the weights are there already, unless it is another module.
 
         Raises:
-            EngineError: the engine is closed, the prompt does not fit, or the model failed.
+            EngineError: the model has another shape than the one that is served.
         """
-        if self._closed:
-            raise EngineError("the engine is closed; open a new one")
-        if not 0 < len(prompt_ids) <= self._limit - sampling.max_tokens:
-            raise EngineError(
-                f"the prompt has {len(prompt_ids)} tokens; with {sampling.max_tokens} to sample, this model "
-                f"takes 1 to {self._limit - sampling.max_tokens}: show fewer elements or sample fewer tokens"
-            )
-        loop = asyncio.get_running_loop()
-        request = _Request(tuple(prompt_ids), sampling, loop.create_future())
-        self._waiting.append(request)
-        if self._server is None or self._server.done() or self._server.get_loop() is not loop:
-            self._server = loop.create_task(self._serve(loop))
-        return await request.future
+        await self.update_weights(model, version)
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+        """Sample one completion; wait while the engine is paused.
+
+        Raises:
+            EngineError: the engine is closed, the prompt does not fit, the model failed, or it took too long.
+        """
+        self._bounds.check(prompt_ids, sampling)
+        async with self._gate:
+            if self._closed:
+                raise EngineError("the engine is closed; open a new one", Fault.SETUP)
+            async with limit(self._deadlines.generate_s, "generating a completion"):
+                return await self._enqueue(_Request(tuple(prompt_ids), sampling, _new_future()))
+
+    async def update_weights(self, model: PreTrainedModel, version: int) -> None:
+        """Take the weights over; those of the module that is served have changed already.
+
+        Raises:
+            EngineError: the model has another shape than the one that is served, or a batch did not end in time.
+        """
+        if model is not self._model:
+            what = f"sending weights of version {version}"
+            async with limit(self._deadlines.update_s, what), self._gate.closed():
+                await self._finish_batch()
+                try:
+                    await asyncio.to_thread(self._model.load_state_dict, model.state_dict())
+                except RuntimeError as broken:
+                    raise EngineError(f"the weights do not fit: {broken}", Fault.WEIGHTS) from broken
+        self.policy_version = version
+
+    async def pause(self) -> None:
+        """Let the requests under way end and begin no other; once it returns the weights may change.
+
+        Raises:
+            EngineError: a batch did not end in time.
+        """
+        async with limit(self._deadlines.pause_s, "waiting for the requests under way"):
+            await self._gate.close()
+            await self._finish_batch()
+
+    async def resume(self) -> None:
+        """Serve again after a pause."""
+        self._gate.open()
+
+    async def sleep(self) -> None:
+        """Pause: the memory is the learner's already.
+
+        Raises:
+            EngineError: a batch did not end in time.
+        """
+        await self.pause()
+
+    async def wake(self) -> None:
+        """Serve again."""
+        await self.resume()
 
     async def close(self) -> None:
         """Refuse further requests, let the current batch end and release the worker thread."""
         self._closed = True
-        if self._server is not None and not self._server.done():
-            await self._server
+        self._gate.open()
+        await self._finish_batch()
         self._thread.shutdown()
+
+    async def _finish_batch(self) -> None:
+        """Wait for the batch that is running: requests that were given up have left the gate, but not their batch."""
+        if self._server is not None and not self._server.done():
+            await asyncio.wait({self._server})
+
+    async def _enqueue(self, request: _Request) -> Completion:
+        self._waiting.append(request)
+        loop = asyncio.get_running_loop()
+        if self._server is None or self._server.done() or self._server.get_loop() is not loop:
+            self._server = loop.create_task(self._serve(loop))
+        return await request.future
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         # One turn of the loop first: requests made at the same moment belong into the same batch.
@@ -120,14 +180,13 @@ class TransformersEngine:
                     request.future.set_result(completion)
 
     def _complete(self, batch: Sequence[_Request]) -> list[Completion]:
-        with self.weights:
-            version = self.policy_version
-            sampled = sample_batch(
-                self._model,
-                [request.prompt_ids for request in batch],
-                [request.sampling for request in batch],
-                stops=self._stops,
-            )
+        version = self.policy_version
+        sampled = sample_batch(
+            self._model,
+            [request.prompt_ids for request in batch],
+            [request.sampling for request in batch],
+            stops=self._bounds.stops,
+        )
         return [
             Completion(
                 prompt_ids=request.prompt_ids,
@@ -141,12 +200,8 @@ class TransformersEngine:
         ]
 
 
-def _find_stops(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Collect the ids that end a turn: the tokenizer's and those of the model's generation settings."""
-    settings = getattr(model, "generation_config", None)
-    stated = getattr(settings, "eos_token_id", None)
-    listed = stated if isinstance(stated, list) else [stated]
-    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+def _new_future() -> asyncio.Future[Completion]:
+    return asyncio.get_running_loop().create_future()
 
 
 @torch.inference_mode()

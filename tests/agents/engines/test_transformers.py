@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,13 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Qwen3Config,
     Qwen3ForCausalLM,
 )
 
 from milepost.agents.agent import Completion, Sampling
-from milepost.agents.engines.decoding import CachedDecoder, Decoder, LeanDecoder, make_decoder
-from milepost.agents.engines.engine import EngineError
+from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.transformers import TransformersEngine
-from milepost.agents.tiny.model import MAX_TOKENS
+from milepost.agents.tiny.model import MAX_TOKENS, build_model
 
 PROMPTS = [
     tuple(int(i) for i in np.random.default_rng(n).integers(4, 300, size=n)) for n in (5, 40, 17, 40, 3)
@@ -119,30 +119,73 @@ async def test_sampling_follows_the_models_distribution(
     assert abs(counts[token] / 2000 - probabilities[token]) < 4 * spread
 
 
-async def test_late_requests_are_served_after_the_batch_under_way(
+async def test_an_update_raises_the_version_and_requests_under_way_end_with_the_old_one(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     engine = TransformersEngine(model, tokenizer)
+    await engine.start(model, 3)
     early = asyncio.create_task(engine.generate(PROMPTS[0], Sampling(max_tokens=5)))
-    await asyncio.sleep(0.005)
-    engine.policy_version = 4
-    late = await engine.generate(PROMPTS[1], Sampling(max_tokens=5))
+    await asyncio.sleep(0)
+    await engine.pause()
     assert early.done()
-    assert late.policy_version == 4
+    waiting = asyncio.create_task(engine.generate(PROMPTS[1], Sampling(max_tokens=5)))
+    done, _ = await asyncio.wait({waiting}, timeout=0.05)
+    assert not done
+    await engine.update_weights(model, 4)
+    await engine.resume()
+    assert [(await request).policy_version for request in (early, waiting)] == [3, 4]
     await engine.close()
 
 
-async def test_no_batch_is_served_while_somebody_holds_the_weights(
+async def test_a_copy_takes_the_weights_of_the_policy_it_is_sent(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    policy = build_model(model.config, seed=8)
+    engine = TransformersEngine(deepcopy(model), tokenizer)
+    before = await engine.generate(PROMPTS[0], Sampling(max_tokens=8))
+    assert before.logps == pytest.approx(score(model, before, 1.0), abs=1e-5)
+    await engine.update_weights(policy, 1)
+    after = await engine.generate(PROMPTS[0], Sampling(max_tokens=8))
+    assert after.logps == pytest.approx(score(policy, after, 1.0), abs=1e-5)
+    assert after.completion_ids != before.completion_ids
+    with pytest.raises(EngineError, match="the weights do not fit") as wrong:
+        await engine.update_weights(make_other_models()[0], 2)
+    assert (wrong.value.fault, engine.policy_version) == (Fault.WEIGHTS, 1)
+    await engine.close()
+
+
+async def test_a_sleeping_engine_serves_when_it_wakes(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     engine = TransformersEngine(model, tokenizer)
-    with engine.weights:
-        request = asyncio.create_task(engine.generate(PROMPTS[0], Sampling(max_tokens=2)))
-        done, _ = await asyncio.wait({request}, timeout=0.1)
-        assert not done
-        engine.policy_version = 9
-    assert (await request).policy_version == 9
+    await engine.sleep()
+    request = asyncio.create_task(engine.generate(PROMPTS[0], Sampling(max_tokens=2)))
+    done, _ = await asyncio.wait({request}, timeout=0.05)
+    assert not done
+    await engine.wake()
+    assert (await request).prompt_ids == PROMPTS[0]
     await engine.close()
+
+
+async def test_calls_over_their_deadlines_fail_as_such_and_the_engine_goes_on(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    patient = TransformersEngine(model, tokenizer, deadlines=Deadlines(generate_s=0.05))
+    hasty = TransformersEngine(model, tokenizer, deadlines=Deadlines(pause_s=0.05))
+    held = threading.Event()
+    hook = model.model.embed_tokens.register_forward_pre_hook(lambda *_: held.wait(60) and None)
+    with pytest.raises(EngineError, match="generating a completion took longer") as late:
+        await patient.generate(PROMPTS[0], Sampling(max_tokens=1))
+    assert late.value.fault is Fault.TIMEOUT
+    request = asyncio.create_task(hasty.generate(PROMPTS[0], Sampling(max_tokens=1)))
+    await asyncio.sleep(0)
+    with pytest.raises(EngineError, match="waiting for the requests under way took longer"):
+        await hasty.pause()
+    hook.remove()
+    held.set()
+    assert (await request).prompt_ids == PROMPTS[0]
+    await patient.pause()  # the batch whose request was given up ends too
+    await asyncio.gather(patient.close(), hasty.close())
 
 
 async def test_a_cancelled_request_does_not_disturb_the_others(
@@ -176,14 +219,35 @@ async def test_a_prompt_that_does_not_fit_is_refused_with_the_limits(
     await engine.close()
 
 
-async def test_a_prompt_the_model_cannot_read_fails_alone_and_the_engine_goes_on(
+async def test_a_model_that_fails_fails_a_batch_in_its_own_words_and_the_engine_goes_on(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory left")
+
     engine = TransformersEngine(model, tokenizer)
-    with pytest.raises(EngineError, match="the model failed"):
-        await engine.generate((10**6,), Sampling())
+    hook = model.model.embed_tokens.register_forward_pre_hook(fail)
+    with pytest.raises(EngineError, match="the model failed: no memory left") as failed:
+        await engine.generate(PROMPTS[0], Sampling(max_tokens=1))
+    assert failed.value.fault is Fault.BACKEND
+    hook.remove()
     assert (await engine.generate(PROMPTS[0], Sampling(max_tokens=1))).stop in ("stop", "length")
     await engine.close()
+
+
+async def test_a_tokenizer_whose_padding_is_its_end_of_turn_changes_nothing(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    requests = [(p, Sampling(max_tokens=30, seed=i, temperature=2.0)) for i, p in enumerate(PROMPTS * 8)]
+    doubled = deepcopy(tokenizer)
+    doubled.pad_token = doubled.eos_token
+    policy = make_other_models()[0].eval()  # type: ignore[no-untyped-call]
+    plain, same = await serve(policy, tokenizer, requests), await serve(policy, doubled, requests)
+    assert same == plain
+    for one in plain[:5]:
+        assert one.logps == pytest.approx(score(policy, one, 2.0), abs=1e-5)
+    assert doubled.pad_token_id == doubled.eos_token_id == 1
+    assert any(one.completion_ids[-1] == 1 for one in same)
 
 
 async def test_a_closed_engine_refuses_requests(
@@ -224,49 +288,3 @@ def make_other_models() -> list[PreTrainedModel]:
         LlamaForCausalLM(LlamaConfig(**SMALL, intermediate_size=48, num_key_value_heads=2)),
         GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=128)),
     ]
-
-
-@pytest.mark.parametrize("other", make_other_models(), ids=["llama", "gpt2"])
-async def test_models_of_other_kinds_are_served_as_exactly(
-    other: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> None:
-    assert isinstance(make_decoder(other), CachedDecoder)
-    requests = [(p, Sampling(max_tokens=12, seed=i)) for i, p in enumerate(PROMPTS)]
-    together = await serve(other, tokenizer, requests)
-    for request, completion in zip(requests, together, strict=True):
-        assert completion.logps == pytest.approx(score(other, completion, 1.0), abs=1e-5)
-        assert (await serve(other, tokenizer, [request]))[0].completion_ids == completion.completion_ids
-
-
-def decode(decoder: Decoder) -> torch.Tensor:
-    """Start, take rows twice and in another order, and go on: every logit on the way."""
-    with torch.inference_mode():
-        logits = [decoder.start(PROMPTS, 4)]
-        logits.append(decoder.advance([5, 6, 7, 8, 9]))
-        decoder.select([3, 0, 0])
-        logits += [decoder.advance([9, 10, 11]), decoder.advance([9, 9, 9])]
-    return torch.cat(logits)
-
-
-@pytest.mark.parametrize("key_value_heads", [4, 2, 1])
-def test_the_lean_decoder_computes_what_the_model_computes(key_value_heads: int) -> None:
-    config = Qwen3Config(**SMALL, intermediate_size=48, num_key_value_heads=key_value_heads, head_dim=16)
-    torch.manual_seed(1)
-    small = Qwen3ForCausalLM(config)
-    for name, parameter in small.named_parameters():
-        if "norm" in name:
-            torch.nn.init.uniform_(parameter, 0.5, 1.5)
-    lean = make_decoder(small)
-    assert isinstance(lean, LeanDecoder)
-    torch.testing.assert_close(decode(lean), decode(CachedDecoder(small)), atol=1e-5, rtol=1e-5)
-
-
-def test_a_model_that_is_not_plain_is_left_to_its_own_forward(model: Qwen3ForCausalLM) -> None:
-    assert isinstance(make_decoder(model), LeanDecoder)
-    sliding = Qwen3Config(
-        **SMALL, intermediate_size=48, num_key_value_heads=2, use_sliding_window=True, max_window_layers=0
-    )
-    assert isinstance(make_decoder(Qwen3ForCausalLM(sliding)), CachedDecoder)
-    adapted = Qwen3ForCausalLM(Qwen3Config(**SMALL, intermediate_size=48, num_key_value_heads=2))
-    adapted.model.layers[0].self_attn.q_proj = torch.nn.Sequential(torch.nn.Linear(32, 512))
-    assert isinstance(make_decoder(adapted), CachedDecoder)
