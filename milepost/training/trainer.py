@@ -181,10 +181,10 @@ class Trainer:
     async def run(self) -> Summary:
         """Do everything from the first rollout to the report."""
         self._keeper.begin()
-        self._display.say(str(check_template(self._tokenizer)))
         self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
+                self._display.say(str(check_template(self._tokenizer)))
                 await self._imitate()
             self._prepare_learner()
             if self._restored is None:
