@@ -337,18 +337,20 @@ def algorithms(
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/algorithms.md.")] = False,
 ) -> None:
-    """List the algorithms: each preset with its parts, where its formula stands, and its defaults."""
-    from milepost.training.catalogue import describe_presets, write_page
+    """List the algorithms of both loops: each with its parts, where its formula stands, and its defaults."""
+    from milepost.training.catalogue import describe_algorithms, write_page
 
-    rows = describe_presets()
+    rows = describe_algorithms()
     if markdown:
         sys.stdout.write(write_page())
     elif json_:
         print_json(rows)
     else:
-        table = Table("preset", "advantage", "loss", "what it is")
+        table = Table("name", "key", "learns from", "loss", "what it is")
         for row in rows:
-            table.add_row(row["name"], row["parts"]["advantage"], row["parts"]["loss"], row["summary"])
+            parts = row["parts"]
+            taught = parts.get("advantage") or parts["learns_from"]
+            table.add_row(row["name"], row["key"], taught, parts["loss"], row["summary"])
         console.print(table)
 
 

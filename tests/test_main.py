@@ -136,8 +136,8 @@ def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
 def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
-        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\nepochs = 1\n'
-        "[rollout]\ngroup_size = 2\ncontexts = 2\nmax_inflight = 3\n"
+        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\n'
+        "[rollout]\ngroup_size = 2\ncontexts = 2\n"
         "[train]\niterations = 1\ntasks_per_iteration = 1\n"
         "[eval]\nevery = 0\nvalidation_episodes = 1\ntest_episodes = 1\n[checkpoint]\nevery = 1\n"
     )

@@ -40,13 +40,17 @@ class Limits:
     """Whether the browser draws pages, see `BrowserOptions`."""
 
 
+def count_inflight(contexts: int) -> int:
+    """Count the episodes under way at once: those that wait take a context as soon as one is free."""
+    return contexts + 2 * contexts // 3
+
+
 def build_limits(config: Config) -> Limits:
     """Take the limits out of a configuration."""
     return Limits(
         contexts=config.rollout.contexts,
-        max_inflight=config.rollout.max_inflight,
+        max_inflight=count_inflight(config.rollout.contexts),
         max_tokens=config.policy.max_tokens,
-        max_failures=config.rollout.max_failures,
         reward=config.rollout.reward,
         drawn=config.rollout.drawn,
     )

@@ -14,6 +14,9 @@ from milepost.training.metrics import MetricsLog
 from milepost.training.run import CHECKPOINTS_FOLDER
 from milepost.training.sampler import TaskSampler
 
+KEPT = 2
+"""Newest checkpoints of a run that are kept."""
+
 
 class Keeper:
     """Notes where a run stands and writes its checkpoints."""
@@ -108,7 +111,7 @@ class Keeper:
             model=self._model,
             tokenizer=self._tokenizer,
             optimizer=optimizer,
-            keep=self._config.checkpoint.keep,
+            keep=KEPT,
         )
         self._saved = self._noted.iteration
 

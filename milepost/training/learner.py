@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,54 +10,24 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from milepost.training.algorithm import KlPlace
+from milepost.training.algorithm import KlPlace, Step
 from milepost.training.batch import MicroBatch, Row, cut_batch
-from milepost.training.corrections import (
-    Correction,
-    adapt_coefficient,
-    importance_weights,
-    off_policy_mask,
-)
+from milepost.training.corrections import adapt_coefficient
 from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
-from milepost.training.losses import Loss, kl_divergence, policy_loss
 from milepost.training.objective import Objective
 from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+from milepost.training.surrogate import Prepared, Sums, measure_loss
 from milepost.training.trajectory import Trajectory
+from milepost.training.trust_region import Region, join, take_step
 
 
 class DivergedError(RuntimeError):
     """The loss or its gradient is no longer a number; the optimiser has not taken the step."""
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """A micro-batch with what stays fixed over all optimiser steps."""
-
-    batch: MicroBatch
-    old_logp_N: Tensor | None = None
-    """None: the policy has not changed since, take its own."""
-    reference_logp_N: Tensor | None = None
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Sums over tokens, for the means that are reported."""
-
-    tokens: int = 0
-    values: dict[str, float] = field(default_factory=dict)
-
-    def add(self, tokens: int, **sums_N: Tensor) -> None:
-        self.tokens += tokens
-        for name, values_N in sums_N.items():
-            self.values[name] = self.values.get(name, 0.0) + float(values_N.detach().sum())
-
-    def means(self) -> dict[str, float]:
-        return {name: value / max(1, self.tokens) for name, value in self.values.items()}
-
-
 class Learner:
-    """Updates a policy's module in place with AdamW."""
+    """Updates a policy's module in place, with AdamW or inside a trust region."""
 
     def __init__(
         self,
@@ -98,7 +68,9 @@ class Learner:
         self._step_kl_coef = objective.step_kl_coef
         self._share_prompts = takes_dense_mask(model)
 
-    def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
+    def update(
+        self, rows: Sequence[Row], rng: np.random.Generator, *, demonstrations: Sequence[Row] = ()
+    ) -> dict[str, float]:
         """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.
 
         Rows without a loss are left out; what the others weigh was fixed before and stays. With none left the
@@ -107,6 +79,7 @@ class Learner:
         Args:
             rows: the whole batch.
             rng: draws which rows share an optimiser step.
+            demonstrations: what is rehearsed in every optimiser step, where the objective has a weight for it.
 
         Raises:
             DivergedError: the loss or its gradient is no longer a number.
@@ -116,17 +89,25 @@ class Learner:
         if not kept:
             return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
         minibatches = [self._prepare(part) for part in self._split(kept, rng)]
-        sums, norms, loss = _Sums(), [], 0.0
+        rehearsal = self._cut_rehearsal(demonstrations)
+        sums, norms, loss = Sums(), [], 0.0
         for _ in range(self.objective.epochs):
             for minibatch in minibatches:
-                loss += self._step(minibatch, len(minibatches), sums)
-                norms.append(self._apply())
+                loss += self._accumulate(minibatch, len(minibatches), sums)
+                if rehearsal:
+                    facts["rehearsal"] = self._rehearse(rehearsal)
+                norms.append(self._limit_norm())
+                if self.objective.step is Step.TRUST_REGION:
+                    facts |= self._move(minibatch, rehearsal)
+                else:
+                    self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
         self._adapt(sums)
         steps = len(norms)
         computed = sum(p.batch.tokens for minibatch in minibatches for p in minibatch)
         return (
-            facts
-            | sums.means()
+            sums.means()
+            | facts
             | {
                 "loss": loss / steps,
                 "grad_norm": float(np.mean(norms)),
@@ -147,10 +128,11 @@ class Learner:
             dealt[home[row.prompt_ids]].append(row)
         return dealt
 
-    def _prepare(self, rows: Sequence[Row]) -> list[_Prepared]:
+    def _prepare(self, rows: Sequence[Row]) -> list[Prepared]:
         cut = cut_batch(rows, token_budget=self.objective.token_budget, share_prompts=self._share_prompts)
-        prepared = [_Prepared(micro.to(self.model.device)) for micro in cut]
+        prepared = [Prepared(micro.to(self.model.device)) for micro in cut]
         several = self.objective.epochs * self.objective.minibatches > 1
+        several = several or self.objective.step is Step.TRUST_REGION  # its line search goes back and forth
         for one in prepared:
             if several:
                 one.old_logp_N = self._score_fixed(self.model, one.batch)
@@ -163,88 +145,65 @@ class Learner:
         scores = score_tokens(model, batch, temperature=self.objective.temperature)
         return scores.logp_U[batch.token_N]
 
-    def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: _Sums) -> float:
+    def _accumulate(self, minibatch: Sequence[Prepared], parts: int, sums: Sums) -> float:
         """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""
         total = 0.0
         for prepared in minibatch:
-            loss = self._loss(prepared, sums) * parts
+            loss = self._measure(prepared, sums) * parts
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
 
-    def _loss(self, prepared: _Prepared, sums: _Sums) -> Tensor:
-        batch, objective = prepared.batch, self.objective
-        scores = score_tokens(
-            self.model,
-            batch,
-            temperature=objective.temperature,
-            entropy_gradient=objective.entropy_coef != 0.0,
-        )
-        logp_N, entropy_N = scores.logp_U[batch.token_N], scores.entropy_U[batch.token_N]
-        old_logp_N = logp_N.detach() if prepared.old_logp_N is None else prepared.old_logp_N
-        importance_N = self._correct(old_logp_N, batch)
-        policy = policy_loss(
-            logp_N,
-            old_logp_N,
-            batch.advantage_N,
-            loss=objective.loss,
-            ratio=objective.ratio,
-            row_N=batch.row_N,
-            clip_low=objective.clip_low,
-            clip_high=objective.clip_high,
-            dual_clip=objective.dual_clip,
-            delta=objective.delta,
-            importance_N=importance_N,
-        )
-        loss_N = policy.loss_N
-        if objective.off_policy_threshold is not None:
-            loss_N = loss_N * off_policy_mask(
-                logp_N,
-                batch.sampler_logp_N,
-                batch.advantage_N,
-                batch.row_N,
-                threshold=objective.off_policy_threshold,
-            )
-        if importance_N is not None and objective.loss is not Loss.VESPO:
-            loss_N = loss_N * importance_N
-        if prepared.reference_logp_N is not None:
-            kl_N = kl_divergence(logp_N, prepared.reference_logp_N, objective.kl)
-            corrected = objective.kl_place is KlPlace.CORRECTED_LOSS
-            ratio_N = torch.exp((logp_N - old_logp_N).clamp(-20.0, 20.0)) if corrected else 1.0
-            loss_N = loss_N + objective.kl_coef * kl_N * ratio_N
-            sums.add(0, kl_reference=kl_N)
-        if self._step_kl_coef:
-            loss_N = loss_N + self._step_kl_coef * kl_divergence(old_logp_N, logp_N)
-        if objective.entropy_coef:
-            loss_N = loss_N - objective.entropy_coef * entropy_N
-        sums.add(
-            len(logp_N),
-            ratio=policy.ratio_N,
-            clip_low=policy.clipped_low_N,
-            clip_high=policy.clipped_high_N,
-            kl_step=kl_divergence(old_logp_N, logp_N.detach()),
-            kl_sampler=kl_divergence(batch.sampler_logp_N, old_logp_N),
-            entropy=entropy_N,
-        )
-        return (loss_N * batch.weight_N).sum()
+    def _measure(self, prepared: Prepared, sums: Sums) -> Tensor:
+        return measure_loss(self.model, prepared, self.objective, step_kl_coef=self._step_kl_coef, sums=sums)
 
-    def _correct(self, old_logp_N: Tensor, batch: MicroBatch) -> Tensor | None:
-        objective = self.objective
-        if not objective.importance_cap or objective.correction is Correction.NONE:
-            return None
-        return importance_weights(
-            old_logp_N,
-            batch.sampler_logp_N,
-            correction=objective.correction,
-            cap=objective.importance_cap,
-            row_N=batch.row_N,
-        )
+    def _cut_rehearsal(self, demonstrations: Sequence[Row]) -> list[MicroBatch]:
+        """Cut demonstrations into micro-batches whose weights make a loss: coefficient / tokens."""
+        coef = self.objective.rehearsal_coef
+        if not coef or not demonstrations:
+            return []
+        weight = coef / sum(len(row.completion_ids) for row in demonstrations)
+        rows = [replace(row, weight=weight) for row in demonstrations]
+        cut = cut_batch(rows, token_budget=self.objective.token_budget, share_prompts=self._share_prompts)
+        return [batch.to(self.model.device) for batch in cut]
 
-    def _adapt(self, sums: _Sums) -> None:
+    def _rehearse(self, rehearsal: Sequence[MicroBatch]) -> float:
+        """Accumulate the gradient of coefficient x negative log-likelihood per token, and give that."""
+        total = 0.0
+        for batch in rehearsal:
+            # Demonstrations are no samples of the policy, so no temperature flattens it here.
+            logp_N = score_tokens(self.model, batch).logp_U[batch.token_N]
+            loss = -(logp_N * batch.weight_N).sum()
+            if torch.is_grad_enabled():
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
+
+    def _move(self, minibatch: Sequence[Prepared], rehearsal: Sequence[MicroBatch]) -> dict[str, float]:
+        """Move along the natural gradient of what was accumulated, inside the trust region."""
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        gradient_P = join([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+        batches = [prepared.batch for prepared in minibatch]
+        region = Region(self.model, batches, parameters, temperature=self.objective.temperature)
+
+        @torch.no_grad()
+        def measure() -> tuple[float, float]:
+            loss = sum(float(self._measure(prepared, Sums())) for prepared in minibatch)
+            return loss + self._rehearse(rehearsal), region.measure_divergence()
+
+        move = take_step(parameters, gradient_P, region.multiply, measure, limit=self.objective.step_kl)
+        return {
+            "kl_step": move.divergence,
+            "step_fraction": move.fraction,
+            "improvement": move.loss_before - move.loss_after,
+        }
+
+    def _adapt(self, sums: Sums) -> None:
         """Hold the divergence of a batch's steps at its target."""
-        coef, target = self._step_kl_coef, self.objective.step_kl_target
-        if coef and target:
-            self._step_kl_coef = adapt_coefficient(coef, divergence=sums.means()["kl_step"], target=target)
+        if self.objective.adapts:
+            self._step_kl_coef = adapt_coefficient(
+                self._step_kl_coef, divergence=sums.means()["kl_step"], target=self.objective.step_kl
+            )
 
     def charge_divergence(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
         """Charge each turn for its divergence from the reference, where that goes into the reward."""
@@ -288,13 +247,14 @@ class Learner:
             self._refreshed = True
         self.optimizer.load_state_dict(rest)
 
-    def _apply(self) -> float:
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.objective.grad_clip))
+    def _limit_norm(self) -> float:
+        """Give the gradient's norm, and cut it where AdamW takes the step; a trust region has a limit of its own."""
+        free = self.objective.step is Step.TRUST_REGION
+        largest = math.inf if free else self.objective.grad_clip
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), largest))
         if not math.isfinite(norm):
             raise DivergedError(
                 f"the gradient's norm is {norm}; lower optim.learning_rate (now "
                 f"{self.objective.learning_rate}) and resume from the last checkpoint"
             )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         return norm

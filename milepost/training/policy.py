@@ -36,8 +36,7 @@ def score_tokens(
         temperature: the sampling temperature, above 0, so that scores are those of the sampled distribution.
         entropy_gradient: keep the entropy's gradient, for an entropy bonus.
     """
-    hidden_UD = encode_tokens(model, batch)
-    logits_UV = _head(model)(hidden_UD).float() / temperature
+    logits_UV = score_logits(model, batch, temperature=temperature)
     total_U = logits_UV.logsumexp(dim=-1)
     logp_U = logits_UV.gather(1, batch.target_U[:, None])[:, 0] - total_U
     with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
@@ -45,6 +44,12 @@ def score_tokens(
         entropy_U = total_U if entropy_gradient else total_U.detach()
         entropy_U = entropy_U - (scores_UV.softmax(dim=-1) * scores_UV).sum(dim=-1)
     return TokenScores(logp_U=logp_U, entropy_U=entropy_U)
+
+
+def score_logits(model: PreTrainedModel, batch: MicroBatch, *, temperature: float = 1.0) -> Tensor:
+    """Run the policy and give the scaled logits of all words where a completion token is drawn, shape (U, V)."""
+    logits_UV: Tensor = _head(model)(encode_tokens(model, batch))
+    return logits_UV.float() / temperature
 
 
 def encode_tokens(model: PreTrainedModel, batch: MicroBatch) -> Tensor:

@@ -24,15 +24,12 @@ _MAY_CHANGE = {
     "run.name",
     "run.threads",
     "rollout.contexts",
-    "rollout.max_inflight",
-    "rollout.max_failures",
     "rollout.record_every",
     "optim.token_budget",
     "train.iterations",
     "train.max_minutes",
     "train.stop_success",
     "checkpoint.every",
-    "checkpoint.keep",
 }
 """What a resumed run may set otherwise than before, because earlier numbers stay comparable."""
 

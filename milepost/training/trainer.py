@@ -15,22 +15,31 @@ from transformers.utils import logging
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
 from milepost.training.algorithm import Flag
-from milepost.training.arena import Arena, Played, build_limits, join_played
+from milepost.training.arena import Arena, Played, build_limits
+from milepost.training.batch import Row
 from milepost.training.checkpoint import TrainState, restore_optimizer
-from milepost.training.config import Config
+from milepost.training.config import Config, count_engine_threads
 from milepost.training.credit import credit_batch
 from milepost.training.critic import build_critic
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
-from milepost.training.imitation import build_drill, follow_oracles
+from milepost.training.imitation import (
+    build_drill,
+    collect_examples,
+    demonstrators,
+    draw_rehearsal,
+    follow_oracles,
+    plan_rehearsal,
+)
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, find_evaluation
 from milepost.training.objective import build_objective
 from milepost.training.preference_learner import PreferenceLearner
+from milepost.training.refill import REFILLS, keep_mixed, play_groups
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
-from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
+from milepost.training.sampler import TaskSampler, plan_groups
 from milepost.training.study import (
     build_practice,
     check_study,
@@ -39,9 +48,6 @@ from milepost.training.study import (
     study_episodes,
 )
 from milepost.training.trajectory import Trajectory
-
-REFILLS = 2
-"""Rounds of new groups that dynamic sampling plays for those that fared alike."""
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -77,7 +83,7 @@ def train(config: Config, out: Path, *, resume: bool = False, progress: Display 
         get_template(task_id)
     check_study(config)
     found = open_run(out, config, resume=resume)
-    torch.set_num_threads(config.run.threads)
+    torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)
     model, tokenizer = load_policy(config.policy.model if checkpoint is None else str(checkpoint))
     trainer = Trainer(config, out, model, tokenizer, display)
@@ -138,6 +144,7 @@ class Trainer:
             model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
         )
         self._lessons = load_lessons(config, model)
+        self._demonstrations: list[Row] = []
         self._learner: Learner | PreferenceLearner | None = None
         self._restored: Path | None = None
 
@@ -156,7 +163,7 @@ class Trainer:
         async with self._arena:
             if self._restored is None:
                 await self._imitate()
-            self._prepare_learner()
+            await self._prepare_learner()
             if self._restored is None:
                 await self._begin()
             while not (reason := self.reason_to_stop()):
@@ -208,13 +215,6 @@ class Trainer:
         section = self.config.imitation
         if section.episodes == 0:
             return
-
-        async def is_enough(steps: int) -> bool:
-            if section.target == 1.0:
-                return False
-            await self._evaluate("validation", f"imitation-{steps:04d}")
-            return self._validated >= section.target
-
         tasks = self._sampler.draw(section.episodes * len(self.config.tasks.ids), self._rng)
         facts = await follow_oracles(
             self._arena,
@@ -224,12 +224,11 @@ class Trainer:
             drill=build_drill(self.config),
             rng=self._rng,
             display=self._display,
-            is_enough=is_enough,
         )
         self._log("imitation", **facts)
         self._arena.engine.policy_version += 1
 
-    def _prepare_learner(self) -> None:
+    async def _prepare_learner(self) -> None:
         reference, section = None, self.config.preference
         if section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
             folder = self._out / REFERENCE_FOLDER
@@ -243,6 +242,11 @@ class Trainer:
             critic = build_critic(self._model, self.config)
             objective = build_objective(self.config)
             self._learner = Learner(self._model, objective, reference=reference, critic=critic)
+            if objective.rehearsal_coef:
+                played = await self._arena.play(
+                    "watching the oracles", plan_rehearsal(self.config), demonstrators(self._tokenizer)
+                )
+                self._demonstrations = collect_examples(played.trajectories)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)
 
@@ -277,7 +281,7 @@ class Trainer:
             learner.refresh_reference()
         learn_s = self._clock() - start
         score = summarize(played.trajectories)
-        self._sampler.note(measure_mixed(played.trajectories))
+        self._sampler.observe(played.trajectories)
         self._log(
             "iteration",
             iterations=config.train.iterations,
@@ -303,32 +307,27 @@ class Trainer:
     async def _roll_out(self, number: int) -> Played:
         """Play the groups of an iteration, and more for those that teach nothing where that is asked for."""
         config = self.config
-        wanted = config.train.tasks_per_iteration
         refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
         record = bool(config.rollout.record_every) and number % config.rollout.record_every == 0
         agents = self._arena.policy_agents(config.policy.temperature)
-        whole: Played | None = None
-        for _ in range(1 + refills):
-            missing = wanted - (len(find_mixed(whole.trajectories)) if whole else 0)
-            if missing <= 0:
-                break
+
+        async def play(groups: int) -> Played:
             requests = plan_groups(
-                self._sampler.draw(missing, self._rng),
+                self._sampler.draw(groups, self._rng),
                 size=config.rollout.group_size,
                 run_seed=config.run.seed,
                 phase=f"train-{number:04d}",
             )
-            played = await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
-            whole = played if whole is None else join_played(whole, played)
-        assert whole is not None
-        return whole
+            return await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
+
+        return await play_groups(play, config.train.tasks_per_iteration, refills=refills)
 
     def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
         start = self._clock()
         lessons = draw_lessons(self._lessons, self.config.train.tasks_per_iteration, self._rng)
         with self._changing():
-            facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
+            facts = learner.update([lessons] * self.config.algorithm.epochs, self._rng)
         self._iteration += 1
         self._arena.engine.policy_version += 1
         self._log("study", lessons=len(lessons), learner=facts, learn_s=self._clock() - start)
@@ -338,12 +337,12 @@ class Trainer:
         """Hold the weights and take the learner's threads while the policy changes."""
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
-        torch.set_num_threads(self.config.run.learner_threads)
+        torch.set_num_threads(self.config.run.threads)
         try:
             with self._arena.engine.weights:
                 yield
         finally:
-            torch.set_num_threads(self.config.run.threads)
+            torch.set_num_threads(count_engine_threads(self.config))
 
     def _learn(
         self, trajectories: Sequence[Trajectory], learner: Learner | PreferenceLearner
@@ -353,8 +352,7 @@ class Trainer:
                 return study_episodes(learner, trajectories, self.config.preference, self._rng)
         algorithm = self.config.algorithm
         if Flag.DYNAMIC_SAMPLING in algorithm.flags:
-            mixed = find_mixed(trajectories)
-            trajectories = [one for one in trajectories if one.group in mixed]
+            trajectories = keep_mixed(trajectories)
         with self._changing():
             rows, facts = credit_batch(
                 learner.charge_divergence(trajectories),
@@ -363,7 +361,8 @@ class Trainer:
                 rng=self._rng,
                 critic=learner.critic,
             )
-            return learner.update(rows, self._rng), facts
+            drawn = draw_rehearsal(self._demonstrations, self._rng)
+            return learner.update(rows, self._rng, demonstrations=drawn), facts
 
     async def _finish(self, reason: str) -> Summary:
         if self.config.eval.every and self._iteration % self.config.eval.every:
