@@ -13,7 +13,7 @@ from rich.table import Table
 from milepost.envs import commands
 from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
-from milepost.training.commands import preferences, reward_model
+from milepost.training.commands import preferences, print_dry_run, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -169,6 +169,11 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Play one group, take one step, and print what the run comes to."),
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the dry run's counts as JSON.")] = False,
 ) -> None:
     """Train a policy by milestone rewards and write its run folder, checkpoints and report."""
     from milepost.agents.engines.engine import EngineError
@@ -188,6 +193,9 @@ def train(
 
     try:
         settings = load_config(config, set_ or ())
+        if dry_run:
+            print_dry_run(settings, json_=json_)
+            return
         folder = out or Path("runs") / settings.run.name
         summary = run_training(settings, folder, resume=resume, progress=make_display(console))
     except TrainingInterruptedError as stopped:

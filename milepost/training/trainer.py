@@ -19,34 +19,25 @@ from milepost.training.arena import Arena, Played, build_limits
 from milepost.training.batch import Row
 from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config, count_engine_threads
-from milepost.training.credit import credit_batch
-from milepost.training.critic import build_critic
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
 from milepost.training.imitation import (
     build_drill,
     collect_examples,
     demonstrators,
-    draw_rehearsal,
     follow_oracles,
     plan_rehearsal,
 )
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, find_evaluation
-from milepost.training.objective import build_objective
 from milepost.training.preference_learner import PreferenceLearner
-from milepost.training.refill import REFILLS, keep_mixed, play_groups
+from milepost.training.refill import REFILLS, play_groups
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
 from milepost.training.sampler import TaskSampler, plan_groups
-from milepost.training.study import (
-    build_practice,
-    check_study,
-    draw_lessons,
-    load_lessons,
-    study_episodes,
-)
+from milepost.training.study import check_study, draw_lessons, load_lessons
+from milepost.training.teaching import build_learner, needs_reference, teach
 from milepost.training.trajectory import Trajectory
 
 
@@ -229,24 +220,19 @@ class Trainer:
         self._arena.engine.policy_version += 1
 
     async def _prepare_learner(self) -> None:
-        reference, section = None, self.config.preference
-        if section.resolve().needs_reference if section.method else self.config.algorithm.kl_coef:
+        reference = None
+        if needs_reference(self.config):
             folder = self._out / REFERENCE_FOLDER
             if self._restored is None:
                 self._model.save_pretrained(folder)
                 self._tokenizer.save_pretrained(folder)
             reference = load_policy(str(folder))[0].requires_grad_(False)
-        if section.method:
-            self._learner = PreferenceLearner(self._model, build_practice(self.config), reference=reference)
-        else:
-            critic = build_critic(self._model, self.config)
-            objective = build_objective(self.config)
-            self._learner = Learner(self._model, objective, reference=reference, critic=critic)
-            if objective.rehearsal_coef:
-                played = await self._arena.play(
-                    "watching the oracles", plan_rehearsal(self.config), demonstrators(self._tokenizer)
-                )
-                self._demonstrations = collect_examples(played.trajectories)
+        self._learner = build_learner(self.config, self._model, reference)
+        if isinstance(self._learner, Learner) and self._learner.objective.rehearsal_coef:
+            played = await self._arena.play(
+                "watching the oracles", plan_rehearsal(self.config), demonstrators(self._tokenizer)
+            )
+            self._demonstrations = collect_examples(played.trajectories)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)
 
@@ -347,22 +333,8 @@ class Trainer:
     def _learn(
         self, trajectories: Sequence[Trajectory], learner: Learner | PreferenceLearner
     ) -> tuple[dict[str, float], dict[str, float]]:
-        if isinstance(learner, PreferenceLearner):
-            with self._changing():
-                return study_episodes(learner, trajectories, self.config.preference, self._rng)
-        algorithm = self.config.algorithm
-        if Flag.DYNAMIC_SAMPLING in algorithm.flags:
-            trajectories = keep_mixed(trajectories)
         with self._changing():
-            rows, facts = credit_batch(
-                learner.charge_divergence(trajectories),
-                algorithm,
-                constant=self.config.policy.max_tokens,
-                rng=self._rng,
-                critic=learner.critic,
-            )
-            drawn = draw_rehearsal(self._demonstrations, self._rng)
-            return learner.update(rows, self._rng, demonstrations=drawn), facts
+            return teach(learner, trajectories, self.config, self._rng, demonstrations=self._demonstrations)
 
     async def _finish(self, reason: str) -> Summary:
         if self.config.eval.every and self._iteration % self.config.eval.every:

@@ -15,7 +15,44 @@ def test_the_page_is_what_the_code_says() -> None:
     assert PAGE.read_text() == write_page(), "run `milepost algorithms --markdown > docs/algorithms.md`"
 
 
-PUBLISHED = ["reinforce", "rloo", "ppo", "ppo_penalty", "ppo_ptx", "trpo", "grpo", "grpo_process", "grpo_2", "iterative_grpo", "dr_grpo", "dapo", "grpo_plus", "gspo", "gigpo", "milestone_grpo", "dpo", "ipo", "hinge", "robust", "cdpo", "kto", "apo_zero", "apo_down", "orpo", "simpo", "cpo", "sppo", "bco", "discopop", "bpo", "sdpo", "best_of_n", "rest", "rest_em", "sft"]
+PUBLISHED = [
+    "reinforce",
+    "rloo",
+    "ppo",
+    "ppo_penalty",
+    "ppo_ptx",
+    "trpo",
+    "grpo",
+    "grpo_process",
+    "grpo_2",
+    "iterative_grpo",
+    "dr_grpo",
+    "dapo",
+    "grpo_plus",
+    "gspo",
+    "gigpo",
+    "milestone_grpo",
+    "dpo",
+    "ipo",
+    "hinge",
+    "robust",
+    "cdpo",
+    "kto",
+    "apo_zero",
+    "apo_down",
+    "orpo",
+    "simpo",
+    "cpo",
+    "sppo",
+    "bco",
+    "discopop",
+    "bpo",
+    "sdpo",
+    "best_of_n",
+    "rest",
+    "rest_em",
+    "sft",
+]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
