@@ -44,6 +44,10 @@ scale = "none"
 ```
 
 Nothing here is a subclass, so parts combine freely; what does not go together is refused with a message that names both.
+What the methods are said to do is shown by tests: [properties.md](properties.md) lists them.
+
+`milepost train CONFIG --dry-run` plays one group, takes one optimiser step, and prints what the whole run comes to: episodes,
+rows, tokens, optimiser steps, memory and time. It leaves nothing behind; `--json` is for programs.
 """
 
 _BIAS = """## What is biased, and by how much

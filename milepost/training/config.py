@@ -93,6 +93,8 @@ class TrainSection(Section):
     iterations: Count = 200
     max_minutes: Rate = 12.0
     """Wall time of the whole run after which it stops, evaluation at its end excluded."""
+    max_steps: Count = 0
+    """Steps in the training environments after which it stops, a fair measure between methods; 0 is no limit."""
     tasks_per_iteration: Positive = 24
     """Groups of one iteration."""
     selection: Literal["uniform", "frontier", "band"] = "uniform"

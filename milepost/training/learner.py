@@ -73,8 +73,8 @@ class Learner:
     ) -> dict[str, float]:
         """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.
 
-        Rows without a loss are left out; what the others weigh was fixed before and stays. With none left the
-        policy does not change.
+        Rows without a loss are left out; what the others weigh was fixed before and stays. With none left and
+        nothing to rehearse the policy does not change.
 
         Args:
             rows: the whole batch.
@@ -86,10 +86,10 @@ class Learner:
         """
         kept = [r for r in rows if self.objective.needs_all_rows or not r.silent]
         facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
-        if not kept:
+        rehearsal = self._cut_rehearsal(demonstrations)
+        if not kept and not (rows and rehearsal):
             return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
         minibatches = [self._prepare(part) for part in self._split(kept, rng)]
-        rehearsal = self._cut_rehearsal(demonstrations)
         sums, norms, loss = Sums(), [], 0.0
         for _ in range(self.objective.epochs):
             for minibatch in minibatches:
@@ -118,7 +118,7 @@ class Learner:
 
     def _split(self, rows: Sequence[Row], rng: np.random.Generator) -> list[list[Row]]:
         """Deal rows to the optimiser steps of a pass; rows of one prompt stay together."""
-        if self.objective.minibatches == 1:
+        if self.objective.minibatches == 1 or not rows:
             return [list(rows)]
         prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
         parts = np.array_split(rng.permutation(len(prompts)), min(self.objective.minibatches, len(prompts)))
@@ -200,7 +200,7 @@ class Learner:
 
     def _adapt(self, sums: Sums) -> None:
         """Hold the divergence of a batch's steps at its target."""
-        if self.objective.adapts:
+        if self.objective.adapts and sums.tokens:
             self._step_kl_coef = adapt_coefficient(
                 self._step_kl_coef, divergence=sums.means()["kl_step"], target=self.objective.step_kl
             )

@@ -28,6 +28,7 @@ _MAY_CHANGE = {
     "optim.token_budget",
     "train.iterations",
     "train.max_minutes",
+    "train.max_steps",
     "train.stop_success",
     "checkpoint.every",
 }
@@ -45,7 +46,7 @@ class Summary:
     run: Path
     iterations: int
     stopped: str
-    """`iterations`, `time` or `success`."""
+    """`iterations`, `steps`, `time` or `success`."""
     before: Mapping[str, Any]
     """The score on the test split before learning from rewards, as in `metrics.jsonl`."""
     after: Mapping[str, Any]

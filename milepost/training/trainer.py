@@ -30,7 +30,7 @@ from milepost.training.imitation import (
 )
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
-from milepost.training.metrics import MetricsLog, find_evaluation
+from milepost.training.metrics import MetricsLog, count_steps, find_evaluation
 from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.refill import REFILLS, play_groups
 from milepost.training.report.report import write_report
@@ -162,8 +162,8 @@ class Trainer:
             return await self._finish(reason)
 
     def reason_to_stop(self) -> str:
-        """Say why to stop now: `iterations`, `time`, `success`, or nothing."""
-        return self._keeper.reason_to_stop(self._iteration, self._validated)
+        """Say why to stop now: `iterations`, `steps`, `time`, `success`, or nothing."""
+        return self._keeper.reason_to_stop(self._iteration, self._validated, count_steps(self._out))
 
     def _find_validated(self) -> float:
         return float(find_evaluation(self._out, "validation").get("success", -1.0))

@@ -136,6 +136,16 @@ def test_rehearsal_adds_its_weight_times_the_likelihood_of_a_token_to_the_gradie
     assert float(alone.abs().max()) > 1e-3
 
 
+def test_what_is_rehearsed_is_learnt_where_no_row_has_an_advantage() -> None:
+    objective = replace(SGD_LIKE, rehearsal_coef=0.5, epochs=2, minibatches=3)
+    learner = Learner(make_model(), objective)
+    silent = [replace(row, advantage=0.0) for row in ROWS]
+    first = learner.update(silent, np.random.default_rng(0), demonstrations=ROWS[:3])
+    again = learner.update(silent, np.random.default_rng(0), demonstrations=ROWS[:3])
+    assert again["rehearsal"] < first["rehearsal"]
+    assert first["optimizer_steps"] == 2.0
+
+
 def test_without_a_weight_demonstrations_change_nothing() -> None:
     assert torch.equal(gradient(SGD_LIKE, demonstrations=ROWS)[0], gradient(SGD_LIKE)[0])
 
