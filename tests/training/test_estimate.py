@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ TRIAL = Trial(
     copies=1,
     peak_bytes=3 * 2**30,
 )
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "tasks": {"ids": ["ExpenseForm-v0", "ReportExport-v0"]},
     "rollout": {"group_size": 4},
     "imitation": {"episodes": 10},
@@ -28,7 +29,7 @@ CONFIG = {
 }
 
 
-def values(data: dict[str, dict[str, object]], trial: Trial = TRIAL) -> dict[str, float]:
+def values(data: dict[str, Any], trial: Trial = TRIAL) -> dict[str, float]:
     record = estimate(build_config(data), trial).to_record()
     return {name: one["value"] for name, one in record.items()}
 
@@ -69,7 +70,7 @@ def test_a_preference_file_needs_no_rollouts() -> None:
 
 
 def test_rehearsal_adds_the_oracles_episodes_of_every_task() -> None:
-    ids = {"tasks": {"ids": ["ExpenseForm-v0"]}, "imitation": {"episodes": 0}}
+    ids: dict[str, Any] = {"tasks": {"ids": ["ExpenseForm-v0"]}, "imitation": {"episodes": 0}}
     assert values(ids)["oracle_episodes"] == 0
     assert values({**ids, "algorithm": {"preset": "ppo_ptx"}})["oracle_episodes"] == 8
 
