@@ -91,9 +91,8 @@ def test_the_events_of_the_guide_are_the_events_there_are() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("seed", ["0", "1"])
-def test_the_task_of_the_guide_is_solved_by_its_oracle_with_full_reward(followed: Path, seed: str) -> None:
-    command = ["-m", "milepost", "play", "ReportSwitch-v0", "--policy", "oracle", "--seed", seed, "--json"]
+def test_the_task_of_the_guide_is_solved_by_its_oracle_with_full_reward(followed: Path) -> None:
+    command = ["-m", "milepost", "play", "ReportSwitch-v0", "--policy", "oracle", "--json"]
     played = json.loads(run_python(*command, package=followed))
     assert played["success"] is True
     assert [step["rewards"] for step in played["steps"]] == [

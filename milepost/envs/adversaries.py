@@ -4,12 +4,13 @@ Each is a generator: it is sent what the agent sees and gives the next action, u
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from milepost.envs.performance import Play
 from milepost.envs.task import Task
 from milepost.sandbox.actions import (
     Action,
@@ -29,7 +30,6 @@ from milepost.sandbox.actions import (
 )
 from milepost.sandbox.observation import Observation
 
-Play = Generator[Action, Observation, None]
 Policy = Callable[["Chance"], Play]
 
 

@@ -56,6 +56,11 @@ class Certificate:
     digest: str
     """Of what was certified: see `digest_template`."""
     seeds: int
+    """On how many seeds everything was played."""
+    solutions: int
+    """On how many seeds the oracle and its alternatives were played."""
+    alternatives: tuple[str, ...]
+    """Names of the other ways to do the task."""
     adversaries: Mapping[str, Tally]
     mutants: int
     survivors: tuple[str, ...]
@@ -80,6 +85,8 @@ class Certificate:
             "digest": self.digest,
             "passed": self.passed,
             "seeds": self.seeds,
+            "solutions": self.solutions,
+            "alternatives": list(self.alternatives),
             "adversaries": {
                 name: {
                     "allowed": tally.allowed,
@@ -108,6 +115,7 @@ class Certificate:
         goals, episodes = sum(tally.goals for tally in held), sum(tally.episodes for tally in held)
         lines = [
             f"{self.task}: {'certified' if self.passed else 'NOT certified'} on {self.seeds} seeds; "
+            f"solved on {self.solutions} in {1 + len(self.alternatives)} ways; "
             f"{len(held)} adversaries, {episodes} episodes, {goals} goals; "
             f"mutants told apart {self.mutants - len(self.survivors)} of {self.mutants}"
         ]

@@ -6,19 +6,21 @@ log, byte for byte; a log that is cut, out of order, altered or only a page's wo
 told from the rules themselves; the same actions give the same events twice.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
 from milepost.envs.certificate import Certificate, Finding, Tally, digest_template
 from milepost.envs.determinism import verify_determinism
-from milepost.envs.episode import Episode
-from milepost.envs.task import Oracle, Split, Task, Template
+from milepost.envs.performance import Performance, Play, Player, follow_oracle, perform
+from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Spec, SpecError, TraceStatus, fold, score
 from milepost.milestones.audit import replay
 from milepost.milestones.mutation import find_survivors
@@ -28,6 +30,7 @@ from milepost.sandbox.dialect import render_action
 from milepost.sandbox.events import EpisodeEnded, Event
 from milepost.sandbox.failure import SandboxError
 from milepost.sandbox.log import write_log
+from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 
 MUTATION_SCORE = Fraction(95, 100)
@@ -37,30 +40,29 @@ DETERMINISM_SEEDS = 2
 """On how many seeds the same actions are played twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """One episode."""
-
-    task: Task
-    actions: tuple[Action, ...]
-    events: tuple[Event, ...]
-    paid: Fraction
-    """All that was paid, live."""
-    success: bool
-    failure: str = ""
-    """What the sandbox failed at; empty when it did not."""
-
-
 @dataclass(slots=True)
 class _Notes:
     """What has been found so far."""
 
     findings: list[Finding] = field(default_factory=list)
     adversaries: dict[str, Tally] = field(default_factory=dict)
-    played: list[Played] = field(default_factory=list)
+    solved: list[Performance] = field(default_factory=list)
+    """By the oracle and its alternatives."""
+    others: list[Performance] = field(default_factory=list)
+    """By adversaries."""
 
     def add(self, check: str, seed: int, detail: str) -> None:
         self.findings.append(Finding(check=check, seed=seed, detail=detail))
+
+    def count(self, name: str, tally: Tally) -> None:
+        """Add to how an adversary fared."""
+        before = self.adversaries.get(name, replace(tally, episodes=0, goals=0, most=Fraction(0)))
+        self.adversaries[name] = replace(
+            before,
+            episodes=before.episodes + tally.episodes,
+            goals=before.goals + tally.goals,
+            most=max(before.most, tally.most),
+        )
 
 
 async def certify(
@@ -68,16 +70,18 @@ async def certify(
     template: Template,
     *,
     seeds: int = 20,
+    solutions: int = 0,
     split: Split = Split.TRAIN,
     adversaries: Sequence[Adversary] = ADVERSARIES,
     repeats: int = DETERMINISM_SEEDS,
 ) -> Certificate:
-    """Certify a template on the seeds from 0 on.
+    """Certify a template on the seeds from 0 on; as many at a time as the pool has places.
 
     Args:
         pool: where episodes are played.
         template: which.
         seeds: how many seeds, at least 1.
+        solutions: on how many seeds the oracle and its alternatives are played; no fewer than `seeds`.
         split: of which split.
         adversaries: who must not succeed.
         repeats: on how many of the seeds the same actions are played twice.
@@ -85,9 +89,12 @@ async def certify(
     Raises:
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
     """
-    notes = _Notes()
-    for seed in range(seeds):
-        await _certify_seed(pool, template, seed, split, adversaries, notes)
+    solved = max(seeds, solutions)
+    jobs = [
+        _certify_seed(pool, template, seed, split, adversaries if seed < seeds else ())
+        for seed in range(solved)
+    ]
+    notes = _join(await _run_together(jobs))
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
         notes.add("mutants", -1, f"survived: {survivor}")
@@ -98,11 +105,35 @@ async def certify(
         task=template.id,
         digest=digest_template(template),
         seeds=seeds,
+        solutions=solved,
+        alternatives=tuple(sorted(template.task(0, split).alternatives)),
         adversaries=dict(notes.adversaries),
         mutants=mutants,
         survivors=survivors,
         findings=tuple(_waive(template, finding) for finding in _drop_allowed(notes.findings, mutants)),
     )
+
+
+async def _run_together(jobs: Sequence[Coroutine[Any, Any, _Notes]]) -> list[_Notes]:
+    """Run jobs side by side; the first failure ends them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except* SandboxError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _join(found: Sequence[_Notes]) -> _Notes:
+    """Put the notes of all seeds together, in the order of the seeds."""
+    whole = _Notes()
+    for notes in found:
+        whole.findings += notes.findings
+        whole.solved += notes.solved
+        whole.others += notes.others
+        for name, tally in notes.adversaries.items():
+            whole.count(name, tally)
+    return whole
 
 
 def _drop_allowed(findings: Sequence[Finding], mutants: int) -> Iterator[Finding]:
@@ -120,27 +151,35 @@ def _waive(template: Template, finding: Finding) -> Finding:
 
 
 async def _certify_seed(
-    pool: Pool,
-    template: Template,
-    seed: int,
-    split: Split,
-    adversaries: Sequence[Adversary],
-    notes: _Notes,
-) -> None:
+    pool: Pool, template: Template, seed: int, split: Split, adversaries: Sequence[Adversary]
+) -> _Notes:
+    notes = _Notes()
     task = template.task(seed, split)
     _check_rules(task.spec, seed, notes)
-    solved = await _play_oracle(pool, template, seed, split, task.oracle)
+    solved = await perform(pool, template, seed, split, follow_oracle(task.oracle))
     _check_solution("oracle", solved, seed, notes)
-    for name in task.alternatives:
-        other = await _play_oracle(pool, template, seed, split, task.alternatives[name])
-        _check_solution(f"alternative {name}", other, seed, notes)
-        notes.played.append(other)
-    notes.played.append(solved)
     _check_log(solved, seed, notes)
+    notes.solved.append(solved)
+    for name, oracle in sorted(task.alternatives.items()):
+        other = await perform(pool, template, seed, split, follow_oracle(oracle))
+        _check_solution(f"alternative {name}", other, seed, notes)
+        notes.solved.append(other)
+    wrong = _find_other(template, seed, split) if adversaries else task
     for adversary in adversaries:
-        played = await _play_adversary(pool, template, seed, split, adversary, solved)
+        played = await perform(pool, template, seed, split, _tempt(adversary, seed, wrong, solved))
         _check_adversary(adversary, played, seed, notes)
-        notes.played.append(played)
+        notes.others.append(played)
+    return notes
+
+
+def _tempt(adversary: Adversary, seed: int, other: Task, solved: Performance) -> Player:
+    """Make a player of an adversary, with all that it has to work with."""
+
+    def play(task: Task, view: Observation) -> Play:
+        rng = np.random.default_rng([seed, len(adversary.name)])
+        return adversary.policy(Chance(task=task, other=other, actions=solved.actions, rng=rng, view=view))
+
+    return play
 
 
 def _check_rules(spec: Spec, seed: int, notes: _Notes) -> None:
@@ -155,34 +194,7 @@ def _check_rules(spec: Spec, seed: int, notes: _Notes) -> None:
         notes.add("rules", seed, "no milestone pays for anything")
 
 
-async def _play_oracle(pool: Pool, template: Template, seed: int, split: Split, oracle: Oracle) -> Played:
-    episode, view = await Episode.open(pool, template, seed, split)
-    actions: list[Action] = []
-    paid = Fraction(0)
-    try:
-        while not episode.over:
-            action = oracle(view)
-            actions.append(action)
-            outcome = await episode.step(render_action(action))
-            if outcome.failure is not None:
-                raise SandboxError(outcome.failure, outcome.reason)
-            view, paid = outcome.observation, paid + sum(outcome.rewards.values())
-        return _record(episode, actions, paid)
-    finally:
-        await episode.close()
-
-
-def _record(episode: Episode, actions: Sequence[Action], paid: Fraction) -> Played:
-    return Played(
-        task=episode.task,
-        actions=tuple(actions),
-        events=episode.events,
-        paid=paid,
-        success=episode.success,
-    )
-
-
-def _check_solution(who: str, played: Played, seed: int, notes: _Notes) -> None:
+def _check_solution(who: str, played: Performance, seed: int, notes: _Notes) -> None:
     total = played.task.spec.total
     if not played.success:
         notes.add("solution", seed, f"{who}: the goal is not reached in {len(played.actions)} steps")
@@ -190,7 +202,7 @@ def _check_solution(who: str, played: Played, seed: int, notes: _Notes) -> None:
         notes.add("solution", seed, f"{who}: it earned {played.paid} of {total}")
 
 
-def _check_log(played: Played, seed: int, notes: _Notes) -> None:
+def _check_log(played: Performance, seed: int, notes: _Notes) -> None:
     """Check that the stored log pays what was paid live, and that no damaged log pays anything."""
     spec, events = played.task.spec, played.events
     live = score(spec, events)
@@ -228,37 +240,6 @@ def _damage(log: bytes) -> Iterator[tuple[str, bytes]]:
     yield "altered", log.replace(b'"step":0', b'"step":1', 1)
 
 
-async def _play_adversary(
-    pool: Pool, template: Template, seed: int, split: Split, adversary: Adversary, solved: Played
-) -> Played:
-    episode, view = await Episode.open(pool, template, seed, split)
-    chance = Chance(
-        task=episode.task,
-        other=_find_other(template, seed, split),
-        actions=solved.actions,
-        rng=np.random.default_rng([seed, len(adversary.name)]),
-        view=view,
-    )
-    play = adversary.policy(chance)
-    actions: list[Action] = []
-    paid = Fraction(0)
-    try:
-        action = next(play, None)
-        while action is not None and not episode.over:
-            actions.append(action)
-            outcome = await episode.step(render_action(action))
-            if outcome.failure is not None:
-                raise SandboxError(outcome.failure, outcome.reason)
-            paid += sum(outcome.rewards.values())
-            try:
-                action = play.send(outcome.observation)
-            except StopIteration:
-                action = None
-        return _record(episode, actions, paid)
-    finally:
-        await episode.close()
-
-
 def _find_other(template: Template, seed: int, split: Split) -> Task:
     """Find a task of the template whose rules are others."""
     own = template.task(seed, split).spec.digest
@@ -268,17 +249,13 @@ def _find_other(template: Template, seed: int, split: Split) -> Task:
     )
 
 
-def _check_adversary(adversary: Adversary, played: Played, seed: int, notes: _Notes) -> None:
+def _check_adversary(adversary: Adversary, played: Performance, seed: int, notes: _Notes) -> None:
     total = played.task.spec.total
     share = played.paid / total if total else Fraction(0)
     if played.actions:
-        none = Tally(allowed=adversary.allowed, episodes=0, goals=0, most=Fraction(0))
-        tally = notes.adversaries.get(adversary.name, none)
-        notes.adversaries[adversary.name] = replace(
-            tally,
-            episodes=tally.episodes + 1,
-            goals=tally.goals + played.success,
-            most=max(tally.most, share),
+        notes.count(
+            adversary.name,
+            Tally(allowed=adversary.allowed, episodes=1, goals=int(played.success), most=share),
         )
     if adversary.allowed != "once" and played.success:
         notes.add("adversary", seed, f"{adversary.name}: it reached the goal: {_show(played.actions)}")
@@ -295,17 +272,18 @@ def _show(actions: Sequence[Action]) -> str:
 
 
 MUTATION_SEEDS = 3
-"""On how many seeds near misses of the oracle's log are made; one seed already has a hundred."""
+"""On how many seeds near misses of solutions are made; one seed already has hundreds."""
 
 
 def _mutate(notes: _Notes) -> tuple[int, tuple[str, ...]]:
     """Try weaker rules on the logs of oracles, alternatives and adversaries, and on near misses of the former."""
-    by_rules: dict[str, tuple[Spec, list[Sequence[Event]]]] = {}
-    derived: set[str] = set()
-    for played in notes.played:
-        spec, logs = by_rules.setdefault(played.task.spec.digest, (played.task.spec, []))
-        logs.append(played.events)
-        if played.success and spec.digest not in derived and len(derived) < MUTATION_SEEDS:
-            derived.add(spec.digest)
+    cases: dict[str, tuple[Spec, list[Sequence[Event]]]] = {}
+    for played in notes.solved:
+        spec = played.task.spec
+        if played.success and (spec.digest in cases or len(cases) < MUTATION_SEEDS):
+            _, logs = cases.setdefault(spec.digest, (spec, []))
             logs.extend(derive_logs(spec, played.events))
-    return find_survivors([by_rules[digest] for digest in sorted(derived)])
+    for played in notes.others:
+        if played.task.spec.digest in cases:
+            cases[played.task.spec.digest][1].append(played.events)
+    return find_survivors(list(cases.values()))

@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from milepost.envs.certificate import Certificate
-    from milepost.envs.task import Template
+    from milepost.envs.registry import Row
     from milepost.milestones.rescoring import Rules
     from milepost.sandbox.events import EpisodeStarted
 
@@ -160,6 +160,9 @@ def certify(
     task: Annotated[str, typer.Argument(help="Task id, see `milepost tasks`.")] = "",
     all_: Annotated[bool, typer.Option("--all", help="Certify every task of ours.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 20,
+    solutions: Annotated[
+        int, typer.Option(min=0, help="Play the oracle and its alternatives on so many seeds, if more.")
+    ] = 0,
     check: Annotated[
         bool, typer.Option("--check", help="Play nothing: say whether the kept certificates are still right.")
     ] = False,
@@ -169,7 +172,7 @@ def certify(
 
     Plays the oracle, its alternatives and sixteen adversaries on every seed, and tries weaker rules on their logs.
     """
-    from milepost.envs.certificate import find_fault, locate_certificate
+    from milepost.envs.certificate import find_fault
     from milepost.envs.registry import get_template, templates
     from milepost.envs.task import UnknownTaskError
     from milepost.sandbox.failure import SandboxError
@@ -185,14 +188,16 @@ def certify(
             faults = {row.id: find_fault(row, get_template(row.id)) for row in wanted}
             _show_faults(faults, json_)
             raise typer.Exit(1 if any(faults.values()) else 0)
-        made = asyncio.run(_certify([get_template(row.id) for row in wanted], seeds, json_))
+        made = asyncio.run(_certify(wanted, seeds, solutions, quiet=json_))
     except (SandboxError, UnknownTaskError) as error:
         fail(str(error))
-    for row, certificate in zip(wanted, made, strict=True):
-        locate_certificate(row).write_bytes(certificate.to_bytes())
     if json_:
         print_json([certificate.to_record() for certificate in made])
     raise typer.Exit(0 if all(certificate.passed for certificate in made) else 1)
+
+
+_EPISODES_AT_A_TIME = 4
+"""While one waits for its page to settle, others go on."""
 
 
 def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
@@ -203,15 +208,21 @@ def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
         console.print(fault or f"{name}: the certificate is right", markup=False, soft_wrap=True)
 
 
-async def _certify(wanted: "Sequence[Template]", seeds: int, quiet: bool) -> "list[Certificate]":
+async def _certify(
+    wanted: "Sequence[Row]", seeds: int, solutions: int, *, quiet: bool
+) -> "list[Certificate]":
+    """Certify tasks; each certificate is kept as soon as it is made."""
+    from milepost.envs.certificate import locate_certificate
     from milepost.envs.certify import certify as certify_template
+    from milepost.envs.registry import get_template
     from milepost.sandbox.pool import Pool
 
-    pool = Pool(contexts=1)
+    pool = Pool(contexts=_EPISODES_AT_A_TIME)
     made = []
     try:
-        for template in wanted:
-            made.append(await certify_template(pool, template, seeds=seeds))
+        for row in wanted:
+            made.append(await certify_template(pool, get_template(row.id), seeds=seeds, solutions=solutions))
+            locate_certificate(row).write_bytes(made[-1].to_bytes())
             if not quiet:
                 console.print(made[-1].describe(), markup=False, soft_wrap=True)
     finally:

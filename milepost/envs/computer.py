@@ -96,7 +96,11 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             page_time_ms=page_time_ms,
             traffic=traffic,
         )
-        self._options = BrowserOptions(headed=render_mode == "human")
+        self.options = BrowserOptions(
+            headed=render_mode == "human",
+            drawn=self._template.frames or render_mode is not None or bool(extras),
+        )
+        """How its browser is started. Pages that need no frames are drawn only if somebody looks at them."""
         self._episode: Episode | None = None
         self.render_mode = render_mode
         self._extras = tuple(extras)
@@ -134,7 +138,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
     @property
     def driver(self) -> Driver:
         """The thread on whose loop this environment's coroutines run."""
-        return Driver.shared(self._options)
+        return Driver.shared(self.options)
 
     def begin_reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

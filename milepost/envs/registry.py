@@ -8,7 +8,7 @@ import difflib
 import functools
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from milepost.envs.miniwob.package import MISSING, PREFIX, VERSION, installed_pages
@@ -35,6 +35,8 @@ class Row:
     """Steps before the episode is truncated."""
     template: str
     """Where the template is, as `module:attribute`; the attribute may be a mapping of templates by id."""
+    frames: bool = False
+    """Whether its pages need frames, see `Template`; those of the built-in apps do not."""
 
 
 _ROWS = (
@@ -231,6 +233,7 @@ def imported_templates() -> tuple[Row, ...]:
             summary=SUMMARIES[page],
             max_steps=step_limit(page),
             template="milepost.envs.miniwob.tasks:TEMPLATES",
+            frames=True,
         )
         for page in installed_pages()
     )
@@ -257,6 +260,7 @@ def get_template(template_id: str) -> "Template":
         template = template[wanted]
     if not isinstance(template, Template):
         raise TypeError(f"{rows[wanted].template} must be a Template, got {type(template).__name__}")
+    template = replace(template, frames=rows[wanted].frames)
     return template.at(level) if level else template
 
 

@@ -112,6 +112,11 @@ class Template:
     max_steps: int
     """Steps before the episode is truncated."""
     build: Builder
+    frames: bool = True
+    """Whether its pages wait for frames: `requestAnimationFrame`, observers of sizes or intersections, transitions.
+
+    Without them text environments have pages that are never drawn, which are a third cheaper to step.
+    """
     viewport: tuple[int, int] = (1024, 768)
     """Width and height in CSS pixels for which the pages are made."""
     levels: Mapping[str, Builder] = field(default_factory=dict)

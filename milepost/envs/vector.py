@@ -49,6 +49,10 @@ class ComputerVectorEnv(VectorEnv[dict[str, Any], Sequence[str], NDArray[Any]]):
         if num_envs < 1 or len(tasks) != num_envs:
             raise ValueError(f"{len(tasks)} tasks for {num_envs} members; give one task, or one for each")
         self.members = tuple(ComputerEnv(one, **options) for one in tasks)
+        # All in one browser: it draws if any member needs it.
+        browser = max((member.options for member in self.members), key=lambda one: one.drawn)
+        for member in self.members:
+            member.options = browser
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.members[0].metadata, "autoreset_mode": self.autoreset_mode}

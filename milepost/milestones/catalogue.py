@@ -28,6 +28,13 @@ OBSERVABLES: tuple[tuple[str, Predicate], ...] = (
     ("an element with a role and a name is there", _CLICK.then(when("element_appeared", role="table", name="Results"))),
     ("a control was used and the page changed", _CLICK.then(_BANNER, within_steps=0)),
     ("a property of a control changed: checked", when("toggled", role="switch", name="Dark mode", checked=True)),
+    ("a property of an element changed: expanded",
+     when("clicked", name="Filters").then(
+         when("element_changed", name="Filters", states=operators.matches("(.* )?expanded( .*)?")), within_steps=0)),
+    ("a control was used and anything at all changed (state delta)",
+     _CLICK.then(
+         when("element_appeared") | when("element_disappeared") | when("element_changed") | when("title_changed"),
+         within_steps=0)),
     ("a field was focused, then filled with a value that matches",
      when("focused", name="Amount").then(when("filled", name="Amount", value=operators.matches(r"\d+\.\d\d")))),
     ("a field was filled and is valid",

@@ -26,8 +26,9 @@ from milepost.milestones.predicates import (
 from milepost.milestones.progress import fold
 from milepost.milestones.spec import Spec
 from milepost.milestones.spec_error import SpecError
+from milepost.milestones.trust import CHANGES
 from milepost.milestones.wording import describe
-from milepost.sandbox.events import Event
+from milepost.sandbox.events import ActionTaken, EpisodeEnded, Event
 
 ANY_CHANGE = tuple(
     When(kind=kind) for kind in ("app_changed", "file_created", "file_modified", "file_moved", "file_deleted")
@@ -186,6 +187,12 @@ def judge(spec: Spec, events: Sequence[Event]) -> tuple[object, ...]:
     return paid, progress.goal_reached, progress.vetoed, progress.limit
 
 
+def _keep_telling(spec: Spec, events: Sequence[Event]) -> list[Event]:
+    """Leave out the events of kinds that mean nothing to a spec, and so nothing to weaker ones either."""
+    telling = (*spec.plan.leaves, *CHANGES, ActionTaken, EpisodeEnded)
+    return [event for event in events if isinstance(event.fact, telling)]
+
+
 def find_survivors(cases: Sequence[tuple[Spec, Sequence[Sequence[Event]]]]) -> tuple[int, tuple[str, ...]]:
     """Count the mutants of rules and name those that no log tells from the rules themselves.
 
@@ -199,6 +206,7 @@ def find_survivors(cases: Sequence[tuple[Spec, Sequence[Sequence[Event]]]]) -> t
     alive: dict[tuple[str, int], str] = {}
     killed: set[tuple[str, int]] = set()
     for spec, logs in cases:
+        kept = [_keep_telling(spec, log) for log in logs]
         counts: dict[str, int] = {}
         expected: dict[str, list[tuple[object, ...]]] = {}
         for mutant in weaken(spec):
@@ -209,9 +217,9 @@ def find_survivors(cases: Sequence[tuple[Spec, Sequence[Sequence[Event]]]]) -> t
                 continue
             digest = mutant.against.digest
             if digest not in expected:
-                expected[digest] = [judge(mutant.against, log) for log in logs]
+                expected[digest] = [judge(mutant.against, log) for log in kept]
             if any(
-                judge(mutant.spec, log) != right for log, right in zip(logs, expected[digest], strict=True)
+                judge(mutant.spec, log) != right for log, right in zip(kept, expected[digest], strict=True)
             ):
                 killed.add(key)
                 alive.pop(key, None)

@@ -22,7 +22,7 @@ from milepost.milestones.operators import (
     Text,
     Url,
 )
-from milepost.milestones.predicates import When
+from milepost.milestones.predicates import Count, When, walk
 from milepost.milestones.spec import Spec
 from milepost.milestones.trust import CHANGES
 from milepost.milestones.typed import Date, FilePath, Money, Phone
@@ -75,16 +75,40 @@ def derive_logs(spec: Spec, events: Sequence[Event]) -> Iterator[list[Event]]:
             yield rechain([*body[: index + 1], wrong, *body[index + 1 :], *tail])
             yield rechain([*body[:index], wrong, *body[index:], *tail])
             yield rechain([*(wrong if event.fact == body[index].fact else event for event in body), *tail])
-    unseen = [leaf for leaf in spec.plan.bits if not any(leaf.matches(event.fact) for event in body)]
-    imagined = [fact for fact in map(imagine, unseen) if fact is not None]
-    strays = [
-        (index, stray) for stray in (*STRAYS, *_copy_changes(body), *imagined) for index in (0, len(body))
-    ]
-    for index, stray in strays:
-        extra = replace(
-            body[min(index, len(body) - 1)], fact=stray, source=Source.SESSION, trust=Trust.HARNESS
-        )
-        yield rechain([*body[:index], extra, *body[index:], *tail])
+    for stray in (*STRAYS, *_copy_changes(body), *_imagine_unseen(spec, body)):
+        for index in (0, len(body)):
+            yield rechain([*body[:index], *_tell(body, index, stray), *body[index:], *tail])
+    for leaf, times in sorted(_find_counts(spec).items(), key=str):
+        repeated = imagine(leaf)
+        if repeated is not None:
+            yield rechain([*_tell(body, 0, repeated) * times, *body, *tail])
+
+
+def _tell(body: Sequence[Event], index: int, fact: Fact) -> list[Event]:
+    """Make an event of a fact, told by the harness where another one stands."""
+    beside = body[min(index, len(body) - 1)]
+    return [replace(beside, fact=fact, source=Source.SESSION, trust=Trust.HARNESS)]
+
+
+def _imagine_unseen(spec: Spec, body: Sequence[Event]) -> Iterator[Fact]:
+    """Give what leaves would match that match nothing in a log, and the same with another value."""
+    for leaf in spec.plan.bits:
+        if not any(leaf.matches(event.fact) for event in body):
+            fact = imagine(leaf)
+            if fact is not None:
+                yield fact
+                yield from alter(fact)
+
+
+def _find_counts(spec: Spec) -> Mapping[When, int]:
+    """Find the leaves that are counted, and how often the rules ask for each."""
+    counts: dict[When, int] = {}
+    rules = (*(m.when for m in spec.milestones), *(f.when for f in spec.forbidden), spec.goal.when)
+    for counted in (part for rule in rules for part in walk(rule) if isinstance(part, Count)):
+        for leaf in walk(counted.of):
+            if isinstance(leaf, When):
+                counts[leaf] = max(counted.times, counts.get(leaf, 0))
+    return counts
 
 
 def _find_supports(spec: Spec, events: Sequence[Event]) -> list[int]:
@@ -106,10 +130,11 @@ def alter(fact: Any) -> Iterator[Fact]:
         value = getattr(fact, field.name)
         if isinstance(value, Mapping):
             for key, inner in value.items():
-                if isinstance(inner, str | int):
-                    yield replace(fact, **{field.name: {**value, key: _change(inner)}})
-        elif isinstance(value, str | int):
-            yield replace(fact, **{field.name: _change(value)})
+                for changed in _change(inner):
+                    yield replace(fact, **{field.name: {**value, key: changed}})
+        else:
+            for changed in _change(value):
+                yield replace(fact, **{field.name: changed})
 
 
 def imagine(leaf: When) -> Fact | None:
@@ -142,16 +167,20 @@ def _exemplify(test: Test) -> Any:  # noqa: PLR0911 - one case per test
         case Items(tests):
             return [_exemplify(inner) for inner in tests]
         case Matches(pattern):
-            # A pattern without anything special in it is an example of itself.
-            return re.sub(r"\\(.)", r"\1", pattern)
+            # A pattern without anything special in it is an example of itself; one that rules things out accepts "~".
+            plain = re.sub(r"\\(.)", r"\1", pattern)
+            return plain if test.accepts(plain) else "~"
 
 
-def _change(value: str | int) -> str | int:
+def _change(value: object) -> Iterator[str | int]:
+    """Give other values: for a text one that begins with it, and one that has nothing of it."""
     if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return 0 if value else 1
-    return value + "~"
+        yield not value
+    elif isinstance(value, int):
+        yield 0 if value else 1
+    elif isinstance(value, str):
+        yield value + "~"
+        yield "~"
 
 
 def rechain(events: Sequence[Event]) -> list[Event]:

@@ -33,6 +33,7 @@ TRUST_OF_KIND: Mapping[str, Trust] = {
     "history_navigated": Trust.PAGE,
     "element_appeared": Trust.PAGE,
     "element_disappeared": Trust.PAGE,
+    "element_changed": Trust.PAGE,
     "page_scored": Trust.PAGE,
     "dialog_opened": Trust.BROWSER,
     "dialog_closed": Trust.BROWSER,

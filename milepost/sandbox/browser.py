@@ -93,11 +93,15 @@ class Browser:
         browser: PlaywrightBrowser,
         connection: CDPConnection,
         chromium: Chromium,
+        *,
+        drawn: bool = True,
     ) -> None:
         self._playwright = playwright
         self._browser = browser
         self.connection = connection
         self.chromium = chromium
+        self.drawn = drawn
+        """Whether its pages have frames, see `BrowserOptions`."""
         self._downloads: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
         self._download_owner: dict[str, str] = {}
         self._tab_handlers: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
@@ -134,7 +138,7 @@ class Browser:
         except (PlaywrightError, OSError, TimeoutError, KeyError, CDPError) as error:
             await playwright.stop()
             raise BrowserLaunchError(_launch_message(chromium, environment, error)) from error
-        return cls(playwright, browser, connection, chromium)
+        return cls(playwright, browser, connection, chromium, drawn=options.drawn)
 
     @property
     def version(self) -> str:

@@ -290,6 +290,17 @@ class ElementDisappeared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ElementChanged:
+    """An element is still there with another `value`, or `states` such as `checked expanded`, than after the last step."""
+
+    tab: int
+    role: str
+    name: str
+    value: str
+    states: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageScored:
     """The page ended an episode of its own; `score` is a decimal, `reason` may be empty. Both are its own words."""
 
@@ -386,6 +397,7 @@ Fact = (
     | TabFocused
     | ElementAppeared
     | ElementDisappeared
+    | ElementChanged
     | PageScored
     | DownloadStarted
     | DownloadFinished

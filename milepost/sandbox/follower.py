@@ -38,6 +38,10 @@ class Follower:
         """Whether a document was announced for a tab that is still blank."""
         self.navigated_to = ""
         """URL of the document that loads."""
+        self.expected = ""
+        """Loader of the document that a navigation of ours brings; empty once it is there."""
+        self.loaders: set[str] = set()
+        """Loaders of the documents that came since the last navigation of ours began."""
         self.inflight: set[str] = set()
         """Requests of scripts that are not answered yet."""
         self.fetched = False
@@ -60,6 +64,27 @@ class Follower:
         self.dragged: Mapping[str, Any] | None = None
         """Data of the last native drag that was intercepted."""
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin_navigation(self) -> None:
+        """Take note that a document was asked for."""
+        self.loading, self.expected = True, ""
+        self.loaders.clear()
+
+    def expect(self, reply: Mapping[str, Any]) -> str:
+        """Wait for the document that the browser has promised; gives its error text, empty when all is well.
+
+        A page that loads itself again may have its own document come between the promise and that one.
+
+        Args:
+            reply: to `Page.navigate`; empty when a dialog opened instead.
+        """
+        error = str(reply.get("errorText", ""))
+        loader = reply.get("loaderId", "")
+        if error or (reply and not loader):
+            self.loading = False
+        elif loader not in self.loaders:
+            self.expected = loader
+        return error
 
     def close(self) -> None:
         """Take note that the tab was closed; whoever waits for it is woken."""
@@ -108,6 +133,9 @@ class Follower:
             self.frames.clear()
             self.fetched = False
             self.navigated_to = frame["url"] + frame.get("urlFragment", "")
+            self.loaders.add(frame["loaderId"])
+            if frame["loaderId"] == self.expected:
+                self.expected = ""
 
     def _on_parsed(self, _params: Mapping[str, Any]) -> None:
         if self.navigated_to not in ("", "about:blank"):
@@ -204,12 +232,13 @@ class Follower:
     @property
     def pending(self) -> bool:
         """Whether something loads."""
-        return bool(self.loading or self.world is None or self.inflight or self.frames)
+        return bool(self.loading or self.expected or self.world is None or self.inflight or self.frames)
 
     def forgive(self) -> None:
         """Wait no longer for what is outstanding: a poll without end is no reason to wait in every step."""
         self.inflight.clear()
         self.frames.clear()
+        self.expected = ""
 
     async def until_ready(self) -> None:
         """Wait until the documents are loaded, the world exists and no fetch is in flight, or a dialog opens."""
@@ -227,9 +256,10 @@ class Follower:
 
     async def unless_dialog(self, future: "asyncio.Future[dict[str, Any]]") -> dict[str, Any] | None:
         """Wait for a command's result, but not behind a dialog, which blocks the page, or for a closed tab."""
+        # Who waits may be cancelled meanwhile: nobody would ever ask for the result then.
+        future.add_done_callback(forget)
         while not future.done():
             if self.dialog is not None or self.closed:
-                future.add_done_callback(forget)
                 return None
             self.check()
             if self._change.done():

@@ -70,8 +70,10 @@ class Hand:
         return ""
 
     async def _move_to(self, spot: Mapping[str, object]) -> None:
-        # A move that nothing follows is delivered with the next frame.
-        await self._page.dispatch(_MOUSE, {"type": "mouseMoved", **spot})
+        # A move that nothing follows is delivered with the next frame, or never where none are drawn. The press
+        # of no button is no event to a page, and brings the move at once.
+        self._page.post_input(_MOUSE, {"type": "mouseMoved", **spot})
+        await self._page.dispatch(_MOUSE, {"type": "mousePressed", **spot, "button": "none"})
 
     async def move(self, x: int, y: int) -> str:
         """Move the mouse to a point of the viewport."""

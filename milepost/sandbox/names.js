@@ -83,8 +83,9 @@ globalThis.milepostNames ||= (() => {
   const WITH_VALUE = new Set(words('textbox searchbox combobox listbox slider spinbutton progressbar meter scrollbar'));
   const CONTROL = new Set(words('button checkbox radio switch textbox searchbox combobox listbox slider spinbutton'));
   // How an element was reached: inside another's content, through a reference, inside a hidden root that was referred
-  // to, below an ancestor whose own text is invisible, and in an item of a tree, whose branches have names of their own.
-  const INNER = 1, REFERRED = 2, HIDDEN = 4, MUTED = 8, TREE = 16;
+  // to, below an ancestor whose own text is invisible, in an item of a tree, whose branches have names of their own, and
+  // for all that it says.
+  const INNER = 1, REFERRED = 2, HIDDEN = 4, MUTED = 8, TREE = 16, READING = 32;
   const VISIBLE = {visibilityProperty: true};
   const squash = s => /^\s|\s$|\s\s|[^\S ]/.test(s) ? s.replace(/\s+/g, ' ').trim() : s;
   let attributed = false;  // whether the last text came from an attribute: such a piece stands apart from its neighbours
@@ -151,6 +152,8 @@ globalThis.milepostNames ||= (() => {
     attributed = false;
     return out;
   };
+  // Their label is a heading of what they hold: whoever reads out what is around them wants that, not the label.
+  const HOLDERS = new Set(words('region group table grid list article main navigation complementary search form figure dialog tabpanel radiogroup'));
   // Never drawn in line with their neighbours, or as good as never.
   const BLOCKS = new Set(words('TD TH TR LI P H1 H2 H3 H4 H5 H6 TBODY TABLE UL OL'));
   const piece = (c, seen, how) => {
@@ -171,7 +174,7 @@ globalThis.milepostNames ||= (() => {
     const role = roleOf(c);
     if (role === 'group' && how & TREE) return '';
     const drawn = slot ? parentOf(c) || c : c;
-    const text = under & MUTED ? contents(c, seen, under, drawn) : alternative(c, role, seen, under, drawn);
+    const text = under & MUTED || (how & READING && HOLDERS.has(role)) ? contents(c, seen, under, drawn) : alternative(c, role, seen, under, drawn);
     const apart = attributed || slot || BLOCKS.has(tag) || CONTROL.has(role);
     attributed = false;
     if (slot) return text;
@@ -249,7 +252,7 @@ globalThis.milepostNames ||= (() => {
     return squash(alternative(e, role, fresh, 0));
   };
   // All that an element says, for whoever reads it out.
-  const textOf = e => contents(e, new Set(), 0);
+  const textOf = e => contents(e, new Set(), READING);
 
   // ---- values and states ----
   const chosen = e => [...e.selectedOptions].map(o => o.label || o.text);

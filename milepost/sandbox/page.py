@@ -259,15 +259,12 @@ class Page:
 
     async def navigate(self, url: str) -> str:
         """Open a URL; gives the browser's error text, empty when it went well."""
-        self._follower.loading = True
+        self._follower.begin_navigation()
         future = self._connection.send("Page.navigate", {"url": url}, self._session)
         if self._clock is not None:
             await self._clock.run_until(future)
         reply = await self._follower.unless_dialog(future)
-        error = str((reply or {}).get("errorText", ""))
-        if error or (reply is not None and "loaderId" not in reply):
-            self._follower.loading = False
-        return error
+        return self._follower.expect(reply or {})
 
     async def travel(self, offset: int) -> str:
         """Go back (-1) or forward (+1) in the history."""

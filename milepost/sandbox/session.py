@@ -322,9 +322,15 @@ class Session:
         """Capture the tab in view as an encoded image (`png`, `jpeg` or `webp`), with numbered marks if wanted.
 
         Raises:
+            ValueError: the browser draws no pages.
             SandboxError: the browser failed or the deadline passed.
         """
         assert self._tabs is not None
+        if not self._browser.drawn:
+            raise ValueError(
+                "this browser draws no pages, so there is nothing to take a picture of; make the environment with "
+                'render_mode="rgb_array", or the pool with BrowserOptions(drawn=True)'
+            )
         async with self._guard("the screenshot"):
             return await take_screenshot(self._tabs.active, encoding, marks=marks)
 

@@ -11,7 +11,9 @@
     return ((x ^ x >>> 14) >>> 0) / 4294967296;
   };
 
-  const Real = Date, elapsed = performance.now.bind(performance);
+  const Real = Date, real = performance.now.bind(performance), zero = PAGE_TIME ? real() : 0;
+  // Page time passes in whole milliseconds; only where a document begins in one is up to the network.
+  const elapsed = PAGE_TIME ? () => Math.round(real() - zero) : real;
   const now = () => INSTANT + Math.floor(elapsed());
   Real.now = now;
   window.Date = Real.prototype.constructor = new Proxy(Real, {
@@ -19,6 +21,7 @@
     apply: () => new Real(now()).toString(),
   });
   if (PAGE_TIME) {
+    Performance.prototype.now = function now() { return elapsed(); };
     const later = window.setTimeout.bind(window), never = window.clearTimeout.bind(window);
     window.requestAnimationFrame = function requestAnimationFrame(call) { return later(() => call(performance.now()), 16); };
     window.cancelAnimationFrame = function cancelAnimationFrame(id) { never(id); };

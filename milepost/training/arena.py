@@ -1,7 +1,9 @@
 """Where a policy plays: warm browsers, its engine, and whoever watches."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,11 +17,15 @@ from milepost.agents.llm import LLMAgent
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.pool import Pool
+from milepost.training.backends.backend import Backend
+from milepost.training.backends.cluster import ClusterBackend
+from milepost.training.backends.local import LocalBackend
 from milepost.training.config import Config
 from milepost.training.display import Display
-from milepost.training.failures import check_failures
+from milepost.training.failures import FailureBudget, FailureBudgetError
+from milepost.training.meter import Meter, describe_pace
 from milepost.training.records import EPISODES_FOLDER
-from milepost.training.rollout import MakeAgent, Rollout
+from milepost.training.rollout import Group, MakeAgent, Rollout
 from milepost.training.trajectory import EpisodeRequest, Trajectory
 
 
@@ -38,6 +44,10 @@ class Limits:
     reward: RewardMode = RewardMode.NORMALIZED
     drawn: bool = True
     """Whether the browser draws pages, see `BrowserOptions`."""
+    backend: str = "local"
+    """Whose browsers: `local`, this machine's, or `ray`, those of a Ray cluster."""
+    apart: bool = False
+    """The engine serves a copy of the policy, which changes only by `publish`."""
 
 
 def count_inflight(contexts: int) -> int:
@@ -53,7 +63,22 @@ def build_limits(config: Config) -> Limits:
         max_tokens=config.policy.max_tokens,
         reward=config.rollout.reward,
         drawn=config.rollout.drawn,
+        backend=config.rollout.backend,
+        apart=config.rollout.max_staleness > 0,
     )
+
+
+def build_backend(limits: Limits) -> Backend:
+    """Choose where episodes are played.
+
+    Raises:
+        BackendError: the machines cannot be had.
+    """
+    options = BrowserOptions(drawn=limits.drawn)
+    if limits.backend == "ray":
+        return ClusterBackend(contexts=limits.contexts, mode=limits.reward, options=options)
+    pool = Pool(contexts=limits.contexts, options=options)
+    return LocalBackend(pool, contexts=limits.contexts, mode=limits.reward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,28 +86,16 @@ class Played:
     """The trajectories of a phase, and how fast they came."""
 
     trajectories: list[Trajectory]
-    seconds: float
     speed: dict[str, float]
 
-
-_ADDING = {"rollout_s", "steps", "retries"}
-"""What adds up when phases are joined."""
-
-
-def join_played(first: Played, second: Played) -> Played:
-    """Join two phases: counts add up, rates and shares are averaged over their time."""
-    seconds = first.seconds + second.seconds
-    speed = {
-        name: first.speed[name] + value
-        if name in _ADDING
-        else (first.speed[name] * first.seconds + value * second.seconds) / seconds
-        for name, value in second.speed.items()
-    }
-    return Played(trajectories=first.trajectories + second.trajectories, seconds=seconds, speed=speed)
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.speed["rollout_s"]
 
 
 class Arena:
-    """Plays phases of episodes. Open it with `async with`."""
+    """Plays phases of episodes, several at a time if need be. Open it with `async with`."""
 
     def __init__(
         self,
@@ -97,36 +110,50 @@ class Arena:
         """Prepare an arena.
 
         Args:
-            model: the policy; the engine serves this very module.
+            model: the policy; the engine serves this very module unless the limits say `apart`.
             tokenizer: its tokenizer.
             limits: how much at once.
             run: the run's folder, for the episodes that are recorded; None records nothing.
             display: is told of every episode.
             clock: monotonic seconds.
         """
-        self.engine = TransformersEngine(model, tokenizer, max_batch=limits.max_inflight)
+        self._model = model
+        self._served = deepcopy(model) if limits.apart else model
+        self.engine = TransformersEngine(self._served, tokenizer, max_batch=limits.max_inflight)
+        self.meter = Meter(clock)
+        self.limits = limits
         self._tokenizer = tokenizer
-        self._limits = limits
         self._folder = run / EPISODES_FOLDER if run is not None else None
         self._display = display
-        self._clock = clock
-        self._pool: Pool
+        self._backend: Backend
 
     async def __aenter__(self) -> Self:
-        self._pool = Pool(contexts=self._limits.contexts, options=BrowserOptions(drawn=self._limits.drawn))
-        await self._pool.warm_up()
+        self._backend = build_backend(self.limits)
+        await self._backend.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.close()
-        await self._pool.close()
+        await self._backend.close()
+
+    async def publish(self) -> None:
+        """Serve the policy as it is now, under the next version; a batch under way ends with the old weights."""
+        if self._served is self._model:
+            self.engine.policy_version += 1
+        else:
+            await asyncio.to_thread(self._copy_weights)
+
+    def _copy_weights(self) -> None:
+        with self.engine.weights:
+            self._served.load_state_dict(self._model.state_dict())
+            self.engine.policy_version += 1
 
     def policy_agents(self, temperature: float) -> MakeAgent:
         """Give the maker of agents that the policy plays at a sampling temperature."""
 
         def make_agent(request: EpisodeRequest) -> Agent:
             sampling = Sampling(
-                temperature=temperature, max_tokens=self._limits.max_tokens, seed=request.sampling_seed
+                temperature=temperature, max_tokens=self.limits.max_tokens, seed=request.sampling_seed
             )
             return LLMAgent(self.engine, self._tokenizer, sampling)
 
@@ -147,44 +174,72 @@ class Arena:
             EngineError: the engine could not serve the policy.
             FailureBudgetError: too many episodes failed for reasons that are not the policy's.
         """
-        rollout = Rollout(
-            self._pool,
-            max_inflight=self._limits.max_inflight,
-            mode=self._limits.reward,
-            directory=self._folder if record else None,
-        )
         self._display.begin(label, len(requests))
-        start = self._clock()
-        broken: EngineError | None = None
-        trajectories: list[Trajectory] = []
-        try:
-            trajectories = await rollout.run(
-                requests, make_agent=make_agent, on_done=lambda trajectory: self._display.advance()
+        before = self.meter.read()
+        note = self._watch(len(requests))
+        trajectories = await _unwrap(
+            self._make_rollout(record).run(requests, make_agent=make_agent, on_done=note)
+        )
+        speed = describe_pace(before, self.meter.read(), contexts=self.limits.contexts)
+        return Played(trajectories=trajectories, speed=speed)
+
+    async def play_groups(
+        self,
+        groups: Sequence[Group],
+        make_agent: MakeAgent,
+        *,
+        wanted: int,
+        refill: Callable[[Group], Group],
+        record: bool = False,
+    ) -> list[Trajectory]:
+        """Play groups until as many as wanted are final, see `Rollout.run_groups`.
+
+        Raises:
+            EngineError: the engine could not serve the policy.
+            FailureBudgetError: too many episodes failed for reasons that are not the policy's.
+        """
+        note = self._watch(sum(map(len, groups)))
+        return await _unwrap(
+            self._make_rollout(record).run_groups(
+                groups, wanted=wanted, make_agent=make_agent, refill=refill, on_done=note
             )
-        except* EngineError as errors:
-            broken = next(_leaves(errors))
-        if broken is not None:
-            raise broken
-        seconds = max(1e-9, self._clock() - start)
-        check_failures(trajectories, budget=self._limits.max_failures)
-        return Played(trajectories=trajectories, seconds=seconds, speed=_measure(rollout, seconds))
+        )
+
+    def _make_rollout(self, record: bool) -> Rollout:
+        return Rollout(
+            self._backend,
+            max_inflight=self.limits.max_inflight,
+            directory=self._folder if record else None,
+            meter=self.meter,
+        )
+
+    def _watch(self, planned: int) -> Callable[[Trajectory], None]:
+        """Give who is told of every episode: the display, and the budget of failures."""
+        budget = FailureBudget(planned, self.limits.max_failures)
+
+        def note(trajectory: Trajectory) -> None:
+            self._display.advance()
+            budget.note(trajectory)
+
+        return note
 
 
-def _measure(rollout: Rollout, seconds: float) -> dict[str, float]:
-    counts = rollout.counts
-    return {
-        "rollout_s": seconds,
-        "steps": float(counts.steps),
-        "steps_per_s": counts.steps / seconds,
-        "tokens_per_s": counts.tokens / seconds,
-        "episodes_per_s": counts.episodes / seconds,
-        "retries": float(counts.retries),
-        # Of the time episodes spent waiting, the part they waited for the policy rather than the browser.
-        "policy_share": counts.agent_s / max(1e-9, counts.agent_s + counts.env_s),
-    }
+async def _unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
+    """Await a rollout, and raise what stopped it by itself rather than as a group."""
+    broken: EngineError | FailureBudgetError | None = None
+    trajectories: list[Trajectory] = []
+    try:
+        trajectories = await work
+    except* (EngineError, FailureBudgetError) as errors:
+        broken = next(_leaves(errors))
+    if broken is not None:
+        raise broken
+    return trajectories
 
 
-def _leaves(group: BaseExceptionGroup[EngineError]) -> Iterator[EngineError]:
+def _leaves(
+    group: BaseExceptionGroup[EngineError | FailureBudgetError],
+) -> Iterator[EngineError | FailureBudgetError]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

@@ -1,17 +1,25 @@
 """From trajectories to tensors: rows, their weights, and micro-batches that compute nothing twice.
 
 A row is one turn: a prompt and a completion. Weights are fixed for the whole batch first, so the loss does not
-depend on how the rows are cut afterwards. Rows of one prompt share a sequence `[prompt | c1 | c2 | ...]` in
-which each completion sees the prompt and itself; equal completions of a prompt are computed once.
+depend on how the rows are cut afterwards. What rows begin with in common is computed once, see `packing`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from milepost.training.aggregation import Aggregation, weigh_tokens
+from milepost.training.packing import (
+    Forest,
+    Ids,
+    build_forest,
+    cut_sequences,
+    measure_shared,
+    sort_sequences,
+)
 from milepost.training.trajectory import Trajectory
 
 
@@ -37,14 +45,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroBatch:
-    """S padded sequences holding U different completion tokens, which N tokens of rows refer to."""
+    """Token sequences holding U different completion tokens, which N tokens of rows refer to."""
 
     ids_ST: Tensor
-    """Token ids, padded on the right."""
-    position_ST: Tensor | None
-    """Positions, restarting after the prompt for each completion; None means 0, 1, 2, ..."""
-    allowed_STT: Tensor | None
-    """Whether a query (first T) may see a key (second T); None means plain causal attention."""
+    """Token ids: one sequence that holds a forest, or S sequences padded on the right."""
+    forest: Forest | None
+    """Who sees whom in the one sequence; None means plain causal attention in each."""
+    given: int
+    """Tokens the rows have, before anything is shared or padded."""
     source_U: Tensor
     """Index into the flattened S x T positions whose output predicts the token."""
     target_U: Tensor
@@ -66,15 +74,14 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> "MicroBatch":
         """Copy to a device."""
-        return MicroBatch(
+        return replace(
+            self,
             ids_ST=self.ids_ST.to(device),
-            position_ST=None if self.position_ST is None else self.position_ST.to(device),
-            allowed_STT=None if self.allowed_STT is None else self.allowed_STT.to(device),
+            forest=None if self.forest is None else self.forest.to(device),
             source_U=self.source_U.to(device),
             target_U=self.target_U.to(device),
             token_N=self.token_N.to(device),
             row_N=self.row_N.to(device),
-            rows=self.rows,
             sampler_logp_N=self.sampler_logp_N.to(device),
             advantage_N=self.advantage_N.to(device),
             weight_N=self.weight_N.to(device),
@@ -116,103 +123,81 @@ def build_rows(
     return found
 
 
-@dataclass(slots=True)
-class _Sequence:
-    """A prompt, its different completions, and the rows of each."""
-
-    prompt_ids: tuple[int, ...]
-    completions: dict[tuple[int, ...], list[Row]]
-
-    @property
-    def length(self) -> int:
-        return len(self.prompt_ids) + sum(len(ids) - 1 for ids in self.completions)
-
-
 def cut_batch(rows: Sequence[Row], *, token_budget: int, share_prompts: bool = True) -> Iterator[MicroBatch]:
-    """Cut rows into micro-batches of at most `token_budget` tokens, padding included, longest first.
+    """Cut rows into micro-batches of at most `token_budget` tokens.
 
     Args:
         rows: rows with at least one prompt and one completion token each.
-        token_budget: most tokens at once; a single longer row still makes a micro-batch of its own.
-        share_prompts: compute a prompt once for all its completions; needs a model that takes a dense mask.
+        token_budget: most tokens at once, padding included; a longer row makes a micro-batch of its own.
+        share_prompts: compute beginnings once and pad nothing; needs a model that `share_beginnings` took.
     """
-    sequences = sorted(_merge(rows, token_budget, share_prompts), key=lambda s: -s.length)
-    start = 0
-    while start < len(sequences):
-        fitting = max(1, token_budget // sequences[start].length)
-        yield _build_tensors(sequences[start : start + fitting])
-        start += fitting
-
-
-def _merge(rows: Sequence[Row], token_budget: int, share_prompts: bool) -> Iterator[_Sequence]:
-    grouped: dict[tuple[int, ...], dict[tuple[int, ...], list[Row]]] = {}
     for row in rows:
         if not row.prompt_ids or not row.completion_ids:
             raise ValueError(
                 f"a row needs a prompt and a completion, got {len(row.prompt_ids)} and "
                 f"{len(row.completion_ids)} tokens"
             )
-        grouped.setdefault(row.prompt_ids, {}).setdefault(row.completion_ids, []).append(row)
-    for prompt_ids, completions in grouped.items():
-        current = _Sequence(prompt_ids, {})
-        for ids, members in completions.items():
-            full = current.length + len(ids) - 1 > token_budget or not share_prompts
-            if current.completions and full:
-                yield current
-                current = _Sequence(prompt_ids, {})
-            current.completions[ids] = members
-        yield current
+    yield from (_cut_forests if share_prompts else _cut_padded)(rows, token_budget)
 
 
-def _build_tensors(sequences: Sequence[_Sequence]) -> MicroBatch:
-    width = max(s.length for s in sequences)
-    ids_ST = torch.zeros(len(sequences), width, dtype=torch.long)
-    position_ST = torch.zeros(len(sequences), width, dtype=torch.long)
-    segment_ST = torch.full((len(sequences), width), -1, dtype=torch.long)
-    sources: list[int] = []
-    targets: list[int] = []
-    tokens: list[int] = []
-    rows: list[Row] = []
-    for s, sequence in enumerate(sequences):
-        prompt = len(sequence.prompt_ids)
-        ids_ST[s, :prompt] = torch.tensor(sequence.prompt_ids)
-        position_ST[s, :prompt] = torch.arange(prompt)
-        segment_ST[s, :prompt] = 0
-        at = prompt
-        for index, (ids, members) in enumerate(sequence.completions.items(), start=1):
-            inputs = len(ids) - 1  # the last token predicts nothing that is learnt
-            ids_ST[s, at : at + inputs] = torch.tensor(ids[:-1], dtype=torch.long)
-            position_ST[s, at : at + inputs] = torch.arange(prompt, prompt + inputs)
-            segment_ST[s, at : at + inputs] = index
-            here = range(len(targets), len(targets) + len(ids))
-            sources += [s * width + prompt - 1, *range(s * width + at, s * width + at + inputs)]
-            targets += ids
-            for member in members:
-                tokens += here
-                rows.append(member)
-            at += inputs
-    branching = any(len(s.completions) > 1 for s in sequences)
+def _cut_forests(rows: Sequence[Row], token_budget: int) -> Iterator[MicroBatch]:
+    inputs = [_join_inputs(row) for row in rows]
+    order = sort_sequences(inputs)
+    rows, inputs = [rows[i] for i in order], [inputs[i] for i in order]
+    shared = measure_shared(inputs)
+    for part in cut_sequences([len(ids) for ids in inputs], shared, token_budget):
+        stretch = slice(part.start, part.stop)
+        forest, places = build_forest(inputs[stretch], shared[stretch])
+        yield _build_tensors(rows[stretch], places, forest.ids_T[None], forest, forest.given)
+
+
+def _cut_padded(rows: Sequence[Row], token_budget: int) -> Iterator[MicroBatch]:
+    """Pad rows of about one length, longest first; equal rows are computed once."""
+    members: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Row]] = {}
+    for row in rows:
+        members.setdefault((row.prompt_ids, row.completion_ids), []).append(row)
+    different = sorted(members.values(), key=lambda equal: -len(_join_inputs(equal[0])))
+    start = 0
+    while start < len(different):
+        width = len(_join_inputs(different[start][0]))
+        part = different[start : start + max(1, token_budget // width)]
+        start += len(part)
+        ids_ST = torch.zeros(len(part), width, dtype=torch.long)
+        laid: list[Row] = []
+        places: list[Ids] = []
+        for s, equal in enumerate(part):
+            ids = _join_inputs(equal[0])
+            ids_ST[s, : len(ids)] = torch.from_numpy(ids)
+            laid += equal
+            places += [np.arange(s * width, s * width + len(ids))] * len(equal)
+        yield _build_tensors(laid, places, ids_ST, None, sum(map(len, places)))
+
+
+def _join_inputs(row: Row) -> Ids:
+    """Give what the policy reads of a row: all but the last token, which predicts nothing that is learnt."""
+    return np.array(row.prompt_ids + row.completion_ids[:-1], dtype=np.int64)
+
+
+def _build_tensors(
+    rows: Sequence[Row], places: Sequence[Ids], ids_ST: Tensor, forest: Forest | None, given: int
+) -> MicroBatch:
+    source_N = np.concatenate([own[len(row.prompt_ids) - 1 :] for row, own in zip(rows, places, strict=True)])
+    target_N = np.concatenate([np.array(row.completion_ids, dtype=np.int64) for row in rows])
+    # Rows may draw the same token in the same state, which is computed once.
+    pairs_2U, token_N = np.unique(np.stack([source_N, target_N]), axis=1, return_inverse=True)
     return MicroBatch(
         ids_ST=ids_ST,
-        position_ST=position_ST if branching else None,
-        allowed_STT=_allow(segment_ST) if branching else None,
-        source_U=torch.tensor(sources),
-        target_U=torch.tensor(targets),
-        token_N=torch.tensor(tokens),
+        forest=forest,
+        given=given,
+        source_U=torch.from_numpy(pairs_2U[0].copy()),
+        target_U=torch.from_numpy(pairs_2U[1].copy()),
+        token_N=torch.from_numpy(token_N.reshape(-1)),
         sampler_logp_N=torch.tensor([logp for row in rows for logp in row.sampler_logps]),
         row_N=torch.arange(len(rows)).repeat_interleave(_lengths(rows)),
         rows=tuple(rows),
         advantage_N=_advantages(rows),
         weight_N=_spread(rows, [row.weight for row in rows]),
     )
-
-
-def _allow(segment_ST: Tensor) -> Tensor:
-    """Let each token see the prompt and its own completion, up to itself; padding is seen by padding only."""
-    width = segment_ST.shape[1]
-    causal_TT = torch.ones(width, width, dtype=torch.bool).tril()
-    same_STT = segment_ST[:, :, None] == segment_ST[:, None, :]
-    return causal_TT & (same_STT | (segment_ST == 0)[:, None, :])
 
 
 def _lengths(rows: Sequence[Row]) -> Tensor:

@@ -62,6 +62,13 @@ class RolloutSection(Section):
     """Members of a group: trajectories of the same task and seed."""
     contexts: Positive = 8
     """Browser contexts at once; two thirds as many episodes more wait for one."""
+    max_staleness: Count = 0
+    """Updates by which the weights that played a batch may be behind those that learn from it. 0 plays and learns in
+    turn (`sync`); 1 plays the next batch while one is learnt (`one_step_off`); more runs further ahead (`async`)."""
+    oversample: Amount = 0.0
+    """Share of groups played beyond those wanted; the slowest are given up when enough are final."""
+    backend: Literal["local", "ray"] = "local"
+    """Whose browsers play: this machine's, or those of a Ray cluster's machines."""
     reward: RewardMode = RewardMode.NORMALIZED
     """How milestones pay; `normalized` makes every task worth 1."""
     drawn: bool = True

@@ -12,6 +12,7 @@ from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.sandbox.pool import Pool
 from milepost.training.arena import Arena, Limits
+from milepost.training.backends.local import LocalBackend
 from milepost.training.checkpoint import find_latest
 from milepost.training.display import SilentDisplay
 from milepost.training.evaluation import Score, plan_evaluation, summarize
@@ -93,7 +94,8 @@ async def _play_scripted(
     pool = Pool(contexts=contexts)
     directory = folder / EPISODES_FOLDER if folder is not None else None
     try:
-        return await Rollout(pool, max_inflight=contexts, directory=directory).run(
+        backend = LocalBackend(pool, contexts=contexts)
+        return await Rollout(backend, max_inflight=contexts, directory=directory).run(
             requests, make_agent=make_agent
         )
     finally:

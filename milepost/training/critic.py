@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.config import Config
 from milepost.training.losses import value_loss
-from milepost.training.policy import encode_tokens, takes_dense_mask
+from milepost.training.policy import encode_tokens
 from milepost.training.scoring import score_rows
 
 
@@ -41,7 +42,7 @@ class Critic:
         torch.nn.init.zeros_(self.head.bias)
         self._token_budget = token_budget
         self._grad_clip = grad_clip
-        self._share_prompts = takes_dense_mask(policy)
+        self._share_prompts = share_beginnings(policy)
         self._parameters = [*self.trunk.base_model.parameters(), *self.head.parameters()]
         self.optimizer = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=0.0)
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, build_rows
 from milepost.training.losses import KlKind, kl_divergence
 from milepost.training.penalties import pay
-from milepost.training.policy import score_tokens, takes_dense_mask
+from milepost.training.policy import score_tokens
 from milepost.training.scoring import score_rows
 from milepost.training.trajectory import Trajectory
 
@@ -40,7 +41,7 @@ def price_divergence(
             logps,
             rows,
             token_budget=token_budget,
-            share_prompts=takes_dense_mask(model),
+            share_prompts=share_beginnings(model),
             device=model.device,
         )
 

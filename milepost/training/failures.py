@@ -12,24 +12,30 @@ class FailureBudgetError(RuntimeError):
     """Too many episodes were lost to failures of the harness; the message lists them."""
 
 
-def check_failures(trajectories: Sequence[Trajectory], *, budget: float) -> None:
-    """Check how many episodes of a batch have no score.
+class FailureBudget:
+    """Watches how many of a phase's episodes have no score."""
 
-    Args:
-        trajectories: the batch.
-        budget: largest fraction without a score.
+    def __init__(self, planned: int, share: float) -> None:
+        """Allow a share of the episodes that are planned to be lost."""
+        self._planned = planned
+        self._share = share
+        self._lost: list[Trajectory] = []
 
-    Raises:
-        FailureBudgetError: there are more.
-    """
-    lost = [trajectory for trajectory in trajectories if not trajectory.scored]
-    if len(lost) <= budget * len(trajectories):
-        return
-    raise FailureBudgetError(
-        f"{len(lost)} of {len(trajectories)} episodes failed for reasons that are not the policy's "
-        f"(at most {budget:.0%} may):\n{describe_failures(lost)}\n"
-        "Check this machine with `milepost doctor`; fewer rollout.contexts need less memory"
-    )
+    def note(self, trajectory: Trajectory) -> None:
+        """Take in an episode that came to its end.
+
+        Raises:
+            FailureBudgetError: too many are lost, whatever becomes of the others.
+        """
+        if trajectory.scored:
+            return
+        self._lost.append(trajectory)
+        if len(self._lost) > self._share * self._planned:
+            raise FailureBudgetError(
+                f"{len(self._lost)} of {self._planned} episodes failed for reasons that are not the policy's "
+                f"(at most {self._share:.0%} may):\n{describe_failures(self._lost)}\n"
+                "Check this machine with `milepost doctor`; fewer rollout.contexts need less memory"
+            )
 
 
 def describe_failures(lost: Sequence[Trajectory]) -> str:

@@ -15,11 +15,12 @@ from milepost.envs.registry import get_template
 from milepost.envs.task import Oracle, Split
 from milepost.sandbox.observation import Observation
 from milepost.training.arena import Arena
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import Row, cut_batch
 from milepost.training.config import Config
 from milepost.training.display import Display
 from milepost.training.evaluation import summarize
-from milepost.training.policy import score_tokens, takes_dense_mask
+from milepost.training.policy import score_tokens
 from milepost.training.rollout import MakeAgent
 from milepost.training.sampler import SEEDS_PER_RUN, plan_groups
 from milepost.training.trajectory import EpisodeRequest, Trajectory
@@ -149,7 +150,7 @@ def _accumulate(model: PreTrainedModel, batch: Sequence[Row], token_budget: int)
     weight = 1.0 / sum(len(row.completion_ids) for row in batch)
     rows = [replace(row, weight=weight) for row in batch]
     total = 0.0
-    for micro in cut_batch(rows, token_budget=token_budget, share_prompts=takes_dense_mask(model)):
+    for micro in cut_batch(rows, token_budget=token_budget, share_prompts=share_beginnings(model)):
         on_device = micro.to(model.device)
         logp_N = score_tokens(model, on_device).logp_U[on_device.token_N]
         loss = -(logp_N * on_device.weight_N).sum()

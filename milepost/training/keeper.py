@@ -1,9 +1,10 @@
 """Keeps track of a run: its time, where it stood after its last whole iteration, and the checkpoint of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -12,7 +13,19 @@ from milepost.training.checkpoint import Stateful, TrainState, restore_rng, save
 from milepost.training.config import Config
 from milepost.training.metrics import MetricsLog
 from milepost.training.run import CHECKPOINTS_FOLDER
-from milepost.training.sampler import TaskSampler
+
+
+class Position(Protocol):
+    """What draws tasks, and knows where it stands."""
+
+    def state(self) -> dict[str, Any]:
+        """Give the position, as JSON values."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved position."""
+        ...
+
 
 KEPT = 2
 """Newest checkpoints of a run that are kept."""
@@ -28,7 +41,7 @@ class Keeper:
         *,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        sampler: TaskSampler,
+        sampler: Position,
         rng: np.random.Generator,
         log: MetricsLog,
         clock: Callable[[], float] = time.monotonic,

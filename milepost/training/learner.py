@@ -11,12 +11,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from milepost.training.algorithm import KlPlace, Step
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.corrections import adapt_coefficient
 from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
 from milepost.training.objective import Objective
-from milepost.training.policy import check_head, score_tokens, takes_dense_mask
+from milepost.training.policy import check_head, score_tokens
 from milepost.training.surrogate import Prepared, Sums, measure_loss
 from milepost.training.trajectory import Trajectory
 from milepost.training.trust_region import Region, join, take_step
@@ -66,7 +67,7 @@ class Learner:
         self._reference = reference
         self._refreshed = False
         self._step_kl_coef = objective.step_kl_coef
-        self._share_prompts = takes_dense_mask(model)
+        self._share_prompts = share_beginnings(model)
 
     def update(
         self, rows: Sequence[Row], rng: np.random.Generator, *, demonstrations: Sequence[Row] = ()

@@ -4,15 +4,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from milepost.training.attention import run_forest, share_beginnings
 from milepost.training.batch import MicroBatch
 
 _TOLERANCE = 1e-3
 
+_CHUNK_LOGITS = 2**22
+"""Most logits at once, 16 MiB of them, as long as that is at least `_LEAST_CHUNK` tokens."""
+
+_LEAST_CHUNK = 128
+
 
 class UnsupportedModelError(ValueError):
-    """The model's output head does more than a linear map, so it cannot be applied to chosen positions."""
+    """The model does something that scoring chosen positions, or sharing beginnings, does not allow for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +35,10 @@ class TokenScores:
 def score_tokens(
     model: PreTrainedModel, batch: MicroBatch, *, temperature: float = 1.0, entropy_gradient: bool = False
 ) -> TokenScores:
-    """Run the policy and score the completion tokens; the output head runs at their positions only.
+    """Run the policy and score the completion tokens.
+
+    The output head runs at their positions only, and in chunks: what it gives is never there for all of them at
+    once, neither forwards nor backwards, where each chunk is computed again.
 
     Args:
         model: a causal LM.
@@ -36,14 +46,29 @@ def score_tokens(
         temperature: the sampling temperature, above 0, so that scores are those of the sampled distribution.
         entropy_gradient: keep the entropy's gradient, for an entropy bonus.
     """
-    logits_UV = score_logits(model, batch, temperature=temperature)
-    total_U = logits_UV.logsumexp(dim=-1)
-    logp_U = logits_UV.gather(1, batch.target_U[:, None])[:, 0] - total_U
-    with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
-        scores_UV = logits_UV if entropy_gradient else logits_UV.detach()
-        entropy_U = total_U if entropy_gradient else total_U.detach()
-        entropy_U = entropy_U - (scores_UV.softmax(dim=-1) * scores_UV).sum(dim=-1)
-    return TokenScores(logp_U=logp_U, entropy_U=entropy_U)
+    hidden_UD = encode_tokens(model, batch)
+    head = _head(model)
+
+    def score(hidden_CD: Tensor, target_C: Tensor) -> tuple[Tensor, Tensor]:
+        logits_CV = head(hidden_CD).float() / temperature
+        total_C = logits_CV.logsumexp(dim=-1)
+        logp_C = logits_CV.gather(1, target_C[:, None])[:, 0] - total_C
+        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
+            scores_CV = logits_CV if entropy_gradient else logits_CV.detach()
+            entropy_C = total_C if entropy_gradient else total_C.detach()
+            entropy_C = entropy_C - (scores_CV.softmax(dim=-1) * scores_CV).sum(dim=-1)
+        return logp_C, entropy_C
+
+    size = max(_LEAST_CHUNK, _CHUNK_LOGITS // model.config.vocab_size)
+    chunks = list(zip(torch.split(hidden_UD, size), torch.split(batch.target_U, size), strict=True))
+    if len(chunks) == 1:
+        logp_U, entropy_U = score(hidden_UD, batch.target_U)
+        return TokenScores(logp_U=logp_U, entropy_U=entropy_U)
+    scored = [checkpoint(score, *chunk, use_reentrant=False) for chunk in chunks]
+    return TokenScores(
+        logp_U=torch.cat([logp_C for logp_C, _ in scored]),
+        entropy_U=torch.cat([entropy_C for _, entropy_C in scored]),
+    )
 
 
 def score_logits(model: PreTrainedModel, batch: MicroBatch, *, temperature: float = 1.0) -> Tensor:
@@ -54,12 +79,13 @@ def score_logits(model: PreTrainedModel, batch: MicroBatch, *, temperature: floa
 
 def encode_tokens(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Run the trunk and give the state in which each of the U completion tokens is drawn, shape (U, D)."""
-    hidden_STD: Tensor = model.base_model(
-        input_ids=batch.ids_ST,
-        attention_mask=_additive_mask(batch.allowed_STT, model.dtype),
-        position_ids=batch.position_ST,
-        use_cache=False,
-    ).last_hidden_state
+    if batch.forest is not None:
+        if not share_beginnings(model):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} cannot compute a forest; cut its batches with share_prompts=False"
+            )
+        return run_forest(model.base_model, batch.forest)[batch.source_U]
+    hidden_STD: Tensor = model.base_model(input_ids=batch.ids_ST, use_cache=False).last_hidden_state
     return hidden_STD.reshape(-1, hidden_STD.shape[-1])[batch.source_U]
 
 
@@ -70,19 +96,6 @@ def _head(model: PreTrainedModel) -> torch.nn.Module:
             f"{type(model).__name__} has no output embeddings; a causal language model is expected"
         )
     return head
-
-
-def _additive_mask(allowed_STT: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    if allowed_STT is None:
-        return None
-    mask_STT = torch.zeros(allowed_STT.shape, dtype=dtype, device=allowed_STT.device)
-    return mask_STT.masked_fill(~allowed_STT, torch.finfo(dtype).min)[:, None]
-
-
-def takes_dense_mask(model: PreTrainedModel) -> bool:
-    """Say whether completions may share a prompt's sequence: attention is full in every layer and takes a mask."""
-    layers = set(getattr(model.config, "layer_types", None) or ["full_attention"])
-    return layers == {"full_attention"} and model.config._attn_implementation in ("sdpa", "eager")
 
 
 @torch.no_grad()

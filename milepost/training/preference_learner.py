@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.learner import DivergedError
-from milepost.training.policy import TokenScores, check_head, score_tokens, takes_dense_mask
+from milepost.training.policy import TokenScores, check_head, score_tokens
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
     PairScores,
@@ -107,7 +108,7 @@ class PreferenceLearner:
         """How often the playing copy took the policy's weights."""
         self._reference = reference
         self._behaviour: dict[str, Tensor] | None = None
-        self._share_prompts = takes_dense_mask(model)
+        self._share_prompts = share_beginnings(model)
         self._renew_optimizer()
 
     def _renew_optimizer(self) -> None:

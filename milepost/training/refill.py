@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from milepost.training.arena import Played, join_played
 from milepost.training.sampler import find_mixed
 from milepost.training.trajectory import Trajectory
 
@@ -10,7 +9,9 @@ REFILLS = 2
 """Rounds of new groups that are played for those that fared alike."""
 
 
-async def play_groups(play: Callable[[int], Awaitable[Played]], wanted: int, *, refills: int = 0) -> Played:
+async def play_groups(
+    play: Callable[[int], Awaitable[list[Trajectory]]], wanted: int, *, refills: int = 0
+) -> list[Trajectory]:
     """Play a number of groups, and new ones for those whose members all fared alike.
 
     Groups that fared alike stay in what is given back: they say how good the policy is. `keep_mixed` takes them out
@@ -23,10 +24,10 @@ async def play_groups(play: Callable[[int], Awaitable[Played]], wanted: int, *, 
     """
     whole = await play(wanted)
     for _ in range(refills):
-        missing = wanted - len(find_mixed(whole.trajectories))
+        missing = wanted - len(find_mixed(whole))
         if missing <= 0:
             break
-        whole = join_played(whole, await play(missing))
+        whole = whole + await play(missing)
     return whole
 
 

@@ -6,24 +6,26 @@ reward 0.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from milepost.agents.agent import Agent, Completion, Decision
-from milepost.envs.episode import Episode, Outcome
-from milepost.envs.registry import get_template
-from milepost.envs.task import Split
-from milepost.milestones import RewardMode
+from milepost.envs.episode import Outcome
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Observation
-from milepost.sandbox.pool import Pool
+from milepost.training.backends.backend import Backend, Running
+from milepost.training.meter import Meter
 from milepost.training.records import write_episode
 from milepost.training.trajectory import EpisodeRequest, Status, Trajectory, Turn
 
 MakeAgent = Callable[[EpisodeRequest], Agent]
 """Gives the agent that plays an episode."""
+
+Group = Sequence[EpisodeRequest]
+"""Requests of the same task and seed."""
+
+LEAST_MEMBERS = 2
+"""Scored members without which a group teaches nothing: each is compared with the others."""
 
 _STATUS_OF = {
     Failure.POLICY: Status.FINISHED,
@@ -33,54 +35,34 @@ _STATUS_OF = {
 }
 
 
-@dataclass(slots=True)
-class RolloutCounts:
-    """What a rollout did, for throughput figures."""
-
-    episodes: int = 0
-    steps: int = 0
-    tokens: int = 0
-    """Completion tokens."""
-    retries: int = 0
-    """Episodes begun again after a failure of the harness."""
-    agent_s: float = 0.0
-    """Seconds that episodes waited for their agents, summed over episodes."""
-    env_s: float = 0.0
-    """Seconds that episodes waited for the browser, summed over episodes."""
-
-
 class Rollout:
-    """Collects trajectories from a pool of browser contexts."""
+    """Collects trajectories from a backend's browser contexts."""
 
     def __init__(
         self,
-        pool: Pool,
+        backend: Backend,
         *,
         max_inflight: int,
-        mode: RewardMode = RewardMode.MILESTONES,
         directory: Path | None = None,
         retries: int = 1,
-        clock: Callable[[], float] = time.monotonic,
+        meter: Meter | None = None,
     ) -> None:
         """Prepare a rollout.
 
         Args:
-            pool: where sessions come from; its number of contexts bounds the browser's work.
+            backend: opens episodes; its number of contexts bounds the browsers' work.
             max_inflight: episodes under way at once, at least 1.
-            mode: how rewards are paid.
             directory: where episodes are recorded (`<directory>/<episode id>/`); None records nothing.
             retries: times an episode is begun again after a failure of the harness.
-            clock: monotonic seconds.
+            meter: counts what is done; a new one by default.
         """
         if max_inflight < 1:
             raise ValueError(f"at least one episode must be in flight, got max_inflight={max_inflight}")
-        self._pool = pool
-        self._places = asyncio.Semaphore(max_inflight)
-        self._mode = mode
+        self._backend = backend
+        self._inflight = asyncio.Semaphore(max_inflight)
         self._directory = directory
         self._retries = retries
-        self._clock = clock
-        self.counts = RolloutCounts()
+        self.meter = meter or Meter()
 
     async def run(
         self,
@@ -94,76 +76,152 @@ class Rollout:
             tasks = [group.create_task(self._play(request, make_agent, on_done)) for request in requests]
         return [task.result() for task in tasks]
 
+    async def run_groups(
+        self,
+        groups: Sequence[Group],
+        *,
+        wanted: int,
+        make_agent: MakeAgent,
+        refill: Callable[[Group], Group],
+        on_done: Callable[[Trajectory], None] | None = None,
+    ) -> list[Trajectory]:
+        """Play groups until as many as wanted are final; what is under way then is given up.
+
+        A group that lost so many members to failures of the harness that it teaches nothing is followed by another
+        in its place, at most `wanted` times in all.
+
+        Args:
+            groups: what to play; more than `wanted` spares waiting for the slowest.
+            wanted: final groups at which to stop.
+            make_agent: gives the agent of each episode.
+            refill: gives the group that follows a lost one.
+            on_done: is told of every trajectory.
+
+        Returns:
+            The trajectories of all groups that were played to their end, the lost ones' too, in the order of
+            `groups`.
+        """
+        played: dict[int, list[Trajectory]] = {}
+        final, refills = 0, 0
+        async with asyncio.TaskGroup() as tasks:
+            pending = {
+                tasks.create_task(self._play_group(group, make_agent, on_done)): (place, group)
+                for place, group in enumerate(groups)
+            }
+            while pending and final < wanted:
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    place, group = pending.pop(task)
+                    played.setdefault(place, []).extend(task.result())
+                    if count_scored(task.result()) >= LEAST_MEMBERS:
+                        final += 1
+                    elif refills < wanted:
+                        refills += 1
+                        again = refill(group)
+                        pending[tasks.create_task(self._play_group(again, make_agent, on_done))] = (
+                            place,
+                            again,
+                        )
+            for task in pending:
+                task.cancel()
+        self.meter.refills += refills
+        return [trajectory for place in sorted(played) for trajectory in played[place]]
+
+    async def _play_group(
+        self, group: Group, make_agent: MakeAgent, on_done: Callable[[Trajectory], None] | None
+    ) -> list[Trajectory]:
+        async with asyncio.TaskGroup() as members:
+            tasks = [members.create_task(self._play(request, make_agent, on_done)) for request in group]
+        return [task.result() for task in tasks]
+
     async def _play(
         self, request: EpisodeRequest, make_agent: MakeAgent, on_done: Callable[[Trajectory], None] | None
     ) -> Trajectory:
-        async with self._places:
-            trajectory = await self._attempt(request, make_agent(request))
-            for _ in range(self._retries):
-                if trajectory.scored:
-                    break
-                self.counts.retries += 1
+        try:
+            async with self._inflight:
                 trajectory = await self._attempt(request, make_agent(request))
-        self.counts.episodes += 1
+                for _ in range(self._retries):
+                    if trajectory.scored:
+                        break
+                    self.meter.retries += 1
+                    trajectory = await self._attempt(request, make_agent(request))
+        except asyncio.CancelledError:
+            self.meter.cancelled += 1
+            raise
+        self.meter.episodes += 1
         if on_done is not None:
             on_done(trajectory)
         return trajectory
 
     async def _attempt(self, request: EpisodeRequest, agent: Agent) -> Trajectory:
-        start = self._clock()
-        template = get_template(request.task_id)
+        with self.meter.queueing.enter():
+            await self._backend.places.acquire()
+        start = self.meter.clock()
         try:
-            episode, observation = await Episode.open(
-                self._pool, template, request.seed, Split(request.split), mode=self._mode
-            )
+            with self.meter.stepping.enter():
+                episode, observation = await self._backend.open(request)
+            try:
+                return await self._finish(request, episode, observation, agent, start)
+            finally:
+                await episode.close()
         except SandboxError as broken:
-            return _failed(request, broken, self._clock() - start)
-        self.counts.env_s += self._clock() - start
-        try:
-            turns, outcome, seen = await self._steps(episode, observation, agent)
-            trajectory = Trajectory(
-                episode_id=request.episode_id,
-                task_id=request.task_id,
-                seed=request.seed,
-                split=request.split,
-                group=request.group,
-                member=request.member,
-                turns=turns,
-                status=_status(outcome),
-                success=episode.success,
-                reward_parts=_sum_parts(turns),
-                wall_s=self._clock() - start,
-                failure=outcome.reason,
-            )
-            if self._directory is not None:
-                folder = self._directory / request.episode_id
-                episode.save(folder)
-                write_episode(folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen)
-            return trajectory
+            return _failed(request, broken, self.meter.clock() - start)
         finally:
-            await episode.close()
+            self._backend.places.release()
+
+    async def _finish(
+        self,
+        request: EpisodeRequest,
+        episode: Running,
+        observation: Observation,
+        agent: Agent,
+        start: float,
+    ) -> Trajectory:
+        turns, outcome, seen = await self._steps(episode, observation, agent)
+        trajectory = Trajectory(
+            episode_id=request.episode_id,
+            task_id=request.task_id,
+            seed=request.seed,
+            split=request.split,
+            group=request.group,
+            member=request.member,
+            turns=turns,
+            status=_status(outcome),
+            success=episode.success,
+            reward_parts=_sum_parts(turns),
+            wall_s=self.meter.clock() - start,
+            failure=outcome.reason,
+        )
+        if self._directory is not None:
+            folder = self._directory / request.episode_id
+            await episode.save(folder)
+            write_episode(folder, trajectory, goal=episode.goal, phase=request.phase, observations=seen)
+        return trajectory
 
     async def _steps(
-        self, episode: Episode, observation: Observation, agent: Agent
+        self, episode: Running, observation: Observation, agent: Agent
     ) -> tuple[tuple[Turn, ...], Outcome, list[Observation]]:
         turns: list[Turn] = []
         seen = [observation]
         outcome = Outcome(observation=observation)
         while not episode.over:
-            asked = self._clock()
-            decision = await agent.act(observation)
-            decided = self._clock()
+            with self.meter.asking.enter():
+                decision = await agent.act(observation)
             reached = episode.reached
-            outcome = await episode.step(decision.text)
-            self.counts.agent_s += decided - asked
-            self.counts.env_s += self._clock() - decided
-            self.counts.steps += 1
+            with self.meter.stepping.enter():
+                outcome = await episode.step(decision.text)
+            self.meter.steps += 1
             observation = outcome.observation
             seen.append(observation)
             if outcome.failure is None:
                 turns.append(_turn(decision, outcome, reached))
-                self.counts.tokens += len(turns[-1].completion.completion_ids)
+                self.meter.tokens += len(turns[-1].completion.completion_ids)
         return tuple(turns), outcome, seen
+
+
+def count_scored(trajectories: Iterable[Trajectory]) -> int:
+    """Count the trajectories that have a score."""
+    return sum(trajectory.scored for trajectory in trajectories)
 
 
 def _turn(decision: Decision, outcome: Outcome, reached: frozenset[str]) -> Turn:

@@ -23,6 +23,7 @@ REPORT_FILE = "report.html"
 _MAY_CHANGE = {
     "run.name",
     "run.threads",
+    "rollout.backend",
     "rollout.contexts",
     "rollout.record_every",
     "optim.token_budget",

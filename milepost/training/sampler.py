@@ -51,6 +51,10 @@ class TaskSampler:
             self._turn = (self._turn + count) % len(self._ids)
         return [(self._ids[i], self._take_seed(self._ids[i])) for i in drawn]
 
+    def draw_again(self, task_id: str) -> tuple[str, int]:
+        """Draw another task of a template, for one that was lost."""
+        return task_id, self._take_seed(task_id)
+
     def _weigh(self, task_id: str) -> float:
         estimate = self._estimates.get(task_id)
         if estimate is None:

@@ -31,7 +31,7 @@ def check_study(config: Config) -> None:
     """Check what `[preference]` asks of other sections.
 
     Raises:
-        ConfigError: a continuous schedule without groups of two, or a reward control that only advantages know.
+        ConfigError: a continuous schedule without groups of two, rollouts ahead of the learner, or a reward control that only advantages know.
     """
     section = config.preference
     if not section.method:
@@ -40,6 +40,12 @@ def check_study(config: Config) -> None:
         raise ConfigError(
             "preference.schedule is continuous, which plays two episodes of each task, but rollout.group_size is "
             f"{config.rollout.group_size}; set it to 2, or choose the schedule 'online'"
+        )
+    if config.rollout.max_staleness:
+        raise ConfigError(
+            f"rollout.max_staleness is {config.rollout.max_staleness} and preference.method is {section.method!r}: "
+            "preference methods play and learn in turn, their own staleness is preference.sync_every; set "
+            "max_staleness to 0"
         )
     if Flag.SHUFFLED_REWARDS in config.algorithm.flags:
         raise ConfigError(

@@ -14,8 +14,7 @@ from transformers.utils import logging
 
 from milepost.agents.llm import load_policy
 from milepost.envs.registry import get_template
-from milepost.training.algorithm import Flag
-from milepost.training.arena import Arena, Played, build_limits
+from milepost.training.arena import Arena, build_limits
 from milepost.training.batch import Row
 from milepost.training.checkpoint import TrainState, restore_optimizer
 from milepost.training.config import Config, count_engine_threads
@@ -31,8 +30,8 @@ from milepost.training.imitation import (
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, count_steps, find_evaluation
+from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
-from milepost.training.refill import REFILLS, play_groups
 from milepost.training.report.report import write_report
 from milepost.training.run import REFERENCE_FOLDER, Summary, open_run, read_summary, write_summary
 from milepost.training.sampler import TaskSampler, plan_groups
@@ -121,18 +120,19 @@ class Trainer:
         self._sampler = TaskSampler(
             config.tasks.ids, run_seed=config.run.seed, selection=config.train.selection
         )
+        self._arena = Arena(
+            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
+        )
+        self._pipeline = Pipeline(self._arena, config, self._sampler, self._rng, display)
         self._keeper = Keeper(
             out,
             config,
             model=model,
             tokenizer=tokenizer,
-            sampler=self._sampler,
+            sampler=self._pipeline,
             rng=self._rng,
             log=self.log,
             clock=clock,
-        )
-        self._arena = Arena(
-            model, tokenizer, limits=build_limits(config), run=out, display=display, clock=clock
         )
         self._lessons = load_lessons(config, model)
         self._demonstrations: list[Row] = []
@@ -157,8 +157,11 @@ class Trainer:
             await self._prepare_learner()
             if self._restored is None:
                 await self._begin()
-            while not (reason := self.reason_to_stop()):
-                await self._iterate()
+            try:
+                while not (reason := self.reason_to_stop()):
+                    await self._iterate()
+            finally:
+                await self._pipeline.stop()
             return await self._finish(reason)
 
     def reason_to_stop(self) -> str:
@@ -256,16 +259,22 @@ class Trainer:
                 self._study_file(learner)
                 await self._look(number)
                 return
+        begun = self._clock()
         with learner.playing() if isinstance(learner, PreferenceLearner) else nullcontext():
-            played = await self._roll_out(number)
+            played = await self._pipeline.take(number)
+        staleness = measure_staleness(played.trajectories, self._arena.engine.policy_version)
         start = self._clock()
-        facts, credit = self._learn(played.trajectories, learner)
+        if self._pipeline.overlaps:
+            facts, credit = await asyncio.to_thread(self._learn, played.trajectories, learner)
+        else:
+            facts, credit = self._learn(played.trajectories, learner)
         self._iteration = number
-        self._arena.engine.policy_version += 1
+        await self._arena.publish()
         every = config.algorithm.reference_every
         if every and number % every == 0 and isinstance(learner, Learner):
             learner.refresh_reference()
         learn_s = self._clock() - start
+        iteration_s = self._clock() - begun
         score = summarize(played.trajectories)
         self._sampler.observe(played.trajectories)
         self._log(
@@ -274,9 +283,10 @@ class Trainer:
             **score.to_record(),
             credit=credit,
             learner=facts,
+            staleness=staleness,
             turns_seen=describe_turns(played.trajectories),
-            time=played.speed | {"learn_s": learn_s},
-            eta_s=self._keeper.estimate_rest(number, played.seconds + learn_s) + self._evaluation_s,
+            time=played.speed | {"learn_s": learn_s, "learner_busy": learn_s / max(1e-9, iteration_s)},
+            eta_s=self._keeper.estimate_rest(number, iteration_s) + self._evaluation_s,
         )
         await self._look(number)
 
@@ -289,24 +299,6 @@ class Trainer:
             self._note()
         if number % config.checkpoint.every == 0:
             self._save()
-
-    async def _roll_out(self, number: int) -> Played:
-        """Play the groups of an iteration, and more for those that teach nothing where that is asked for."""
-        config = self.config
-        refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
-        record = bool(config.rollout.record_every) and number % config.rollout.record_every == 0
-        agents = self._arena.policy_agents(config.policy.temperature)
-
-        async def play(groups: int) -> Played:
-            requests = plan_groups(
-                self._sampler.draw(groups, self._rng),
-                size=config.rollout.group_size,
-                run_seed=config.run.seed,
-                phase=f"train-{number:04d}",
-            )
-            return await self._arena.play(f"iteration {number}: rollouts", requests, agents, record=record)
-
-        return await play_groups(play, config.train.tasks_per_iteration, refills=refills)
 
     def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
@@ -325,7 +317,8 @@ class Trainer:
         self._keeper.change()
         torch.set_num_threads(self.config.run.threads)
         try:
-            with self._arena.engine.weights:
+            # An engine that serves its own copy goes on meanwhile.
+            with nullcontext() if self._pipeline.overlaps else self._arena.engine.weights:
                 yield
         finally:
             torch.set_num_threads(count_engine_threads(self.config))

@@ -40,7 +40,7 @@ def test_most_kinds_are_among_the_examples() -> None:
     used = {leaf.kind for _, predicate in OBSERVABLES for leaf in positives(predicate)}
     # Those that are left out say nothing about a task by themselves, or are another kind's opposite.
     assert set(TRUST_OF_KIND) - used == {
-        *("action_taken", "infeasible_reported", "history_navigated", "element_disappeared", "page_scored"),
+        *("action_taken", "infeasible_reported", "history_navigated", "page_scored"),
         *("tab_closed", "download_started", "requested", "responded", "file_moved", "file_deleted"),
     }
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from milepost.milestones import (
+    Goal,
     Predicate,
     Spec,
     at_least,
@@ -10,8 +11,10 @@ from milepost.milestones import (
     fields,
     file_path,
     fold,
+    forbid,
     items,
     matches,
+    milestone,
     money,
     number,
     one_of,
@@ -31,7 +34,9 @@ def test_a_fact_is_altered_in_every_value() -> None:
     assert list(alter(Toggled(tab=0, role="switch", name="a", checked=True))) == [
         Toggled(tab=1, role="switch", name="a", checked=True),
         Toggled(tab=0, role="switch~", name="a", checked=True),
+        Toggled(tab=0, role="~", name="a", checked=True),
         Toggled(tab=0, role="switch", name="a~", checked=True),
+        Toggled(tab=0, role="switch", name="~", checked=True),
         Toggled(tab=0, role="switch", name="a", checked=False),
     ]
     assert AppChanged(
@@ -59,6 +64,20 @@ def test_near_misses_leave_out_alter_and_add(expense_spec: Spec) -> None:
     assert any(isinstance(fact, AppChanged) and fact.app == "another app" for log in facts for fact in log)
 
 
+def test_what_is_counted_happens_as_often_as_is_asked() -> None:
+    sent = when("app_changed", app="expenses", change="expense.submitted")
+    wrong = when("app_changed", app="expenses", change="expense.withdrawn")
+    spec = Spec(
+        milestones=(milestone("sent", reward=1, when=sent),),
+        forbidden=(forbid("doubt", when=wrong.count(3)),),
+        goal=Goal(when=sent, frame=(sent, wrong)),
+    )
+    withdrawn = AppChanged(app="expenses", change="expense.withdrawn", data={})
+    counts = [[e.fact for e in log].count(withdrawn) for log in derive_logs(spec, LOG)]
+    assert counts.count(3) == 1
+    assert max(counts) == 3
+
+
 def test_what_only_a_page_says_pays_nothing(expense_spec: Spec) -> None:
     forged = distrust(LOG)
     assert {event.trust for event in forged} == {Trust.PAGE}
@@ -80,6 +99,7 @@ def test_a_log_in_its_own_order_is_the_same_log() -> None:
         when("navigation_completed", url=url("http://a.test/x")),
         when("file_created", path=file_path("Downloads/a.csv"), size=at_least(1)),
         when("file_created", path=matches(r"Downloads/a\.csv")),
+        when("app_changed", change="opened", data=fields(id=matches(r"(?!17$).*"))),
         when("app_changed", data=fields(amount=money("48.20 EUR"), on=date("2026-01-05"))),
         when("app_changed", data=fields(cart=items("a", number("2.5")))),
     ],

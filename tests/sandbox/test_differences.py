@@ -3,6 +3,7 @@ from milepost.sandbox.events import (
     DialogClosed,
     DialogOpened,
     ElementAppeared,
+    ElementChanged,
     ElementDisappeared,
     Source,
     TitleChanged,
@@ -41,4 +42,20 @@ def test_a_dialog_of_the_page_opens_and_closes() -> None:
     assert [fact for _, fact in compare_readings(0, dialog, empty)] == [
         ElementDisappeared(tab=0, role="dialog", name="Sure?"),
         DialogClosed(tab=0, type="dialog", message="Sure?", accepted=False),
+    ]
+
+
+def test_an_element_that_stays_tells_its_new_value_and_states() -> None:
+    before = read('[1] textbox "Amount" value="5"\n[2] button "Filters" collapsed\n[3] link "Home"')
+    after = read(
+        '[1] textbox "Amount" value="7" focused\n[2] button "Filters" expanded\n[3] link "Home" focused'
+    )
+    assert list(compare_readings(0, before, after)) == [
+        (Source.PAGE, ElementChanged(tab=0, role="textbox", name="Amount", value="7", states="")),
+        (Source.PAGE, ElementChanged(tab=0, role="button", name="Filters", value="", states="expanded")),
+    ]
+    renamed = read('[1] textbox "Amount" value="7"\n[2] switch "Filters" checked\n[3] link "Home" offscreen')
+    assert list(compare_readings(0, after, renamed)) == [
+        (Source.PAGE, ElementDisappeared(tab=0, role="button", name="Filters")),
+        (Source.PAGE, ElementAppeared(tab=0, role="switch", name="Filters")),
     ]

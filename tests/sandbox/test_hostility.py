@@ -27,7 +27,7 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
     "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
     "/map": """<title>Map</title><img usemap="#m" width=200 height=100 alt=Plan src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">
 <map name=m><area href=/two alt=Kitchen shape=rect coords="0,0,80,100"><area href=/ alt=Hall shape=circle coords="150,50,40"></map>""",
-    "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 30)</script><h1>x</h1>",
+    "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 100)</script><h1>x</h1>",
 }
 
 
@@ -102,7 +102,10 @@ async def test_a_document_without_a_root_is_empty(pool: Pool) -> None:
 async def test_a_page_that_loads_itself_again_and_again_is_read_all_the_same(pool: Pool) -> None:
     async with pool.session(build_world(PAGES, "/reload")) as (session, view):
         assert view.title == "Reload"
-        view = await session.step('goto("http://shop.test/two")')
+        # A reload that begins in the same instant wins, in any Chromium: the agent goes again.
+        while view.title == "Reload":
+            view = await session.step('goto("http://shop.test/two")')
+            assert view.last_error == ""
         assert view.title == "Two"
 
 

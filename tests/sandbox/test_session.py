@@ -13,6 +13,7 @@ from milepost.sandbox.events import (
     DialogClosed,
     DialogOpened,
     DownloadFinished,
+    ElementChanged,
     FileCreated,
     Filled,
     NavigationCompleted,
@@ -40,6 +41,18 @@ def facts(session: Session, kind: type[T]) -> list[T]:
 
 async def click(session: Session, view: Observation, role: str, name: str) -> Observation:
     return await session.step(f'click("{view.find(role, name)}")')
+
+
+async def test_a_property_that_a_page_sets_is_witnessed(pool: Pool) -> None:
+    page = """<!doctype html><title>P</title><button aria-expanded="false" onclick="this.ariaExpanded = 'true';
+        document.querySelector('div').ariaValueNow = 7">Filters</button>
+        <div role="progressbar" aria-label="Done" aria-valuenow="2"></div>"""
+    async with pool.session(build_world({"/": page})) as (session, view):
+        await click(session, view, "button", "Filters")
+        assert facts(session, ElementChanged) == [
+            ElementChanged(tab=0, role="button", name="Filters", value="", states="expanded"),
+            ElementChanged(tab=0, role="progressbar", name="Done", value="7", states=""),
+        ]
 
 
 async def test_the_tree_shows_roles_names_values_and_states(pool: Pool) -> None:

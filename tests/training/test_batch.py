@@ -48,10 +48,11 @@ def test_a_turn_without_an_llm_call_gives_no_row() -> None:
 
 def test_a_plain_micro_batch_is_padded_on_the_right_and_predicts_completions_only() -> None:
     rows = [make_row([11, 12, 13], [21, 22]), make_row([14], [23])]
-    (micro,) = cut_batch(rows, token_budget=100)
+    (micro,) = cut_batch(rows, token_budget=100, share_prompts=False)
     assert micro.ids_ST.tolist() == [[11, 12, 13, 21], [14, 0, 0, 0]]
-    assert micro.allowed_STT is None
-    assert micro.position_ST is None
+    assert micro.forest is None
+    assert micro.tokens == 8
+    assert micro.given == 5
     assert micro.source_U.tolist() == [2, 3, 4]
     assert micro.target_U.tolist() == [21, 22, 23]
     assert micro.token_N.tolist() == [0, 1, 2]
@@ -61,12 +62,12 @@ def test_rows_of_one_prompt_share_its_sequence() -> None:
     rows = [make_row([11, 12], [21, 22], 1.0), make_row([11, 12], [31, 32], -1.0)]
     (micro,) = cut_batch(rows, token_budget=100)
     assert micro.ids_ST.tolist() == [[11, 12, 21, 31]]
-    assert micro.position_ST is not None
-    assert micro.position_ST.tolist() == [[0, 1, 2, 2]]
-    assert micro.allowed_STT is not None
-    assert micro.allowed_STT[0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
-    assert micro.source_U.tolist() == [1, 2, 1, 3]
-    assert micro.target_U.tolist() == [21, 22, 31, 32]
+    assert micro.forest is not None
+    assert micro.forest.position_T.tolist() == [0, 1, 2, 2]
+    assert micro.given == 6
+    assert micro.source_U.tolist() == [1, 1, 2, 3]
+    assert micro.target_U.tolist() == [21, 31, 22, 32]
+    assert micro.token_N.tolist() == [0, 2, 1, 3]
     assert micro.advantage_N.tolist() == [1.0, 1.0, -1.0, -1.0]
 
 
@@ -82,20 +83,36 @@ def test_without_sharing_every_different_row_has_its_own_sequence() -> None:
     rows = [make_row([11, 12], [21, 22]), make_row([11, 12], [31, 32])]
     (micro,) = cut_batch(rows, token_budget=100, share_prompts=False)
     assert micro.ids_ST.tolist() == [[11, 12, 21], [11, 12, 31]]
-    assert micro.allowed_STT is None
+    assert micro.forest is None
 
 
-def test_micro_batches_keep_to_the_token_budget_and_lose_no_token() -> None:
-    rows = [make_row([100 + i] * (1 + i % 7), list(range(200, 202 + i % 5))) for i in range(40)]
-    cut = list(cut_batch(rows, token_budget=24))
+def test_a_turn_that_goes_on_from_the_one_before_adds_only_what_is_new() -> None:
+    rows = [make_row([11, 12, 21, 22, 13], [23], 2.0), make_row([11, 12], [21, 22], 1.0)]
+    (micro,) = cut_batch(rows, token_budget=100)
+    assert micro.ids_ST.tolist() == [[11, 12, 21, 22, 13]]
+    assert [row.advantage for row in micro.rows] == [1.0, 2.0]
+    assert micro.source_U.tolist() == [1, 2, 4]
+    assert micro.target_U.tolist() == [21, 22, 23]
+    assert micro.advantage_N.tolist() == [1.0, 1.0, 2.0]
+
+
+def test_nothing_is_padded_when_rows_are_packed() -> None:
+    (micro,) = cut_batch([make_row([11, 12, 13], [21, 22]), make_row([14], [23])], token_budget=100)
+    assert micro.ids_ST.tolist() == [[11, 12, 13, 21, 14]]
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_micro_batches_keep_to_the_token_budget_and_lose_no_token(share: bool) -> None:
+    rows = [make_row([100 + i // 3] * (1 + i % 7), list(range(200, 202 + i % 5))) for i in range(40)]
+    cut = list(cut_batch(rows, token_budget=24, share_prompts=share))
     assert max(micro.tokens for micro in cut) <= 24
     assert sum(len(micro.token_N) for micro in cut) == sum(len(r.completion_ids) for r in rows)
-    widths = [micro.ids_ST.shape[1] for micro in cut]
-    assert widths == sorted(widths, reverse=True)
+    assert sorted(id(row) for micro in cut for row in micro.rows) == sorted(map(id, rows))
 
 
 def test_a_row_longer_than_the_budget_stands_alone() -> None:
-    cut = list(cut_batch([make_row([11] * 30, [21, 22]), make_row([11] * 30, [31, 32])], token_budget=16))
+    rows = [make_row([11] * 30, [21, 22]), make_row([11] * 30, [31, 32])]
+    cut = list(cut_batch(rows, token_budget=16))
     assert [micro.ids_ST.shape for micro in cut] == [torch.Size([1, 31])] * 2
 
 

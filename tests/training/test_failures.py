@@ -1,6 +1,6 @@
 import pytest
 
-from milepost.training.failures import FailureBudgetError, check_failures, describe_failures
+from milepost.training.failures import FailureBudget, FailureBudgetError, describe_failures
 from milepost.training.trajectory import Status
 from tests.training.trajectories import from_rewards
 
@@ -13,12 +13,17 @@ LOST = [
 
 
 def test_failures_within_the_budget_pass() -> None:
-    check_failures([*GOOD, *LOST[:2]], budget=0.2)
+    budget = FailureBudget(10, 0.2)
+    for one in [*GOOD, *LOST[:2]]:
+        budget.note(one)
 
 
-def test_failures_beyond_the_budget_stop_the_run_with_a_table() -> None:
+def test_the_first_failure_beyond_the_budget_stops_the_run_with_a_table() -> None:
+    budget = FailureBudget(11, 0.2)
+    for one in [*LOST[:2], *GOOD[:3]]:
+        budget.note(one)
     with pytest.raises(FailureBudgetError) as caught:
-        check_failures([*GOOD, *LOST], budget=0.2)
+        budget.note(LOST[2])
     message = str(caught.value)
     assert "3 of 11 episodes failed" in message
     assert "   2 x infrastructure Demo-v0              the browser died" in message

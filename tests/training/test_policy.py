@@ -2,8 +2,9 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
+from milepost.training import policy
 from milepost.training.batch import Row, cut_batch
-from milepost.training.policy import UnsupportedModelError, check_head, score_tokens, takes_dense_mask
+from milepost.training.policy import UnsupportedModelError, check_head, score_tokens
 from tests.training.trajectories import make_model
 
 PROMPT, OTHER = (3, 9, 4, 7), (5, 6)
@@ -55,11 +56,56 @@ def test_entropy_has_a_gradient_only_when_asked_for() -> None:
     assert score_tokens(model, micro, entropy_gradient=True).entropy_U.requires_grad
 
 
-def test_a_full_attention_model_takes_a_dense_mask_and_a_sliding_one_does_not() -> None:
+@pytest.mark.parametrize("entropy_gradient", [True, False])
+def test_a_head_in_chunks_gives_the_same_scores_and_gradients(
+    entropy_gradient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(least: int) -> tuple[list[float], torch.Tensor]:
+        monkeypatch.setattr(policy, "_LEAST_CHUNK", least)
+        monkeypatch.setattr(policy, "_CHUNK_LOGITS", 1)
+        model = make_model()
+        (micro,) = cut_batch(ROWS, token_budget=1000)
+        scores = score_tokens(model, micro, temperature=0.7, entropy_gradient=entropy_gradient)
+        loss = (scores.logp_U * torch.arange(len(micro.target_U))).sum()
+        if entropy_gradient:
+            loss = loss + scores.entropy_U.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        return [*scores.logp_U.tolist(), *scores.entropy_U.tolist()], torch.cat(found)
+
+    whole, whole_gradient = run(1000)
+    parts, parts_gradient = run(2)
+    assert parts == pytest.approx(whole, abs=1e-6)
+    assert torch.allclose(parts_gradient, whole_gradient, rtol=1e-5, atol=1e-5)
+
+
+def test_a_head_in_chunks_keeps_no_logits_of_all_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape[-1:] == (40,):
+            kept.append(tensor.shape[0])
+        return tensor
+
+    monkeypatch.setattr(policy, "_CHUNK_LOGITS", 1)
+    (micro,) = cut_batch(ROWS, token_budget=1000)
+    for least, expected in ((1000, True), (2, False)):
+        kept.clear()
+        monkeypatch.setattr(policy, "_LEAST_CHUNK", least)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            score_tokens(make_model(), micro)
+        assert any(size > 2 for size in kept) is expected
+
+
+def test_a_forest_needs_a_model_that_takes_one() -> None:
     model = make_model()
-    assert takes_dense_mask(model)
     model.config.layer_types = ["full_attention", "sliding_attention"]
-    assert not takes_dense_mask(model)
+    (micro,) = cut_batch(ROWS, token_budget=1000)
+    with (
+        pytest.warns(UserWarning, match="cannot share the beginnings"),
+        pytest.raises(UnsupportedModelError, match="share_prompts=False"),
+    ):
+        score_tokens(model, micro)
 
 
 def test_a_head_that_does_more_than_a_linear_map_is_refused() -> None:

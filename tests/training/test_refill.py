@@ -2,7 +2,6 @@ import asyncio
 
 import pytest
 
-from milepost.training.arena import Played
 from milepost.training.refill import REFILLS, keep_mixed, play_groups
 from milepost.training.trajectory import Trajectory
 from tests.training.trajectories import from_rewards
@@ -16,7 +15,7 @@ class Script:
         self.asked: list[int] = []
         self.groups = 0
 
-    async def __call__(self, count: int) -> Played:
+    async def __call__(self, count: int) -> list[Trajectory]:
         self.asked.append(count)
         trajectories: list[Trajectory] = []
         for _ in range(count):
@@ -26,7 +25,7 @@ class Script:
                 for member in range(2)
             ]
             self.groups += 1
-        return Played(trajectories=trajectories, seconds=1.0, speed={"steps": float(count)})
+        return trajectories
 
 
 @pytest.mark.parametrize(
@@ -44,11 +43,5 @@ def test_what_fared_alike_is_replaced_until_the_batch_is_full_or_the_rounds_are_
     play = Script(*script)
     played = asyncio.run(play_groups(play, 3, refills=refills))
     assert play.asked == asked
-    assert len(played.trajectories) == 2 * len(script)
-    assert list(dict.fromkeys(one.group for one in keep_mixed(played.trajectories))) == kept
-
-
-def test_rounds_add_up_their_steps() -> None:
-    played = asyncio.run(play_groups(Script(False, True), 1, refills=1))
-    assert played.speed["steps"] == 2.0
-    assert played.seconds == 2.0
+    assert len(played) == 2 * len(script)
+    assert list(dict.fromkeys(one.group for one in keep_mixed(played))) == kept

@@ -14,6 +14,7 @@ from milepost.milestones.audit import audit_run
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.world import Deadlines
+from milepost.training.backends.local import LocalBackend
 from milepost.training.rollout import Rollout
 from milepost.training.trajectory import EpisodeRequest, Status, Trajectory
 
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=3)
-    yield pool
-    await pool.close()
+async def backend() -> AsyncIterator[LocalBackend]:
+    backend = LocalBackend(Pool(contexts=3), contexts=3)
+    yield backend
+    await backend.close()
 
 
 class Sleeper:
@@ -48,20 +49,22 @@ def build_requests(count: int, task: str = "ReportExport-v0") -> list[EpisodeReq
     ]
 
 
-async def test_trajectories_come_in_the_order_of_their_requests(pool: Pool, tmp_path: Path) -> None:
+async def test_trajectories_come_in_the_order_of_their_requests(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
     done: list[Trajectory] = []
-    rollout = Rollout(pool, max_inflight=5, directory=tmp_path / "episodes")
+    rollout = Rollout(backend, max_inflight=5, directory=tmp_path / "episodes")
     trajectories = await rollout.run(build_requests(5), make_agent=ask_oracle, on_done=done.append)
     assert [t.seed for t in trajectories] == [0, 1, 2, 3, 4]
     assert all(t.success and t.status is Status.FINISHED and t.ret == 1.75 for t in trajectories)
-    assert len(done) == rollout.counts.episodes == 5
-    assert rollout.counts.steps == sum(len(t.turns) for t in trajectories)
+    assert len(done) == rollout.meter.episodes == 5
+    assert rollout.meter.steps == sum(len(t.turns) for t in trajectories)
     report = audit_run(tmp_path)
     assert (len(report.episodes), report.clean) == (5, True)
 
 
-async def test_named_rewards_and_the_milestones_before_them_are_kept(pool: Pool) -> None:
-    [trajectory] = await Rollout(pool, max_inflight=1).run(
+async def test_named_rewards_and_the_milestones_before_them_are_kept(backend: LocalBackend) -> None:
+    [trajectory] = await Rollout(backend, max_inflight=1).run(
         build_requests(1, "CatalogSearch-v0"), make_agent=ask_oracle
     )
     assert trajectory.turns[0].rewards == {"query": 0.25}
@@ -70,8 +73,10 @@ async def test_named_rewards_and_the_milestones_before_them_are_kept(pool: Pool)
     assert sum(trajectory.reward_parts.values()) == 1.25
 
 
-async def test_words_that_are_no_action_cost_steps_and_nothing_else(pool: Pool, tmp_path: Path) -> None:
-    [trajectory] = await Rollout(pool, max_inflight=1, directory=tmp_path).run(
+async def test_words_that_are_no_action_cost_steps_and_nothing_else(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    [trajectory] = await Rollout(backend, max_inflight=1, directory=tmp_path).run(
         build_requests(1), make_agent=lambda request: Sleeper("I do not know")
     )
     limit = get_template("ReportExport-v0").max_steps
@@ -86,7 +91,7 @@ async def test_words_that_are_no_action_cost_steps_and_nothing_else(pool: Pool, 
 
 async def test_a_failure_of_the_harness_is_retried_and_then_carried_without_a_score() -> None:
     pool = Pool(contexts=1, deadlines=Deadlines(reset_s=30, step_s=0.2))
-    rollout = Rollout(pool, max_inflight=1, retries=1)
+    rollout = Rollout(LocalBackend(pool, contexts=1), max_inflight=1, retries=1)
     try:
         [trajectory] = await rollout.run(build_requests(1), make_agent=lambda request: Sleeper("noop(5000)"))
     finally:
@@ -94,9 +99,9 @@ async def test_a_failure_of_the_harness_is_retried_and_then_carried_without_a_sc
     assert trajectory.status is Status.TIMEOUT
     assert not trajectory.scored
     assert "longer than 0.2 s" in trajectory.failure
-    assert rollout.counts.retries == 1
+    assert rollout.meter.retries == 1
 
 
-async def test_at_least_one_episode_is_in_flight(pool: Pool) -> None:
+async def test_at_least_one_episode_is_in_flight(backend: LocalBackend) -> None:
     with pytest.raises(ValueError, match="max_inflight=0"):
-        Rollout(pool, max_inflight=0)
+        Rollout(backend, max_inflight=0)

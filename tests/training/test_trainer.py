@@ -160,7 +160,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_leaves_no_browser_behind(policy: Path,
     while "iteration" not in kinds(run) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     latest = find_latest(run / "checkpoints")
     assert latest is not None

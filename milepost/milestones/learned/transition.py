@@ -8,8 +8,8 @@ from milepost.sandbox.actions import Answer
 from milepost.sandbox.dialect import ActionError, parse_action
 from milepost.sandbox.events import Event, Source
 
-_HIDDEN = frozenset({"page_scored", "action_taken", "infeasible_reported", "answer_given"})
-"""Kinds that are a reward already, or prose."""
+_HIDDEN = frozenset({"page_scored", "action_taken", "infeasible_reported", "answer_given", "element_changed"})
+"""Kinds that are a reward already, or prose, or say again what the input did."""
 
 _SEEN = frozenset({Source.INPUT, Source.BROWSER, Source.PAGE, Source.FILES})
 """Instruments that report what can be observed; the sites' own record is for rules."""

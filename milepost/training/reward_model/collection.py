@@ -11,6 +11,7 @@ from milepost.envs.registry import get_template
 from milepost.envs.task import NoOracleError, Split
 from milepost.milestones import RewardMode
 from milepost.sandbox.pool import Pool
+from milepost.training.backends.local import LocalBackend
 from milepost.training.records import EPISODES_FOLDER
 from milepost.training.reward_model.corruption import Play, make_player
 from milepost.training.rollout import Rollout
@@ -66,9 +67,8 @@ async def collect_plays(
     try:
         await pool.warm_up()
         rollout = Rollout(
-            pool,
+            LocalBackend(pool, contexts=contexts, mode=RewardMode.NORMALIZED),
             max_inflight=contexts + 2,
-            mode=RewardMode.NORMALIZED,
             directory=run / EPISODES_FOLDER,
         )
         found = await rollout.run(requests, make_agent=seat_player)

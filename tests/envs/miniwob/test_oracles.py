@@ -14,7 +14,7 @@ from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Observation, parse_tree
 from milepost.sandbox.pool import Pool
 
-SEEDS = ((0, Split.TRAIN), (1, Split.VALIDATION), (2, Split.TEST))
+SPLITS = tuple(Split)
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(7))
+@pytest.mark.parametrize("part", range(4))
 async def test_every_oracle_solves_its_page(pool: Pool, part: int) -> None:
-    for page in list(ORACLES)[part::7]:
-        for seed, split in SEEDS:
-            episode = await solve(pool, page, seed, split)
-            assert episode.success, (page, seed, split, episode.observation.goal, episode.observation.tree)
+    for seed, page in list(enumerate(ORACLES))[part::4]:
+        split = SPLITS[seed % len(SPLITS)]
+        episode = await solve(pool, page, seed, split)
+        assert episode.success, (page, seed, split, episode.observation.goal, episode.observation.tree)
 
 
 def test_there_are_more_than_forty_and_all_are_of_known_pages() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from milepost.envs.apps import names, words
 from milepost.envs.apps.bookings.scene import (
+    Order,
     draw_events,
     draw_layout,
     fill_in,
@@ -14,7 +15,7 @@ from milepost.envs.apps.bookings.scene import (
     make_task,
 )
 from milepost.envs.apps.moves import follow, press, take_first
-from milepost.envs.task import Difficulty, Split, Task, Template, choose, grade
+from milepost.envs.task import Difficulty, Oracle, Split, Task, Template, choose, grade
 from milepost.sandbox.actions import AcceptDialog, Action, DismissDialog
 from milepost.sandbox.observation import Observation
 
@@ -40,16 +41,19 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     values |= {q.key: choose(rng, q.options) for q in questions if q.options}
     wanted = {"event": event, **values}
 
-    def act(view: Observation) -> Action:
-        on_form = view.find("heading", event) is not None
-        missing = [move for move in fill_in(view, questions, wanted) if move is not None]
-        if view.dialog is not None:
-            return AcceptDialog() if on_form and not missing else DismissDialog()
-        if view.find("status", layout.done):
-            return take_first()
-        if on_form:
-            return take_first(*missing, press(view, "button", layout.submit))
-        return take_first(follow(view, event, layout.events_title))
+    def make_oracle(order: Order) -> Oracle:
+        def act(view: Observation) -> Action:
+            on_form = view.find("heading", event) is not None
+            missing = [move for move in fill_in(view, order(questions), wanted) if move is not None]
+            if view.dialog is not None:
+                return AcceptDialog() if on_form and not missing else DismissDialog()
+            if view.find("status", layout.done):
+                return take_first()
+            if on_form:
+                return take_first(*missing, press(view, "button", layout.submit))
+            return take_first(follow(view, event, layout.events_title))
+
+        return act
 
     goal = choose(rng, WORDINGS[split]).format(
         event=f'"{event}"', values=list_values(questions, wanted), submit=f'"{layout.submit}"'
@@ -57,7 +61,7 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     if difficulty.hint:
         goal += f' It is one of the "{layout.events_title}".'
     spec = make_rules(layout, "event.registered", wanted, questions, native=True)
-    return make_task(layout, goal, wanted, spec, act)
+    return make_task(layout, goal, wanted, spec, make_oracle)
 
 
 TEMPLATE = Template(

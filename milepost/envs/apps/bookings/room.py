@@ -7,6 +7,7 @@ import numpy as np
 from milepost.envs.apps import names, words
 from milepost.envs.apps.bookings.scene import (
     TIMES,
+    Order,
     draw_events,
     draw_layout,
     fill_in,
@@ -16,7 +17,7 @@ from milepost.envs.apps.bookings.scene import (
 )
 from milepost.envs.apps.bookings.server import Room
 from milepost.envs.apps.moves import follow, press, shows_text, take_first
-from milepost.envs.task import Difficulty, Split, Task, Template, choose, grade
+from milepost.envs.task import Difficulty, Oracle, Split, Task, Template, choose, grade
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 
@@ -56,18 +57,22 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     }
     lines = [room.name, *(f"{q.label}: {wanted[q.key]}" for q in questions)]
 
-    def act(view: Observation) -> Action:
-        dialog = view.element("dialog")
-        if dialog is not None and dialog.name == layout.question:
-            right = all(shows_text(view, line) for line in lines)
-            return take_first(press(view, "button", layout.confirm if right else layout.cancel))
-        if dialog is not None and dialog.name == f"Book {room.name}":
-            return take_first(*fill_in(view, questions, wanted), press(view, "button", layout.submit))
-        if dialog is not None:
-            return take_first(press(view, "button", "Close"))
-        if view.find("status", layout.done):
-            return take_first()
-        return take_first(press(view, "button", f"Book {room.name}"), follow(view, layout.rooms_title))
+    def make_oracle(order: Order) -> Oracle:
+        def act(view: Observation) -> Action:
+            dialog = view.element("dialog")
+            if dialog is not None and dialog.name == layout.question:
+                right = all(shows_text(view, line) for line in lines)
+                return take_first(press(view, "button", layout.confirm if right else layout.cancel))
+            if dialog is not None and dialog.name == f"Book {room.name}":
+                moves = fill_in(view, order(questions), wanted)
+                return take_first(*moves, press(view, "button", layout.submit))
+            if dialog is not None:
+                return take_first(press(view, "button", "Close"))
+            if view.find("status", layout.done):
+                return take_first()
+            return take_first(press(view, "button", f"Book {room.name}"), follow(view, layout.rooms_title))
+
+        return act
 
     goal = choose(rng, WORDINGS[split]).format(
         room=words_for_room,
@@ -76,7 +81,7 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         confirm=f'"{layout.confirm}"',
     )
     spec = make_rules(layout, "room.booked", wanted, questions, native=False)
-    return make_task(layout, goal, wanted, spec, act)
+    return make_task(layout, goal, wanted, spec, make_oracle)
 
 
 TEMPLATE = Template(

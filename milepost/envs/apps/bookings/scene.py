@@ -1,12 +1,13 @@
 """What the tasks of the front desk share: what can be booked, the rules of a form, and moves in it."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from milepost.envs.apps import names
 from milepost.envs.apps.bookings.server import APP, Layout, Question, Room, ask_count, ask_mail, build
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.moves import enter, pick, switch
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Difficulty, Oracle, Task
@@ -158,8 +159,27 @@ def fill_in(
     return moves
 
 
-def make_task(layout: Layout, goal: str, params: Mapping[str, object], spec: Spec, oracle: Oracle) -> Task:
-    """Make a task on the site."""
+Order = Callable[[tuple[Question, ...]], tuple[Question, ...]]
+"""In which order the questions of a page are answered."""
+
+
+def _as_asked(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    return questions
+
+
+def _from_last(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    return questions[::-1]
+
+
+def make_task(
+    layout: Layout,
+    goal: str,
+    params: Mapping[str, object],
+    spec: Spec,
+    make_oracle: Callable[[Order], Oracle],
+) -> Task:
+    """Make a task on the site; its oracle is made of the order in which to answer the questions of a page."""
+    oracle = make_oracle(_as_asked)
     return Task(
         goal=goal,
         params=params,
@@ -167,6 +187,7 @@ def make_task(layout: Layout, goal: str, params: Mapping[str, object], spec: Spe
         sites={HOST: Site(app=APP, build=functools.partial(build, layout))},
         spec=spec,
         oracle=oracle,
+        alternatives={"by keyboard": by_keyboard(oracle), "last question first": make_oracle(_from_last)},
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from milepost.envs.apps import names, words
 from milepost.envs.apps.bookings.scene import (
+    Order,
     draw_events,
     draw_layout,
     fill_in,
@@ -14,7 +15,7 @@ from milepost.envs.apps.bookings.scene import (
     make_task,
 )
 from milepost.envs.apps.moves import follow, press, shows_text, take_first
-from milepost.envs.task import Difficulty, Split, Task, Template, choose, grade
+from milepost.envs.task import Difficulty, Oracle, Split, Task, Template, choose, grade
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 
@@ -42,19 +43,22 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     }
     lines = [f"{question.label}: {wanted[question.key]}" for question in questions]
 
-    def act(view: Observation) -> Action:
-        if view.element("dialog"):
+    def make_oracle(order: Order) -> Oracle:
+        def act(view: Observation) -> Action:
             right = all(shows_text(view, line) for line in lines)
-            return take_first(press(view, "button", layout.confirm if right else layout.cancel))
-        if view.find("status", layout.done):
-            return take_first()
-        for number, asked in enumerate(steps, start=1):
-            if view.find("heading", f"{layout.passes_title}: step {number} of 3"):
-                return take_first(*fill_in(view, asked, wanted), press(view, "button", "Next"))
-        if view.find("heading", f"{layout.passes_title}: step 3 of 3"):
-            right = all(shows_text(view, line) for line in lines)
-            return take_first(press(view, "button", layout.submit) if right else follow(view, "Start again"))
-        return take_first(follow(view, layout.passes_title))
+            if view.element("dialog"):
+                return take_first(press(view, "button", layout.confirm if right else layout.cancel))
+            if view.find("status", layout.done):
+                return take_first()
+            for number, asked in enumerate(steps, start=1):
+                if view.find("heading", f"{layout.passes_title}: step {number} of 3"):
+                    return take_first(*fill_in(view, order(asked), wanted), press(view, "button", "Next"))
+            if view.find("heading", f"{layout.passes_title}: step 3 of 3"):
+                send = press(view, "button", layout.submit)
+                return take_first(send if right else follow(view, "Start again"))
+            return take_first(follow(view, layout.passes_title))
+
+        return act
 
     goal = choose(rng, WORDINGS[split]).format(
         values=list_values(questions, wanted), submit=f'"{layout.submit}"', confirm=f'"{layout.confirm}"'
@@ -62,7 +66,7 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     if difficulty.hint:
         goal += f' Begin with "{layout.passes_title}".'
     spec = make_rules(layout, "pass.requested", wanted, questions, native=False)
-    return make_task(layout, goal, wanted, spec, act)
+    return make_task(layout, goal, wanted, spec, make_oracle)
 
 
 TEMPLATE = Template(

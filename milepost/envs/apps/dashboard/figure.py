@@ -98,7 +98,15 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         board=f'"{board.title}"', figure=f'"{figure}"', period=f'"{period}"'
     )
     params = {"board": board.title, "period": period, "figure": figure, "value": value}
-    return make_task(book, goal, params, spec, _make_oracle(board, period, figure, book.home))
+    return make_task(
+        book,
+        goal,
+        params,
+        spec,
+        _make_oracle(board, period, figure, book.home),
+        whole=("region", f"{board.title} {period}"),
+        address=f"{address}?period={period.replace(' ', '%20')}",
+    )
 
 
 TEMPLATE = Template(

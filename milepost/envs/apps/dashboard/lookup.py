@@ -107,7 +107,15 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         table=f'"{table.title}"', customer=f'"{row[0]}"', column=f'"{column}"'
     )
     params = {"table": table.title, "customer": row[0], "column": column, "value": answer}
-    return make_task(book, goal, params, spec, _make_oracle(table, row, answer, book.home))
+    return make_task(
+        book,
+        goal,
+        params,
+        spec,
+        _make_oracle(table, row, answer, book.home),
+        whole=("table", table.title),
+        address=f"http://{HOST}/tables/{table.slug}?page={1 + difficulty.depth}",
+    )
 
 
 TEMPLATE = Template(

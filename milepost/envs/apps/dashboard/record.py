@@ -105,7 +105,15 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     if difficulty.hint:
         goal += f' It is one of the "{book.records_title}".'
     params = {"record": record.name, "tab": tab, "field": field, "value": value}
-    return make_task(book, goal, params, spec, _make_oracle(book, record, tab, field))
+    return make_task(
+        book,
+        goal,
+        params,
+        spec,
+        _make_oracle(book, record, tab, field),
+        whole=("group", f"{tab} of {record.name}"),
+        address=f"http://{HOST}/records/{record.slug}",
+    )
 
 
 TEMPLATE = Template(

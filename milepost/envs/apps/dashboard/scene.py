@@ -8,6 +8,7 @@ import numpy as np
 
 from milepost.envs.apps import names
 from milepost.envs.apps.dashboard.server import APP, Book, build
+from milepost.envs.apps.detours import by_keyboard, reading_all, straight_to
 from milepost.envs.apps.pages import Look, draw_look
 from milepost.envs.task import Oracle, Task
 from milepost.milestones import Goal, Predicate, Spec, matches, milestone, when
@@ -55,8 +56,28 @@ def make_rules(*, opened: Predicate, role: str, name: str, extracted: Test, answ
     )
 
 
-def make_task(book: Book, goal: str, params: Mapping[str, object], spec: Spec, oracle: Oracle) -> Task:
-    """Make a task on the site."""
+def make_task(
+    book: Book,
+    goal: str,
+    params: Mapping[str, object],
+    spec: Spec,
+    oracle: Oracle,
+    *,
+    whole: tuple[str, str],
+    address: str = "",
+) -> Task:
+    """Make a task on the site.
+
+    Args:
+        book: the site.
+        goal: what is asked.
+        params: what was drawn.
+        spec: the rules.
+        oracle: the task's own solution.
+        whole: role and name of the part of the page that holds what is to be read out.
+        address: of the page with that part, if it has one of its own.
+    """
+    straight = {"by address": straight_to(oracle, address)} if address else {}
     return Task(
         goal=goal,
         params=params,
@@ -64,6 +85,11 @@ def make_task(book: Book, goal: str, params: Mapping[str, object], spec: Spec, o
         sites={HOST: Site(app=APP, build=functools.partial(build, book))},
         spec=spec,
         oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "reading all": reading_all(oracle, *whole),
+            **straight,
+        },
     )
 
 

@@ -56,7 +56,7 @@ def _draw_table(rng: np.random.Generator, title: str, count: int, page_size: int
     )
 
 
-def _make_oracle(table: Table, row: tuple[str, ...], column: str, order: str, home: str) -> Oracle:
+def _make_oracle(table: Table, row: tuple[str, ...], column: str, home: str) -> Oracle:
     wanted = says(*row)
 
     def act(view: Observation) -> Action:
@@ -101,8 +101,15 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         name='"Name"',
     )
     params = {"table": table.title, "column": column, "highest": highest, "value": row[0]}
-    order = "descending" if highest else "ascending"
-    return make_task(book, goal, params, spec, _make_oracle(table, row, column, order, book.home))
+    return make_task(
+        book,
+        goal,
+        params,
+        spec,
+        _make_oracle(table, row, column, book.home),
+        whole=("table", table.title),
+        address=f"http://{HOST}/tables/{table.slug}",
+    )
 
 
 TEMPLATE = Template(

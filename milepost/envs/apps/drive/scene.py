@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milepost.envs.apps import names
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.drive.server import APP, ROOT, File, Folder, Layout, build
 from milepost.envs.apps.mail.scene import draw_content, draw_files
 from milepost.envs.apps.moves import follow, press, take_first
@@ -159,4 +160,5 @@ def make_task(store: Store, goal: str, params: Mapping[str, object], spec: Spec,
         sites={HOST: Site(app=APP, build=functools.partial(build, store.layout))},
         spec=spec,
         oracle=oracle,
+        alternatives={"by keyboard": by_keyboard(oracle)},
     )

@@ -68,7 +68,9 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         company=f'"{companies[0]}"', which="latest" if difficulty.hint else "latest open"
     )
     spec = make_rules(layout, target, (companies[0],))
-    return make_task(HOST, layout, goal, target, spec, make_oracle(layout, target, companies[0]))
+    oracle = make_oracle(layout, target, companies[0])
+    newest = make_oracle(layout, target, companies[0], "Newest")
+    return make_task(HOST, layout, goal, target, spec, oracle, {"newest first": newest})
 
 
 TEMPLATE = Template(

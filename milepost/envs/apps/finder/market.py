@@ -8,7 +8,7 @@ from milepost.envs.apps import names, words
 from milepost.envs.apps.finder.scene import draw_layout, make_oracle, make_rules, make_task
 from milepost.envs.apps.finder.server import Entry
 from milepost.envs.apps.moves import switch, take_first
-from milepost.envs.task import Difficulty, Split, Task, Template, choose, grade
+from milepost.envs.task import Difficulty, Oracle, Split, Task, Template, choose, grade
 from milepost.sandbox.actions import Action
 from milepost.sandbox.observation import Observation
 
@@ -27,6 +27,17 @@ WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
     (".",),
 )
 """How the goal is put, by split."""
+
+
+def _filter(oracle: Oracle, product: str, values: list[str]) -> Oracle:
+    """Tick filters as soon as there are results."""
+
+    def act(view: Observation) -> Action:
+        if view.find("heading", f"Results for {product}"):
+            return take_first(*(switch(view, "checkbox", value, True) for value in values), oracle(view))
+        return oracle(view)
+
+    return act
 
 
 def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) -> Task:
@@ -48,21 +59,18 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     others = [draw_offer(product, choose(rng, materials), choose(rng, colors)) for product in products[1:7]]
     heading = names.draw_one(rng, "New today", "Popular now", "Close to you")
     layout = draw_layout(rng, "cards", heading, [target, *offers, *others], others[:4], ("Material", "Color"))
-    filtered = difficulty.depth and len(offers) >= layout.page_size
     plain = make_oracle(layout, target, products[0])
-
-    def act(view: Observation) -> Action:
-        if filtered and view.find("heading", f"Results for {products[0]}"):
-            tick = switch(view, "checkbox", materials[0], True)
-            return tick or take_first(plain(view))
-        return plain(view)
-
+    by_material = _filter(plain, products[0], materials[:1])
+    by_both = _filter(plain, products[0], [colors[0], materials[0]])
+    filtered = difficulty.depth and len(offers) >= layout.page_size
     goal = choose(rng, WORDINGS[split]).format(
         product=f'"{products[0]}"', material=f'"{materials[0]}"', color=f'"{colors[0]}"'
     )
     if difficulty.hint:
         goal += ' The filters "Material" and "Color" help.'
-    return make_task(HOST, layout, goal, target, make_rules(layout, target, (products[0],)), act)
+    spec = make_rules(layout, target, (products[0],))
+    ways = {"without filters": plain, "by one filter": by_material, "by both filters": by_both}
+    return make_task(HOST, layout, goal, target, spec, by_material if filtered else plain, ways)
 
 
 TEMPLATE = Template(

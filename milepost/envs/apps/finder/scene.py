@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from milepost.envs.apps import names
-from milepost.envs.apps.finder.server import APP, RESULTS, Entry, Layout, build, search
-from milepost.envs.apps.moves import enter, follow, press, take_first
+from milepost.envs.apps.detours import by_enter, by_keyboard
+from milepost.envs.apps.finder.server import APP, ORDER, RESULTS, Entry, Layout, build, search
+from milepost.envs.apps.moves import enter, follow, pick, press, take_first
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.task import Oracle, Task
 from milepost.milestones import Goal, Predicate, Spec, fields, forbid, matches, milestone, one_of, text, when
@@ -81,9 +82,9 @@ def _any_of(parts: Iterable[Predicate]) -> Predicate:
     return functools.reduce(operator.or_, parts)
 
 
-def make_oracle(layout: Layout, target: Entry, term: str) -> Oracle:
-    """Make an oracle that searches for a term and turns pages until the target is there."""
-    found = [entry.title for entry in search(layout.entries, term)]
+def make_oracle(layout: Layout, target: Entry, term: str, sort: str = "") -> Oracle:
+    """Make an oracle that searches for a term, in an order, and turns pages until the target is there."""
+    found = [entry.title for entry in search(layout.entries, term, sort)]
 
     def find_link(view: Observation) -> Action | None:
         shown = view.find("list", RESULTS) or view.find("table", RESULTS)
@@ -101,14 +102,25 @@ def make_oracle(layout: Layout, target: Entry, term: str) -> Oracle:
         if view.find("heading", f"{RESULTS} for {term}"):
             return take_first(find_link(view), turn(view))
         return take_first(
-            enter(view, layout.label, term), press(view, "button", layout.button), follow(view, layout.home)
+            enter(view, layout.label, term),
+            pick(view, ORDER, sort) if sort else None,
+            press(view, "button", layout.button),
+            follow(view, layout.home),
         )
 
     return act
 
 
-def make_task(host: str, layout: Layout, goal: str, target: Entry, spec: Spec, oracle: Oracle) -> Task:
-    """Make a task on the site."""
+def make_task(
+    host: str,
+    layout: Layout,
+    goal: str,
+    target: Entry,
+    spec: Spec,
+    oracle: Oracle,
+    others: Mapping[str, Oracle],
+) -> Task:
+    """Make a task on the site; `others` are ways to do it beside the oracle's and those by keyboard."""
     return Task(
         goal=goal,
         params={"id": target.id, "title": target.title, "facts": dict(target.facts)},
@@ -116,4 +128,9 @@ def make_task(host: str, layout: Layout, goal: str, target: Entry, spec: Spec, o
         sites={host: Site(app=APP, build=functools.partial(build, layout))},
         spec=spec,
         oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "by Enter": by_enter(oracle, layout.button, layout.label),
+            **others,
+        },
     )

@@ -17,6 +17,9 @@ APP = "finder"
 RESULTS = "Results"
 """Accessible name of the list of results."""
 
+ORDER = "Order"
+"""Accessible name of the list of orders in which results can be shown."""
+
 _SORTS = ("Best match", "Newest", "Oldest")
 
 
@@ -105,7 +108,7 @@ class _Site:
 
     def _page(self, template: str, here: str, **context: object) -> Response:
         layout = self._layout
-        more = {"query": "", "sort": _SORTS[0], "sorts": _SORTS, **context}
+        more = {"query": "", "sort": _SORTS[0], "sorts": _SORTS, "order": ORDER, **context}
         return render(template, look=layout.look, links=self._links, here=here, layout=layout, **more)
 
     async def show_home(self, request: Request) -> Response:

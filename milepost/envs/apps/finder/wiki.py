@@ -60,8 +60,10 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     target, kind = same[0], kinds[0]
     article = f'"{target.title}"' if difficulty.hint else f'about the "{kind}"'
     goal = choose(rng, WORDINGS[split]).format(name=f'"{cities[0]}"', article=article)
-    spec = make_rules(layout, target, (cities[0], target.title, f"{cities[0]} {kind}"))
-    return make_task(HOST, layout, goal, target, spec, make_oracle(layout, target, cities[0]))
+    terms = (cities[0], target.title, f"{cities[0]} {kind}")
+    name, title, both = (make_oracle(layout, target, term) for term in terms)
+    others = {"by the article's title": title, "by name and kind": both}
+    return make_task(HOST, layout, goal, target, make_rules(layout, target, terms), name, others)
 
 
 TEMPLATE = Template(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from milepost.envs.apps import names, words
+from milepost.envs.apps.detours import by_keyboard, straight_to
 from milepost.envs.apps.mail.scene import (
     HOST,
     Letter,
@@ -38,10 +39,10 @@ WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
 """How the goal is put, by split."""
 
 
-def _make_oracle(layout: Layout, letter: Letter, path: str) -> Oracle:
+def _make_oracle(layout: Layout, letter: Letter, path: str, *, from_last: bool = False) -> Oracle:
     def act(view: Observation) -> Action:
         if view.find("heading", "New message"):
-            return write(view, layout, letter, "", upload(view, layout, path))
+            return write(view, layout, letter, "", upload(view, layout, path), from_last=from_last)
         if view.find("status", layout.sent):
             return take_first()
         return take_first(follow(view, layout.compose))
@@ -63,13 +64,19 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     goal = choose(rng, WORDINGS[split]).format(person=who, subject=f'"{subject}"', file=f'"{name}"')
     placed = {f"{folder}/{n}".lstrip("/"): content for n, content in files.items()}
     path = f"{folder}/{name}".lstrip("/")
+    oracle = _make_oracle(layout, letter, path)
     return Task(
         goal=goal,
         params={"to": letter.to, "subject": subject, "file": path},
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app=APP, build=functools.partial(build, layout))},
         spec=make_rules(layout, letter, addressed=addressed),
-        oracle=_make_oracle(layout, letter, path),
+        oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "by address": straight_to(oracle, f"http://{HOST}/compose"),
+            "file first": _make_oracle(layout, letter, path, from_last=True),
+        },
         files={path: placed[path] for path in sorted(placed)},
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from milepost.envs.apps import names, words
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.mail.reply import is_open, open_message
 from milepost.envs.apps.mail.scene import (
     HOST,
@@ -38,13 +39,12 @@ WORDINGS: Mapping[Split, tuple[str, ...]] = words.split_wordings(
 """How the goal is put, by split."""
 
 
-def _make_oracle(layout: Layout, message: Message, letter: Letter) -> Oracle:
+def _make_oracle(layout: Layout, message: Message, letter: Letter, *, from_last: bool = False) -> Oracle:
     def act(view: Observation) -> Action:
         if view.url.endswith(f"/compose?forward={message.id}"):
             there = view.find("button", f"Remove {message.file}")
-            return write(
-                view, layout, letter, "", None if there else press(view, "button", f"Add {message.file}")
-            )
+            attach = None if there else press(view, "button", f"Add {message.file}")
+            return write(view, layout, letter, "", attach, from_last=from_last)
         if view.find("status", layout.sent):
             return take_first()
         if is_open(view, message):
@@ -72,13 +72,18 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     goal = choose(rng, WORDINGS[split]).format(
         person=f'"{message.sender}"', subject=f'"{message.subject}"', other=who
     )
+    oracle = _make_oracle(layout, message, letter)
     return Task(
         goal=goal,
         params={"message": message.id, "to": letter.to, "file": message.file},
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app=APP, build=functools.partial(build, layout))},
         spec=make_rules(layout, letter, addressed=was_filled(layout.to, letter.to)),
-        oracle=_make_oracle(layout, message, letter),
+        oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "file first": _make_oracle(layout, message, letter, from_last=True),
+        },
     )
 
 

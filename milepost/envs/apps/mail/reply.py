@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from milepost.envs.apps import names, words
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.mail.scene import (
     HOST,
     Letter,
@@ -62,10 +63,12 @@ def is_open(view: Observation, message: Message) -> bool:
     return view.url.endswith(f"/messages/{message.id}")
 
 
-def _make_oracle(layout: Layout, message: Message, letter: Letter, note: str, path: str) -> Oracle:
+def _make_oracle(
+    layout: Layout, message: Message, letter: Letter, note: str, path: str, *, from_last: bool = False
+) -> Oracle:
     def act(view: Observation) -> Action:
         if view.url.endswith(f"/compose?reply={message.id}"):
-            return write(view, layout, letter, note, upload(view, layout, path))
+            return write(view, layout, letter, note, upload(view, layout, path), from_last=from_last)
         if view.find("status", layout.sent):
             return take_first()
         if is_open(view, message):
@@ -93,6 +96,7 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     goal = choose(rng, WORDINGS[split]).format(
         person=f'"{message.sender}"', subject=f'"{message.subject}"', text=f'"{note}"', file=f'"{name}"'
     )
+    oracle = _make_oracle(layout, message, letter, note, name)
     # The editor comes with recipient and subject filled in; that it is there is what counts.
     editor = when("element_appeared", role="form", name="Reply")
     return Task(
@@ -101,7 +105,11 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app=APP, build=functools.partial(build, layout))},
         spec=make_rules(layout, letter, addressed=editor),
-        oracle=_make_oracle(layout, message, letter, note, name),
+        oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "file first": _make_oracle(layout, message, letter, note, name, from_last=True),
+        },
         files={name: files[name] for name in sorted(files)},
     )
 

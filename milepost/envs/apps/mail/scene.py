@@ -10,7 +10,7 @@ from milepost.envs.apps.mail.server import APP, Layout, Message, describe_files,
 from milepost.envs.apps.moves import enter, press, take_first
 from milepost.envs.apps.pages import Link, draw_look
 from milepost.envs.task import Difficulty, choose
-from milepost.milestones import Goal, Predicate, Spec, fields, forbid, matches, milestone, text, when
+from milepost.milestones import Goal, Predicate, Spec, fields, forbid, milestone, text, when
 from milepost.milestones.operators import Test
 from milepost.sandbox.actions import Action, UploadFile
 from milepost.sandbox.observation import Observation
@@ -25,9 +25,6 @@ _TEXTS = (
     "Could you check the numbers once more?",
 )
 
-FREE_TEXT = matches(r"(?s).*")
-"""Accepts any text: where the goal leaves it open what is written."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
@@ -37,7 +34,8 @@ class Letter:
     subject: str
     files: Mapping[str, str]
     """Attached files: name to sha256."""
-    text: Test = FREE_TEXT
+    text: Test | None = None
+    """What its text has to be; None where the goal leaves that open."""
     kind: str = "new"
     message: str = ""
     """Id of the message that it answers or passes on; empty for none."""
@@ -129,7 +127,7 @@ def make_rules(
     wanted: dict[str, Test | str] = {
         "to": text(letter.to),
         "subject": text(letter.subject),
-        "text": letter.text,
+        **({} if letter.text is None else {"text": letter.text}),
         "files": describe_files(letter.files),
         "kind": letter.kind,
         "message": letter.message,
@@ -165,8 +163,16 @@ def upload(view: Observation, layout: Layout, path: str) -> Action | None:
     return UploadFile(field.id, path) if field is not None else None
 
 
-def write(view: Observation, layout: Layout, letter: Letter, note: str, attach: Action | None) -> Action:
-    """Fill a draft's fields, attach what is missing, take away what is too much, and send."""
+def write(
+    view: Observation,
+    layout: Layout,
+    letter: Letter,
+    note: str,
+    attach: Action | None,
+    *,
+    from_last: bool = False,
+) -> Action:
+    """Take away what is too much, fill a draft's fields, attach what is missing, and send; or attach first."""
     extra = [
         press(view, "button", e.name)
         for e in view.elements
@@ -174,14 +180,13 @@ def write(view: Observation, layout: Layout, letter: Letter, note: str, attach: 
         and e.name.startswith("Remove ")
         and e.name.removeprefix("Remove ") not in letter.files
     ]
-    return take_first(
-        *extra,
+    moves = [
         enter(view, layout.to, letter.to),
         enter(view, layout.subject, letter.subject),
         enter(view, layout.text, note) if note else None,
         attach,
-        press(view, "button", layout.send),
-    )
+    ]
+    return take_first(*extra, *(moves[::-1] if from_last else moves), press(view, "button", layout.send))
 
 
 def carry(files: Mapping[str, bytes], name: str) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from milepost.envs.apps import names, words
 from milepost.envs.apps.dashboard import scene as dashboard
 from milepost.envs.apps.dashboard import server as tables
 from milepost.envs.apps.dashboard.server import Book, Table, write_csv
+from milepost.envs.apps.detours import by_keyboard
 from milepost.envs.apps.mail.scene import (
     HOST,
     Letter,
@@ -59,7 +60,9 @@ def _draw_table(rng: np.random.Generator, title: str, count: int) -> Table:
     )
 
 
-def _make_oracle(layout: Layout, book: Book, table: Table, letter: Letter, link: Link) -> Oracle:
+def _make_oracle(
+    layout: Layout, book: Book, table: Table, letter: Letter, link: Link, *, from_last: bool = False
+) -> Oracle:
     total = table.rows[-1][1]
     path = f"Downloads/{table.slug}.csv"
 
@@ -68,7 +71,7 @@ def _make_oracle(layout: Layout, book: Book, table: Table, letter: Letter, link:
             return take_first()
         if any(file.path == path for file in view.files):
             if view.find("heading", "New message"):
-                return write(view, layout, letter, total, upload(view, layout, path))
+                return write(view, layout, letter, total, upload(view, layout, path), from_last=from_last)
             return take_first(follow(view, layout.compose), Goto(f"http://{HOST}/"))
         if not view.find("heading", table.title):
             return take_first(follow(view, table.title, book.home, link.label))
@@ -113,6 +116,7 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
         table=f'"{table.title}"', site=f'"{link.label}"', person=who, subject=f'"{subject}"'
     )
     addressed = was_filled(layout.to, letter.to) & was_filled(layout.subject, subject)
+    oracle = _make_oracle(layout, book, table, letter, link)
     return Task(
         goal=goal,
         params={"table": table.title, "total": total, "to": letter.to, "subject": subject},
@@ -122,7 +126,11 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
             dashboard.HOST: Site(app=tables.APP, build=functools.partial(tables.build, book)),
         },
         spec=make_rules(layout, letter, addressed=addressed, may_change=(saved,)),
-        oracle=_make_oracle(layout, book, table, letter, link),
+        oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "file first": _make_oracle(layout, book, table, letter, link, from_last=True),
+        },
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milepost.envs.apps import names
+from milepost.envs.apps.detours import by_keyboard, straight_to
 from milepost.envs.apps.moves import enter, follow, pick, press, switch, take_first
 from milepost.envs.apps.pages import draw_look
 from milepost.envs.apps.preferences.server import (
@@ -89,13 +90,19 @@ def hint(layout: Layout, wish: Wish, difficulty: Difficulty) -> str:
 
 def make_task(layout: Layout, wish: Wish, goal: str, params: Mapping[str, object]) -> Task:
     """Make the task of bringing a panel into a state."""
+    oracle = _make_oracle(layout, wish)
     return Task(
         goal=goal,
         params={"panel": wish.panel.title, **params},
         start_url=f"http://{HOST}/",
         sites={HOST: Site(app=APP, build=functools.partial(build, layout))},
         spec=_make_spec(layout, wish),
-        oracle=_make_oracle(layout, wish),
+        oracle=oracle,
+        alternatives={
+            "by keyboard": by_keyboard(oracle),
+            "by address": straight_to(oracle, f"http://{HOST}/settings/{wish.panel.slug}"),
+            "last control first": _make_oracle(layout, wish, from_last=True),
+        },
     )
 
 
@@ -123,7 +130,7 @@ def _make_spec(layout: Layout, wish: Wish) -> Spec:
     )
 
 
-def _make_oracle(layout: Layout, wish: Wish) -> Oracle:
+def _make_oracle(layout: Layout, wish: Wish, *, from_last: bool = False) -> Oracle:
     panel = wish.panel
     role = "checkbox" if panel.channels else layout.switch_role
     warnings = {s.warning: s.label for s in panel.switches if s.warning}
@@ -133,7 +140,8 @@ def _make_oracle(layout: Layout, wish: Wish) -> Oracle:
             (pick if entry.options else enter)(view, entry.label, wish.values[entry.key])
             for entry in panel.entries
         ]
-        return [*moves, *(switch(view, role, s.label, s.label in wish.on) for s in panel.switches)]
+        moves += [switch(view, role, s.label, s.label in wish.on) for s in panel.switches]
+        return moves[::-1] if from_last else moves
 
     def act(view: Observation) -> Action:
         dialog = view.element("dialog")

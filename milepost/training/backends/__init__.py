@@ -1,0 +1,1 @@
+"""Where episodes are played: in browsers of this machine, or of many."""
