@@ -354,11 +354,12 @@ def algorithms(
     elif json_:
         print_json(rows)
     else:
-        table = Table("name", "key", "learns from", "loss", "what it is")
+        table = Table("name", "learns from", "loss", "what it is")
+        table.columns[0].no_wrap = True
         for row in rows:
             parts = row["parts"]
             taught = parts.get("advantage") or parts["learns_from"]
-            table.add_row(row["name"], row["key"], taught, parts["loss"], row["summary"])
+            table.add_row(row["name"], taught, parts["loss"], row["summary"])
         console.print(table)
 
 
