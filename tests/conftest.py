@@ -6,10 +6,13 @@ installs a browser, `MILEPOST_REQUIRE_BROWSER=1` makes them fail, so that nothin
 
 import functools
 import os
+from collections.abc import AsyncIterator
 
 import pytest
 
+from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.chromium import BrowserNotFoundError, find_chromium
+from milepost.sandbox.pool import Pool
 
 
 @functools.cache
@@ -27,3 +30,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("MILEPOST_REQUIRE_BROWSER") == "1":
         pytest.fail(_missing_browser(), pytrace=False)
     pytest.skip(_missing_browser())
+
+
+@pytest.fixture(scope="session")
+async def pool() -> AsyncIterator[Pool]:
+    """The browser that a worker's tests share; every session is a context of its own."""
+    pool = Pool(contexts=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture(scope="session")
+async def undrawn() -> AsyncIterator[Pool]:
+    """One that draws nothing, for pages that need no frames."""
+    pool = Pool(contexts=4, options=BrowserOptions(drawn=False))
+    yield pool
+    await pool.close()

@@ -260,7 +260,8 @@ def get_template(template_id: str) -> "Template":
         template = template[wanted]
     if not isinstance(template, Template):
         raise TypeError(f"{rows[wanted].template} must be a Template, got {type(template).__name__}")
-    template = replace(template, frames=rows[wanted].frames)
+    if template.frames != rows[wanted].frames:
+        template = replace(template, frames=rows[wanted].frames)
     return template.at(level) if level else template
 
 

@@ -22,7 +22,7 @@ from milepost.sandbox.shadow import open_closed_roots
 SETTLE_CEILING_S = 5.0
 """A page that has not settled by then is read as it is, with `settled` false."""
 
-_LAST_CHANCE_S = 2.0
+_LAST_CHANCE_S = 5.0
 """How long a page that never settles may take to be read as it is."""
 
 

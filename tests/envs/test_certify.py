@@ -1,7 +1,6 @@
 """Certifying, in the browser: a sound task passes, and tasks with a known fault are found out."""
 
 import dataclasses
-from collections.abc import AsyncIterator
 from fractions import Fraction
 
 import pytest
@@ -20,13 +19,6 @@ SOUND = get_template("CatalogSearch-v0")
 QUICK = tuple(a for a in ADVERSARIES if a.name in ("instant answer", "wrong parameter"))
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=1)
-    yield pool
-    await pool.close()
-
-
 def alter(**changes: object) -> Template:
     """The sound template with another part in each of its tasks."""
 
@@ -36,8 +28,8 @@ def alter(**changes: object) -> Template:
     return dataclasses.replace(SOUND, build=build)
 
 
-async def test_a_sound_task_is_certified(pool: Pool) -> None:
-    made = await certify(pool, SOUND, seeds=1, adversaries=QUICK, repeats=1)
+async def test_a_sound_task_is_certified(undrawn: Pool) -> None:
+    made = await certify(undrawn, SOUND, seeds=1, adversaries=QUICK, repeats=1)
     assert made.describe().startswith(
         "CatalogSearch-v0: certified on 1 seeds; 2 adversaries, 2 episodes, 0 goals"
     )
@@ -68,14 +60,14 @@ def pays(*milestones: Milestone) -> Spec:
     ],
     ids=["start", "oracle", "alternative"],
 )
-async def test_a_task_with_a_fault_is_not(pool: Pool, changes: dict[str, object], finding: str) -> None:
-    made = await certify(pool, alter(**changes), seeds=1, adversaries=(), repeats=0)
+async def test_a_task_with_a_fault_is_not(undrawn: Pool, changes: dict[str, object], finding: str) -> None:
+    made = await certify(undrawn, alter(**changes), seeds=1, adversaries=(), repeats=0)
     assert not made.passed
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith(finding) for text in shown), shown
 
 
-async def test_an_adversary_that_is_paid_is_found(pool: Pool) -> None:
+async def test_an_adversary_that_is_paid_is_found(undrawn: Pool) -> None:
     """The oracle itself stands in for a hack: it does reach the goal."""
 
     def solve(chance: Chance) -> Play:
@@ -84,18 +76,18 @@ async def test_an_adversary_that_is_paid_is_found(pool: Pool) -> None:
             view = yield chance.task.oracle(view)
 
     hack = Adversary(name="hack", policy=solve, allowed="part")
-    made = await certify(pool, SOUND, seeds=1, adversaries=(hack,), repeats=0)
+    made = await certify(undrawn, SOUND, seeds=1, adversaries=(hack,), repeats=0)
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith("adversary: hack: it reached the goal") for text in shown)
     assert any(text.startswith("adversary: hack: it earned 1 of the reward") for text in shown)
 
 
-async def test_a_finding_can_be_waived_with_a_reason(pool: Pool) -> None:
+async def test_a_finding_can_be_waived_with_a_reason(undrawn: Pool) -> None:
     lazy = dataclasses.replace(
         alter(oracle=lambda view: Answer("done")),
         waivers={"solution: oracle": "A test.", "mutants": "No logs."},
     )
-    made = await certify(pool, lazy, seeds=1, adversaries=(), repeats=0)
+    made = await certify(undrawn, lazy, seeds=1, adversaries=(), repeats=0)
     assert made.passed
     assert {f.waived for f in made.findings} <= {"A test.", "No logs."}
     assert made.findings

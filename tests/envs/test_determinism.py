@@ -1,6 +1,5 @@
 """The same seed and actions, twice."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -14,24 +13,17 @@ IDS = [template.id for template in templates()[:3]]
 """The first tasks; every task is played twice in `test_episode`."""
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=1)
-    yield pool
-    await pool.close()
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("task", IDS)
-async def test_every_task_is_deterministic(pool: Pool, task: str) -> None:
-    found = await verify_determinism(pool, get_template(task), seeds=range(3), split=Split.TEST)
+async def test_every_task_is_deterministic(undrawn: Pool, task: str) -> None:
+    found = await verify_determinism(undrawn, get_template(task), seeds=range(3), split=Split.TEST)
     assert [one.describe() for one in found] == []
 
 
 @pytest.mark.browser
-async def test_given_actions_are_played_as_they_are(pool: Pool) -> None:
+async def test_given_actions_are_played_as_they_are(undrawn: Pool) -> None:
     run = await play_actions(
-        pool, get_template("CatalogSearch-v0"), 0, Split.TRAIN, ["scroll(0, 10)", 'answer("x")']
+        undrawn, get_template("CatalogSearch-v0"), 0, Split.TRAIN, ["scroll(0, 10)", 'answer("x")']
     )
     assert [moment.action for moment in run.moments] == ["", "scroll(0, 10)", 'answer("x")']
 

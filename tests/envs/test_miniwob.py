@@ -1,7 +1,6 @@
 """Pages of MiniWoB++ as episodes: the same seed, the page's own goal and score, time that passes in turns."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import gymnasium
@@ -18,13 +17,6 @@ from milepost.sandbox.pool import Pool
 pytestmark = pytest.mark.browser
 
 VARIED = ("click-button", "click-checkboxes", "email-inbox", "search-engine", "use-slider", "book-flight", "terminal", "drag-cube")  # fmt: skip
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=2)
-    yield pool
-    await pool.close()
 
 
 async def start(pool: Pool, page: str, seed: int = 0, split: Split = Split.TRAIN) -> Episode:

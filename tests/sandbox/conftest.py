@@ -1,10 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-import pytest
-
-from milepost.sandbox.pool import Pool
 from milepost.sandbox.sites import ASGIApp, Recorder, Site
 from milepost.sandbox.world import World
 
@@ -71,10 +68,3 @@ def build_world(pages: dict[str, str] | None = None, start: str = "/", **more: A
         sites={"shop.test": build_site(pages)},
         **more,
     )
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=4)
-    yield pool
-    await pool.close()

@@ -1,7 +1,5 @@
 """Oracles solve their pages in a real browser, and read nothing but the observation."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from milepost.envs.episode import Episode
@@ -15,13 +13,6 @@ from milepost.sandbox.observation import Observation, parse_tree
 from milepost.sandbox.pool import Pool
 
 SPLITS = tuple(Split)
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[Pool]:
-    pool = Pool(contexts=1)
-    yield pool
-    await pool.close()
 
 
 async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
