@@ -22,6 +22,8 @@ ITERATIONS = 10
 """Most iterations of the conjugate gradient."""
 DAMPING = 1e-3
 """Added to the Fisher matrix's diagonal, which is all but singular."""
+FISHER_TOKENS = 1024
+"""About as many completion tokens give the Fisher matrix; the divergence is measured over all (appendix C.2)."""
 HALVINGS = 10
 """Most times that a step is halved."""
 
@@ -144,6 +146,8 @@ class Region:
         self._parameters = list(parameters)
         self._temperature = temperature
         self._tokens = sum(len(batch.token_N) for batch in batches)
+        self.curved = batches[:: max(1, self._tokens // FISHER_TOKENS)]
+        """The micro-batches that give the Fisher matrix: all, or every so many of them."""
         with torch.no_grad():
             self._old = [self._score(batch) for batch in batches]
 
@@ -152,10 +156,10 @@ class Region:
         with sdpa_kernel(SDPBackend.MATH):
             return score_logits(self._model, batch, temperature=self._temperature).log_softmax(dim=-1)
 
-    def _weigh(self, batch: MicroBatch) -> Tensor:
-        """Give the share of each different token in the batch's tokens, shape (U, 1)."""
+    def _weigh(self, batch: MicroBatch, tokens: int) -> Tensor:
+        """Give the share of each different token in so many tokens, shape (U, 1)."""
         counts_U = torch.bincount(batch.token_N, minlength=len(batch.target_U))
-        return counts_U[:, None] / self._tokens
+        return counts_U[:, None] / tokens
 
     @torch.no_grad()
     def measure_divergence(self) -> float:
@@ -163,16 +167,17 @@ class Region:
         total = 0.0
         for batch, old_UV in zip(self._batches, self._old, strict=True):
             kl_UV = old_UV.exp() * (old_UV - self._score(batch))
-            total += float((self._weigh(batch) * kl_UV).sum())
+            total += float((self._weigh(batch, self._tokens) * kl_UV).sum())
         return total
 
     def multiply(self, vector_P: Tensor) -> Tensor:
         """Multiply a vector by the Fisher matrix of the policy as it is, shape (P,)."""
         parts = vector_P.split([parameter.numel() for parameter in self._parameters])  # type: ignore[no-untyped-call]
         total_P = torch.zeros_like(vector_P)
-        for batch in self._batches:
+        tokens = sum(len(batch.token_N) for batch in self.curved)
+        for batch in self.curved:
             logp_UV = self._score(batch)
-            cross = -(self._weigh(batch) * logp_UV.exp().detach() * logp_UV).sum()
+            cross = -(self._weigh(batch, tokens) * logp_UV.exp().detach() * logp_UV).sum()
             slopes = torch.autograd.grad(cross, self._parameters, create_graph=True, materialize_grads=True)
             along = torch.stack(
                 [(slope.reshape(-1) * part).sum() for slope, part in zip(slopes, parts, strict=True)]

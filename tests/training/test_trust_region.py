@@ -131,6 +131,19 @@ def test_a_product_with_the_fisher_matrix_is_that_of_the_matrix_itself() -> None
     assert float(expected.abs().max()) > 1e-6
 
 
+def test_a_large_batch_gives_the_fisher_matrix_of_a_share_of_it() -> None:
+    model = make_model(vocabulary=20)
+    row = replace(make_rows()[0], completion_ids=(4,) * 64, sampler_logps=(0.0,) * 64)
+    rows = [replace(row, prompt_ids=(2, 3 + i % 16, 3 + i // 16)) for i in range(48)]
+    batches = list(cut_batch(rows, token_budget=70, share_prompts=True))
+    assert len(batches) == 48
+    few = Region(model, batches[:8], [next(model.parameters())], temperature=1.0)
+    assert len(few.curved) == 8
+    many = Region(model, batches, [next(model.parameters())], temperature=1.0)
+    assert many.curved == batches[::3]  # 3,072 tokens, of which 1,024 are enough
+    assert many.measure_divergence() == pytest.approx(0.0, abs=1e-6)
+
+
 class Scored(torch.nn.Module):
     """A policy's logits at the tokens of a batch, as a module whose parameters can be replaced."""
 
