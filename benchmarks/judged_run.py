@@ -42,9 +42,9 @@ def main() -> None:
     up.wait(10)
     config = build_config(
         {
-            "run": {"name": f"{given.task} with a scripted judge", "threads": 1, "learner_threads": 1},
+            "run": {"name": f"{given.task} with a scripted judge", "threads": 1},
             "tasks": {"ids": [given.task]},
-            "rollout": {"group_size": 4, "contexts": 4, "max_inflight": 6, "drawn": False},
+            "rollout": {"group_size": 4, "contexts": 4},
             "reward": {"judge": [f"scripted@{server.url}"]},
             "imitation": {"episodes": 24, "epochs": 3},
             "train": {"iterations": given.iterations, "tasks_per_iteration": 8},

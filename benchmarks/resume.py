@@ -34,9 +34,9 @@ def build_run(*overrides: str, iterations: int, contexts: int) -> Config:
     """Give a short run in which the policy learns something, with everything that has a state."""
     return build_config(
         {
-            "run": {"threads": 1, "learner_threads": 1},
+            "run": {"threads": 1},
             "tasks": {"ids": ["ExpenseForm-v0", "ReportExport-v0"]},
-            "rollout": {"group_size": 3, "contexts": contexts, "max_inflight": contexts, "drawn": False},
+            "rollout": {"group_size": 3, "contexts": contexts},
             "imitation": {"episodes": 0},
             "algorithm": {"kl_coef": 0.01, "minibatches": 2},
             "train": {

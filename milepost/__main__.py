@@ -13,7 +13,7 @@ from rich.table import Table
 from milepost.envs import commands
 from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
-from milepost.training.commands import preferences, reward_model
+from milepost.training.commands import preferences, print_dry_run, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -87,9 +87,8 @@ def play(
         BrowserNotFoundError,
         BrowserLaunchError,
         SandboxError,
+        ValueError,
     ) as error:
-        fail(str(error))
-    except ValueError as error:
         fail(str(error))
     raise typer.Exit(0 if success else 1)
 
@@ -150,7 +149,7 @@ async def _play(
         await episode.close()
     finally:
         await pool.close()
-    say(f"\n{'goal reached' if success else 'goal not reached'} in {len(steps)} steps")
+    say(f"\ngoal {'' if success else 'not '}reached in {len(steps)} steps")
     if json_:
         print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
     return success
@@ -169,6 +168,11 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Play one group, take one step, and print what the run comes to."),
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the dry run's counts as JSON.")] = False,
 ) -> None:
     """Train a policy by milestone rewards and write its run folder, checkpoints and report."""
     from milepost.agents.engines.engine import EngineError
@@ -176,6 +180,7 @@ def train(
     from milepost.envs.task import UnknownTaskError
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
+    from milepost.training.backends.backend import BackendError
     from milepost.training.checkpoint import CheckpointError
     from milepost.training.config import load_config
     from milepost.training.display import make_display
@@ -190,6 +195,9 @@ def train(
 
     try:
         settings = load_config(config, set_ or ())
+        if dry_run:
+            print_dry_run(settings, json_=json_)
+            return
         ranks = join_ranks()
         if not ranks.leads:
             follow(settings, ranks)
@@ -200,6 +208,7 @@ def train(
         errors.print(str(stopped), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     except (
+        BackendError,
         BrowserLaunchError,
         BrowserNotFoundError,
         CheckpointError,
@@ -351,18 +360,21 @@ def algorithms(
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/algorithms.md.")] = False,
 ) -> None:
-    """List the algorithms: each preset with its parts, where its formula stands, and its defaults."""
-    from milepost.training.catalogue import describe_presets, write_page
+    """List the algorithms of both loops: each with its parts, where its formula stands, and its defaults."""
+    from milepost.training.catalogue import describe_algorithms, write_page
 
-    rows = describe_presets()
+    rows = describe_algorithms()
     if markdown:
         sys.stdout.write(write_page())
     elif json_:
         print_json(rows)
     else:
-        table = Table("preset", "advantage", "loss", "what it is")
+        table = Table("name", "learns from", "loss", "what it is")
+        table.columns[0].no_wrap = True
         for row in rows:
-            table.add_row(row["name"], row["parts"]["advantage"], row["parts"]["loss"], row["summary"])
+            parts = row["parts"]
+            taught = parts.get("advantage") or parts["learns_from"]
+            table.add_row(row["name"], taught, parts["loss"], row["summary"])
         console.print(table)
 
 

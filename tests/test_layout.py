@@ -80,6 +80,7 @@ ACROSS = {
     "tests/sandbox/test_accessible_names.py",
     "tests/sandbox/test_walker.py",
     "tests/training/test_parity.py",
+    "tests/training/test_properties.py",
     "tests/training/preferences/test_parity.py",
 }
 """Test files that belong to no single module: to all, or to the scripts that run in pages."""

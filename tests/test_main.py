@@ -132,12 +132,31 @@ def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
+def test_a_dry_run_prints_every_count_and_makes_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "run.toml"
+    config.write_text(
+        '[tasks]\nids = ["CatalogSearch-v0"]\n[policy]\nmax_tokens = 4\n[rollout]\ngroup_size = 2\ncontexts = 2\n'
+        '[preference]\nmethod = "dpo"\n[run]\nthreads = 1\n'
+    )
+    code, output = run("train", str(config), "--dry-run", "--json")
+    assert code == 0, output
+    counts = json.loads(output)
+    assert counts["rollouts_per_iteration"] == {"value": 48, "unit": "episodes", "how": "24 groups of 2"}
+    assert "1 further models" in counts["model_memory"]["how"]  # the reference
+    assert counts["run_time"]["value"] > 0
+    assert list(tmp_path.iterdir()) == [config]
+
+
+@pytest.mark.browser
 @pytest.mark.slow
 def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
-        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\nepochs = 1\n'
-        "[rollout]\ngroup_size = 2\ncontexts = 2\nmax_inflight = 3\n"
+        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\n'
+        "[rollout]\ngroup_size = 2\ncontexts = 2\n"
         "[train]\niterations = 1\ntasks_per_iteration = 1\n"
         "[eval]\nevery = 0\nvalidation_episodes = 1\ntest_episodes = 1\n[checkpoint]\nevery = 1\n"
     )

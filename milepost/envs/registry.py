@@ -280,7 +280,7 @@ def get_template(template_id: str) -> "Template":
     Raises:
         UnknownTaskError: no template has this id, or it has no such level; the message names what there is.
     """
-    from milepost.envs.task import Template, UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
+    from milepost.envs.task import UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
 
     wanted, _, level = template_id.removeprefix(f"{NAMESPACE}/").partition("@")
     rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
@@ -289,15 +289,21 @@ def get_template(template_id: str) -> "Template":
             _describe_unknown(template_id, wanted, list(rows)) if rows else f"{template_id!r}: {MISSING}"
         )
         raise UnknownTaskError(unknown)
-    module, _, attribute = rows[wanted].template.partition(":")
+    template = _load(rows[wanted])
+    return template.at(level) if level else template
+
+
+@functools.cache
+def _load(row: Row) -> "Template":
+    from milepost.envs.task import Template  # noqa: PLC0415 (see TYPE_CHECKING above)
+
+    module, _, attribute = row.template.partition(":")
     template = getattr(importlib.import_module(module), attribute)
     if isinstance(template, Mapping):
-        template = template[wanted]
+        template = template[row.id]
     if not isinstance(template, Template):
-        raise TypeError(f"{rows[wanted].template} must be a Template, got {type(template).__name__}")
-    if template.frames != rows[wanted].frames:
-        template = replace(template, frames=rows[wanted].frames)
-    return template.at(level) if level else template
+        raise TypeError(f"{row.template} must be a Template, got {type(template).__name__}")
+    return template if template.frames == row.frames else replace(template, frames=row.frames)
 
 
 def _describe_unknown(template_id: str, wanted: str, known: list[str]) -> str:

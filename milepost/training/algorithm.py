@@ -35,6 +35,32 @@ class Flag(StrEnum):
     """Turns without an advantage are left out, even where a KL or entropy term would act on them."""
     WHITEN = "whiten"
     """Token advantages of a critic are shifted and scaled to mean 0 and variance 1 over the batch."""
+    ADAPTIVE_KL = "adaptive_kl"
+    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at `step_kl` (PPO's penalty)."""
+    DUAL_CLIP = "dual_clip"
+    """A token with A < 0 loses at most 3 |A|, however far its ratio has risen (Ye et al. 2020)."""
+    TWO_SIDED_CLIP = "two_sided_clip"
+    """The ratio is at most 4 on the side that PPO leaves open (INTELLECT-2 2025)."""
+    OFF_POLICY_MASK = "off_policy_mask"
+    """Bad rows that the policy has left by more than 2 nats a token are dropped (DeepSeek-V3.2 2025)."""
+    SHUFFLED_REWARDS = "shuffled_rewards"
+    """Rewards of a batch are dealt out to other trajectories: a control experiment, which must not learn."""
+
+
+DUAL_CLIP = 3.0
+"""The c of `dual_clip`."""
+TWO_SIDED_CLIP = 4.0
+"""The bound of `two_sided_clip`."""
+OFF_POLICY_THRESHOLD = 2.0
+"""Mean log-ratio of sampler and policy above which `off_policy_mask` drops a row."""
+
+
+class Step(StrEnum):
+    """How a batch's gradient becomes a change of the policy."""
+
+    ADAMW = "adamw"
+    TRUST_REGION = "trust_region"
+    """The natural gradient, as far as a bound on KL(old || policy) lets it go (Schulman et al. 2015)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +75,6 @@ class Algorithm:
     ratio: Ratio = Ratio.TOKEN
     clip_low: float = 0.2
     clip_high: float = 0.28
-    dual_clip: float = 0.0
-    """0 is off."""
     aggregation: Aggregation = Aggregation.ROLLOUT_SUM
     kl: KlKind = KlKind.K3
     kl_place: KlPlace = KlPlace.LOSS
@@ -58,25 +82,25 @@ class Algorithm:
     """Divergence from the reference; 0 is off, and then no reference is kept."""
     entropy_coef: float = 0.0
     correction: Correction = Correction.TOKEN_TRUNCATE
-    importance_cap: float = 2.0
     flags: tuple[Flag, ...] = ()
     reference_every: int = 0
     """Iterations after which the reference becomes the current policy; 0 is never."""
+    step_kl_coef: float = 0.0
+    """Weight of KL(old || policy), the divergence from the policy of the batch's start; 0 is off."""
+    step_kl: float = 0.01
+    """The divergence a batch may lead to: where `adaptive_kl` holds it, what a trust region bounds (nats a token)."""
+    rehearsal_coef: float = 0.0
+    """Weight of the likelihood of the oracles' demonstrations beside the loss (PPO-ptx); 0 is off."""
     epochs: int = 1
     minibatches: int = 1
 
+    step: Step = Step.ADAMW
+    importance_cap: float = 2.0
+    """Upper bound of the sampler correction."""
     lam: float = 0.95
     """Lambda of a critic's advantages."""
     value_clip: float = 0.2
     """How far a value may gain from moving; 0 is off."""
-    step_kl_coef: float = 0.0
-    """Weight of KL(old || policy), the divergence from the policy of the batch's start; 0 is off."""
-    step_kl_target: float = 0.0
-    """The divergence at which that weight is held by doubling and halving it; 0 leaves it as it is."""
-    delta: float = 0.0
-    """Bound of the ratio on the side that PPO leaves open; 0 is off."""
-    off_policy_threshold: float = 0.0
-    """Mean log-ratio of sampler and policy above which bad rows are dropped; 0 is off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

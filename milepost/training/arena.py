@@ -16,6 +16,7 @@ from milepost.agents.agent import Agent, Sampling
 from milepost.agents.engines.choice import TRANSFORMERS, make_engine
 from milepost.agents.engines.engine import EngineError
 from milepost.agents.llm import LLMAgent
+from milepost.envs.registry import get_template
 from milepost.milestones import RewardMode
 from milepost.milestones.tiers import Tiers
 from milepost.sandbox.browser import BrowserOptions
@@ -59,16 +60,20 @@ class Limits:
     """The engine serves a copy of the policy, which changes only by `publish`."""
 
 
+def count_inflight(contexts: int) -> int:
+    """Count the episodes under way at once: those that wait take a context as soon as one is free."""
+    return contexts + 2 * contexts // 3
+
+
 def build_limits(config: Config) -> Limits:
     """Take the limits out of a configuration."""
     return Limits(
         contexts=config.rollout.contexts,
-        max_inflight=config.rollout.max_inflight,
+        max_inflight=count_inflight(config.rollout.contexts),
         max_tokens=config.policy.max_tokens,
         engine=config.policy.engine,
-        max_failures=config.rollout.max_failures,
         reward=config.rollout.reward,
-        drawn=config.rollout.drawn,
+        drawn=any(get_template(task_id).frames for task_id in config.tasks.ids),
         backend=config.rollout.backend,
         apart=config.rollout.max_staleness > 0,
     )

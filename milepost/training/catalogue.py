@@ -7,9 +7,11 @@ from typing import Any
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset
+from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset, Step
 from milepost.training.corrections import Correction
 from milepost.training.losses import KlKind, Loss, Ratio
+from milepost.training.preferences.losses import Terms
+from milepost.training.preferences.method import METHODS, Reference, Schedule
 from milepost.training.presets import DEFAULT, PRESETS
 from milepost.training.sections import AlgorithmSection
 
@@ -22,9 +24,10 @@ _PARTS: tuple[tuple[str, type[StrEnum]], ...] = (
     ("kl", KlKind),
     ("kl_place", KlPlace),
     ("correction", Correction),
+    ("step", Step),
     ("flags", Flag),
 )
-"""Keys of `[algorithm]` whose values are names."""
+"""Parts of an algorithm that are names; all but `step`, which belongs to the preset, are keys of `[algorithm]`."""
 
 _HEAD = """# Algorithms
 
@@ -41,6 +44,10 @@ scale = "none"
 ```
 
 Nothing here is a subclass, so parts combine freely; what does not go together is refused with a message that names both.
+What the methods are said to do is shown by tests: [properties.md](properties.md) lists them.
+
+`milepost train CONFIG --dry-run` plays one group, takes one optimiser step, and prints what the whole run comes to: episodes,
+rows, tokens, optimiser steps, memory and time. It leaves nothing behind; `--json` is for programs.
 """
 
 _BIAS = """## What is biased, and by how much
@@ -57,11 +64,17 @@ The exact gradient is 3/16 for going on and 1/8 for succeeding. Means over all o
 """
 
 
-def describe_presets() -> list[dict[str, Any]]:
-    """Give every preset with its parts as JSON values."""
+def describe_algorithms() -> list[dict[str, Any]]:
+    """Give every preset of both loops with its parts as JSON values."""
+    return [*_describe_presets(), *_describe_methods()]
+
+
+def _describe_presets() -> list[dict[str, Any]]:
     return [
         {
             "name": preset.name,
+            "loop": "policy_gradient",
+            "key": "algorithm.preset",
             "summary": preset.summary,
             "source": preset.source,
             "default": preset.name == DEFAULT,
@@ -69,6 +82,29 @@ def describe_presets() -> list[dict[str, Any]]:
             "parts": {**asdict(preset.algorithm), "flags": list(preset.algorithm.flags)},
         }
         for preset in PRESETS.values()
+    ]
+
+
+def _describe_methods() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": method.name,
+            "loop": "preference",
+            "key": "preference.method",
+            "summary": method.summary,
+            "source": method.origin,
+            "default": False,
+            "group_size": None,
+            "parts": {
+                "loss": method.form,
+                "learns_from": method.source,
+                "reference": method.reference,
+                "reference_every": method.reference_every,
+                "restarts": method.restarts,
+                **asdict(method.terms),
+            },
+        }
+        for method in METHODS.values()
     ]
 
 
@@ -84,7 +120,9 @@ def differences(preset: Preset) -> dict[str, Any]:
 
 def write_page() -> str:
     """Write `docs/algorithms.md`."""
-    return "\n".join([_HEAD, *_write_presets(), "", _BIAS, *_write_parts(), *_write_numbers()])
+    return "\n".join(
+        [_HEAD, *_write_presets(), "", *_write_methods(), "", _BIAS, *_write_parts(), *_write_numbers()]
+    )
 
 
 def _write_presets() -> Iterable[str]:
@@ -99,6 +137,27 @@ def _write_presets() -> Iterable[str]:
         if preset.group_size:
             parts += f", `group_size = {preset.group_size}`"
         yield f"| `{preset.name}` | {preset.summary} | {parts or 'the defaults'} | {preset.source} |"
+
+
+def _write_methods() -> Iterable[str]:
+    yield "## Preference methods"
+    yield ""
+    yield '`[preference] method = "<name>"` learns from preferences between episodes in place of rewards;'
+    yield "[preferences.md](preferences.md) says how, and what the schedules are: "
+    yield ", ".join(f"`{schedule}`" for schedule in Schedule) + "."
+    yield ""
+    yield "| method | what it is | parts | formula |"
+    yield "|---|---|---|---|"
+    plain = Terms()
+    for method in METHODS.values():
+        parts = [
+            f'`loss = "{method.form}"`',
+            f"from {method.source}",
+            "no reference" if method.reference is Reference.NONE else f"reference: {method.reference}",
+        ]
+        changed = {f.name: getattr(method.terms, f.name) for f in fields(Terms)}
+        parts += [f"`{k} = {v:g}`" for k, v in changed.items() if v != getattr(plain, k)]
+        yield f"| `{method.name}` | {method.summary} | {', '.join(parts)} | {method.origin} |"
 
 
 def _show(value: Any) -> str:

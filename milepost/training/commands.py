@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from milepost.envs.commands import console, fail, print_json
 
 if TYPE_CHECKING:
+    from milepost.training.config import Config
     from milepost.training.reward_model.pairs import Pair
 
 preferences = typer.Typer(
@@ -22,6 +24,25 @@ reward_model = typer.Typer(
 )
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, with `episodes/` in it.")]
+
+
+def print_dry_run(config: "Config", *, json_: bool) -> None:
+    """Play one group, take one step, and print what the whole run comes to."""
+    from milepost.training.display import SilentDisplay, make_display
+    from milepost.training.trial import dry_run
+
+    display = SilentDisplay() if json_ else make_display(console)
+    try:
+        estimate = dry_run(config, progress=display)
+    finally:
+        display.close()
+    if json_:
+        print_json(estimate.to_record())
+        return
+    table = Table("count", "estimate", "how", title=f"{config.run.name}: what the whole run comes to")
+    for count in estimate.counts:
+        table.add_row(count.name.replace("_", " "), count.show(), count.how)
+    console.print(table)
 
 
 @preferences.command()

@@ -40,9 +40,7 @@ class RunSection(Section):
     seed: Count = 0
     """Seed of everything that is drawn: tasks, sampling, batches."""
     threads: Positive = 2
-    """CPU threads of the engine, while browsers want the others."""
-    learner_threads: Positive = 2
-    """CPU threads of the learner, while the browsers rest."""
+    """CPU threads of the learner; the engine takes half of them, for the browsers want the others."""
 
 
 class TasksSection(Section):
@@ -75,9 +73,7 @@ class RolloutSection(Section):
     group_size: Annotated[int, Field(ge=2)] = 8
     """Members of a group: trajectories of the same task and seed."""
     contexts: Positive = 8
-    """Browser contexts at once."""
-    max_inflight: Positive = 12
-    """Episodes under way at once, waiting for a context included."""
+    """Browser contexts at once; two thirds as many episodes more wait for one."""
     max_staleness: Count = 0
     """Updates by which the weights that played a batch may be behind those that learn from it. 0 plays and learns in
     turn (`sync`); 1 plays the next batch while one is learnt (`one_step_off`); more runs further ahead (`async`)."""
@@ -87,11 +83,6 @@ class RolloutSection(Section):
     """Whose browsers play: this machine's, or those of a Ray cluster's machines."""
     reward: RewardMode = RewardMode.NORMALIZED
     """How milestones pay; `normalized` makes every task worth 1."""
-    drawn: bool = True
-    """Whether the browser draws pages. Without, rollouts take a third less CPU time, and sites that wait for frames
-    (`requestAnimationFrame`, observers of sizes and intersections, lazy images) do not work."""
-    max_failures: Fraction = 0.2
-    """Largest fraction of episodes an iteration may lose to failures of the harness before the run stops."""
     record_every: Count = 0
     """Training episodes of every so many iterations are kept on disk; 0 keeps none (tests are always kept)."""
 
@@ -124,22 +115,14 @@ class ImitationSection(Section):
     """`[imitation]`: the supervised stage before learning from rewards."""
 
     episodes: Count = 60
-    """Oracle episodes of each task; 0 leaves the stage out."""
-    epochs: Positive = 2
-    batch_rows: Positive = 64
-    """Turns of one optimiser step."""
-    learning_rate: Rate = 1e-3
-    target: Fraction = 1.0
-    """Validation success at which the stage ends before its last epoch; 1 runs them all."""
+    """Oracle episodes of each task, learnt in two passes of 64 turns a step; 0 leaves the stage out."""
 
 
 class OptimSection(Section):
     """`[optim]`: AdamW."""
 
     learning_rate: Rate = 1e-3
-    weight_decay: Amount = 0.0
-    grad_clip: Rate = 1.0
-    """Largest gradient norm."""
+    """Of all stages; that of imitation falls to a tenth of it."""
     token_budget: Positive = 16_384
     """Most tokens of a micro-batch, padding included; lower it when memory runs out."""
     precision: Precision = "float32"
@@ -154,10 +137,12 @@ class TrainSection(Section):
     iterations: Count = 200
     max_minutes: Rate = 12.0
     """Wall time of the whole run after which it stops, evaluation at its end excluded."""
+    max_steps: Count = 0
+    """Steps in the training environments after which it stops, a fair measure between methods; 0 is no limit."""
     tasks_per_iteration: Positive = 24
     """Groups of one iteration."""
-    selection: Literal["uniform", "frontier"] = "uniform"
-    """`frontier` prefers templates whose groups are mixed: neither all solved nor all failed."""
+    selection: Literal["uniform", "frontier", "band"] = "uniform"
+    """`frontier` prefers templates whose groups are mixed, `band` those of medium difficulty by pass@4."""
     stop_success: Annotated[float, Field(gt=0)] = 1.01
     """Validation success at which the run stops early; above 1 never."""
 
@@ -181,9 +166,7 @@ class CheckpointSection(Section):
     """`[checkpoint]`: what a run keeps."""
 
     every: Positive = 10
-    """Iterations between checkpoints."""
-    keep: Positive = 2
-    """Newest checkpoints kept."""
+    """Iterations between checkpoints; the newest two are kept."""
 
 
 class Config(Section):
@@ -230,6 +213,11 @@ class Config(Section):
             lines = [f"{key} = {orjson.dumps(value).decode()}" for key, value in section.items()]
             parts.append("\n".join([f"[{name}]", *lines]))
         return "\n\n".join(parts) + "\n"
+
+
+def count_engine_threads(config: Config) -> int:
+    """Count the CPU threads that the policy takes while browsers are at work."""
+    return max(1, config.run.threads // 2)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

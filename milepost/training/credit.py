@@ -36,7 +36,7 @@ def credit_batch(
         ValueError: the advantage needs a critic and there is none.
         RewardError: a reward is not a finite number.
     """
-    if algorithm.control == "shuffled_rewards":
+    if Flag.SHUFFLED_REWARDS in algorithm.flags:
         trajectories = shuffle_rewards(trajectories, rng)
     trajectories = add_penalties(trajectories, algorithm.flags, longest=constant)
     if algorithm.advantage.needs_critic:

@@ -128,5 +128,4 @@ def build_critic(policy: PreTrainedModel, config: Config) -> Critic | None:
         policy,
         learning_rate=optim.learning_rate,
         token_budget=optim.token_budget,
-        grad_clip=optim.grad_clip,
     )

@@ -6,6 +6,7 @@ import torch
 
 from milepost.agents.llm import load_policy
 from milepost.training.adapters import attach_adapter
+from milepost.training.algorithm import Step
 from milepost.training.config import Config
 from milepost.training.learner import Learner
 from milepost.training.objective import build_objective
@@ -17,13 +18,19 @@ def check_ranks(config: Config, ranks: Ranks) -> None:
     """Refuse what several processes cannot do in a run.
 
     Raises:
-        ConfigError: preferences, which are learnt by one process, or sharded weights, which the engine of a run cannot
+        ConfigError: preferences, rehearsal or a trust region, which one process learns, or sharded weights, which the engine of a run cannot
             serve.
     """
     if ranks.world > 1 and config.preference.method:
         raise ConfigError(
             f"preference.method is {config.preference.method!r} and {ranks.world} processes were started: "
             "preferences are learnt by one process"
+        )
+    algorithm = config.algorithm.resolve()
+    if ranks.world > 1 and (algorithm.rehearsal_coef or algorithm.step is Step.TRUST_REGION):
+        raise ConfigError(
+            f"{ranks.world} processes were started, and rehearsal (rehearsal_coef {algorithm.rehearsal_coef}) and steps "
+            f"inside a trust region (step {algorithm.step.value!r}) are taken by one process alone"
         )
     if ranks.sharded:
         raise ConfigError(
@@ -44,7 +51,7 @@ def follow(config: Config, ranks: Ranks) -> None:
         ModelLoadError: the policy cannot be loaded.
     """
     check_ranks(config, ranks)
-    torch.set_num_threads(config.run.learner_threads)
+    torch.set_num_threads(config.run.threads)
     model = load_policy(config.policy.model)[0]
     reference = None
     if config.policy.lora_rank:

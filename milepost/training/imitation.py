@@ -1,7 +1,7 @@
 """Imitation: a short supervised stage on episodes that the tasks' own oracles played."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,13 @@ from milepost.training.display import Display
 from milepost.training.evaluation import summarize
 from milepost.training.policy import score_tokens
 from milepost.training.rollout import MakeAgent
+from milepost.training.sampler import SEEDS_PER_RUN, plan_groups
 from milepost.training.trajectory import EpisodeRequest, Trajectory
+
+REHEARSED = 8
+"""Oracle episodes of each task that are rehearsed beside learning from rewards (PPO-ptx)."""
+REHEARSED_TURNS = 32
+"""Turns of them in an iteration."""
 
 
 class Demonstrator:
@@ -78,12 +84,7 @@ class Drill:
 
 def build_drill(config: Config) -> Drill:
     """Take the drill out of a configuration."""
-    return Drill(
-        epochs=config.imitation.epochs,
-        batch_rows=config.imitation.batch_rows,
-        learning_rate=config.imitation.learning_rate,
-        token_budget=config.optim.token_budget,
-    )
+    return Drill(learning_rate=config.optim.learning_rate, token_budget=config.optim.token_budget)
 
 
 def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096) -> list[Row]:
@@ -158,6 +159,19 @@ def _accumulate(model: PreTrainedModel, batch: Sequence[Row], token_budget: int)
     return total
 
 
+def plan_rehearsal(config: Config) -> list[EpisodeRequest]:
+    """Plan the oracles' episodes that a run rehearses: of each task the same ones whenever the run is resumed."""
+    last = (config.run.seed + 1) * SEEDS_PER_RUN
+    tasks = [(task_id, last - 1 - i) for task_id in config.tasks.ids for i in range(REHEARSED)]
+    return plan_groups(tasks, size=1, run_seed=config.run.seed, phase="rehearsal")
+
+
+def draw_rehearsal(demonstrations: Sequence[Row], rng: np.random.Generator) -> list[Row]:
+    """Draw the turns that an iteration rehearses, each at most once."""
+    drawn = rng.permutation(len(demonstrations))[:REHEARSED_TURNS].tolist() if demonstrations else []
+    return [demonstrations[i] for i in drawn]
+
+
 async def follow_oracles(
     arena: Arena,
     model: PreTrainedModel,
@@ -167,7 +181,6 @@ async def follow_oracles(
     drill: Drill,
     rng: np.random.Generator,
     display: Display,
-    is_enough: Callable[[int], Awaitable[bool]],
 ) -> dict[str, Any]:
     """Have the oracles play, then imitate them: the whole supervised stage.
 
@@ -179,7 +192,6 @@ async def follow_oracles(
         drill: how it is learnt.
         rng: draws the order.
         display: is told of every episode and step.
-        is_enough: asked after each epoch, with the steps so far, whether to stop.
 
     Returns:
         What `metrics.jsonl` says about the stage.
@@ -190,8 +202,6 @@ async def follow_oracles(
     start, losses = time.monotonic(), list[float]()
     for epoch in imitate(model, examples, drill=drill, rng=rng, on_step=display.advance):
         losses += epoch
-        if await is_enough(len(losses)):
-            break
     return {
         "episodes": len(played.trajectories),
         "solved": summarize(played.trajectories).mean_success,

@@ -27,6 +27,10 @@ class Position(Protocol):
         ...
 
 
+KEPT = 2
+"""Newest checkpoints of a run that are kept."""
+
+
 class Keeper:
     """Notes where a run stands and writes its checkpoints."""
 
@@ -61,11 +65,13 @@ class Keeper:
         """Wall time of the run in seconds, earlier sessions included."""
         return self._earlier_s + self._clock() - self._started
 
-    def reason_to_stop(self, iteration: int, success: float) -> str:
-        """Say why to stop after an iteration: `iterations`, `time`, `success`, or nothing."""
+    def reason_to_stop(self, iteration: int, success: float, steps: int) -> str:
+        """Say why to stop after an iteration and so many steps: `iterations`, `steps`, `time`, `success`, or nothing."""
         train = self._config.train
         if iteration >= train.iterations:
             return "iterations"
+        if train.max_steps and steps >= train.max_steps:
+            return "steps"
         if self.elapsed_s >= train.max_minutes * 60.0:
             return "time"
         return "success" if success >= train.stop_success else ""
@@ -120,7 +126,7 @@ class Keeper:
             model=self._model,
             tokenizer=self._tokenizer,
             optimizer=optimizer,
-            keep=self._config.checkpoint.keep,
+            keep=KEPT,
         )
         self._saved = self._noted.iteration
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,44 +12,28 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from milepost.training.adapters import as_reference, has_adapter
-from milepost.training.algorithm import KlPlace
+from milepost.training.algorithm import KlPlace, Step
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch, deal_rows
-from milepost.training.corrections import (
-    Correction,
-    adapt_coefficient,
-    importance_weights,
-    off_policy_mask,
-)
+from milepost.training.corrections import adapt_coefficient
 from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
-from milepost.training.losses import Loss, kl_divergence, policy_loss
 from milepost.training.objective import Objective
-from milepost.training.policy import check_head, score_tokens
+from milepost.training.policy import TokenScores, check_head, score_tokens
 from milepost.training.precision import choose_precision, computing
 from milepost.training.ranks import Ranks, shard_model
+from milepost.training.surrogate import Prepared, measure_loss
 from milepost.training.tally import TokenSums
 from milepost.training.trajectory import Trajectory
+from milepost.training.trust_region import Region, join, take_step
 
 
 class DivergedError(RuntimeError):
     """The loss or its gradient is no longer a number; the optimiser has not taken the step."""
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """A micro-batch with what stays fixed over all optimiser steps."""
-
-    batch: MicroBatch
-    old_logp_N: Tensor | None = None
-    """None: the policy has not changed since, take its own."""
-    reference_logp_N: Tensor | None = None
-    counted: bool = True
-    """False: another rank learns it, and this one keeps step."""
-
-
 class Learner:
-    """Updates a policy's module in place with AdamW."""
+    """Updates a policy's module in place, with AdamW or inside a trust region."""
 
     def __init__(
         self,
@@ -103,26 +87,30 @@ class Learner:
         self._step_kl_coef = objective.step_kl_coef
         self._precision = choose_precision(objective.precision, model.device)
 
-    def update(self, rows: Sequence[Row], rng: np.random.Generator) -> dict[str, float]:
+    def update(
+        self, rows: Sequence[Row], rng: np.random.Generator, *, demonstrations: Sequence[Row] = ()
+    ) -> dict[str, float]:
         """Learn from a batch and report `loss, ratio, clip_low, clip_high, kl_step, entropy, ...`.
 
-        Rows without a loss are left out; what the others weigh was fixed before and stays. With none left the
-        policy does not change.
+        Rows without a loss are left out; what the others weigh was fixed before and stays. With none left and
+        nothing to rehearse the policy does not change.
 
         Args:
             rows: the whole batch.
             rng: draws which rows share an optimiser step.
+            demonstrations: what is rehearsed in every optimiser step, where the objective has a weight for it.
 
         Raises:
             DivergedError: the loss or its gradient is no longer a number.
         """
         kept = [r for r in rows if self.objective.needs_all_rows or not r.silent]
         facts = {"rows": float(len(rows)), "rows_learnt": float(len(kept))}
-        if not kept:
+        rehearsed = list(demonstrations) if self.objective.rehearsal_coef and rows else []
+        if not kept and not rehearsed:
             return facts | {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0}
-        dealt = deal_rows(kept, self.objective.minibatches, rng)
-        self.ranks.tell("learn", (dealt,))
-        return facts | self._learn(dealt)
+        dealt = deal_rows(kept, self.objective.minibatches, rng) if kept else [[]]
+        self.ranks.tell("learn", (dealt, rehearsed))
+        return facts | self._learn(dealt, rehearsed)
 
     def follow(self) -> None:
         """Learn what rank 0 says, until it has no more: what every other rank does."""
@@ -137,45 +125,59 @@ class Learner:
                 return
             does[order](*load or ())
 
-    def _learn(self, dealt: Sequence[Sequence[Row]]) -> dict[str, float]:
+    def _learn(self, dealt: Sequence[Sequence[Row]], rehearsed: Sequence[Row] = ()) -> dict[str, float]:
         """Take the steps of a batch; every rank learns a part of each."""
-        minibatches = [self._prepare(part) for part in dealt]
-        sums, work, norms = TokenSums(), TokenSums(), []
+        rehearsal = self._cut_rehearsal(rehearsed)
+        minibatches = [self._prepare(part) if part else [] for part in dealt]
+        sums, work, norms = TokenSums(), TokenSums(), list[float]()
+        facts: dict[str, float] = {}
         for _ in range(self.objective.epochs):
             for minibatch in minibatches:
-                work.count(loss=self._step(minibatch, len(minibatches), sums))
-                norms.append(self._apply())
+                work.count(loss=self._accumulate(minibatch, len(minibatches), sums))
+                if rehearsal:
+                    facts["rehearsal"] = self._rehearse(rehearsal)
+                norms.append(self._limit_norm())
+                if self.objective.step is Step.TRUST_REGION:
+                    facts |= self._move(minibatch, rehearsal)
+                else:
+                    self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
         for minibatch in minibatches:
             for one in filter(lambda one: one.counted, minibatch):
                 work.count(computed=one.batch.tokens, given=one.batch.given)
         sums, work = self.ranks.sum_facts(sums), self.ranks.sum_facts(work)
         self._adapt(sums)
-        computed, given = work.values["computed"], work.values["given"]
-        return sums.means() | {
-            "loss": work.values["loss"] / len(norms),
-            "grad_norm": float(np.mean(norms)),
-            "optimizer_steps": float(len(norms)),
-            "tokens_computed": computed * self.objective.epochs,
-            "tokens_shared": max(0.0, 1.0 - computed / given),
-        }
+        computed, given = work.values.get("computed", 0.0), work.values.get("given", 0.0)
+        return (
+            sums.means()
+            | facts
+            | {
+                "loss": work.values["loss"] / len(norms),
+                "grad_norm": float(np.mean(norms)),
+                "optimizer_steps": float(len(norms)),
+                "tokens_computed": computed * self.objective.epochs,
+                "tokens_shared": max(0.0, 1.0 - computed / given) if given else 0.0,
+            }
+        )
 
-    def _cut(self, rows: Sequence[Row]) -> list[_Prepared]:
+    def _cut(self, rows: Sequence[Row]) -> list[Prepared]:
         """Cut a step's rows for this rank; more ranks than micro-batches make them smaller."""
         budget, world = self.objective.token_budget, self.ranks.world
         cut = list(cut_batch(rows, token_budget=budget, share_prompts=self._share_prompts))
         if len(cut) < world:
             budget = min(budget, -(-sum(micro.tokens for micro in cut) // world))
             cut = list(cut_batch(rows, token_budget=budget, share_prompts=self._share_prompts))
-        own = [_Prepared(micro.to(self.model.device)) for micro in self.ranks.take(cut)]
+        own = [Prepared(micro.to(self.model.device)) for micro in self.ranks.take(cut)]
         if self.ranks.sharded and len(own) < -(-len(cut) // world):
             # Sharded layers are gathered by all ranks together, so none may leave a pass out.
             idle = replace(cut[0], weight_N=torch.zeros_like(cut[0].weight_N))
-            own.append(_Prepared(idle.to(self.model.device), counted=False))
+            own.append(Prepared(idle.to(self.model.device), counted=False))
         return own
 
-    def _prepare(self, rows: Sequence[Row]) -> list[_Prepared]:
+    def _prepare(self, rows: Sequence[Row]) -> list[Prepared]:
         prepared = self._cut(rows)
         several = self.objective.epochs * self.objective.minibatches > 1
+        several = several or self.objective.step is Step.TRUST_REGION  # its line search goes back and forth
         for one in prepared:
             if several:
                 one.old_logp_N = self._score_fixed(self.model, one.batch)
@@ -187,103 +189,83 @@ class Learner:
     @torch.no_grad()
     def _score_fixed(self, model: PreTrainedModel, batch: MicroBatch) -> Tensor:
         with computing(model, self._precision, recompute=False):
-            return self._score(model, batch)[0][batch.token_N]
+            return self._score(model, batch).logp_U[batch.token_N]
 
-    def _score(self, model: PreTrainedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
-        """Give log-probability and entropy of each of the U tokens."""
-
-        def work() -> tuple[Tensor, Tensor]:
-            scores = score_tokens(
+    def _score(self, model: PreTrainedModel, batch: MicroBatch) -> TokenScores:
+        def work() -> TokenScores:
+            return score_tokens(
                 model,
                 batch,
                 temperature=self.objective.temperature,
                 entropy_gradient=self.objective.entropy_coef != 0.0,
             )
-            return scores.logp_U, scores.entropy_U
 
         if self.ranks.sharded and model is self.model:
             return model.call(work)  # type: ignore[operator,no-any-return]
         return work()
 
-    def _step(self, minibatch: Sequence[_Prepared], parts: int, sums: TokenSums) -> float:
+    def _accumulate(self, minibatch: Sequence[Prepared], parts: int, sums: TokenSums) -> float:
         """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""
         total = 0.0
         for prepared in minibatch:
-            loss = self._loss(prepared, sums if prepared.counted else TokenSums()) * parts
+            loss = self._measure(prepared, sums if prepared.counted else TokenSums()) * parts
             # Sharded gradients are averaged over the ranks, and are to be summed.
             (loss * self.ranks.world if self.ranks.sharded else loss).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
 
-    def _loss(self, prepared: _Prepared, sums: TokenSums) -> Tensor:
-        batch, objective = prepared.batch, self.objective
-        with computing(self.model, self._precision, recompute=objective.recompute):
-            logp_U, entropy_U = self._score(self.model, batch)
-        logp_N, entropy_N = logp_U[batch.token_N], entropy_U[batch.token_N]
-        old_logp_N = logp_N.detach() if prepared.old_logp_N is None else prepared.old_logp_N
-        importance_N = self._correct(old_logp_N, batch)
-        policy = policy_loss(
-            logp_N,
-            old_logp_N,
-            batch.advantage_N,
-            loss=objective.loss,
-            ratio=objective.ratio,
-            row_N=batch.row_N,
-            clip_low=objective.clip_low,
-            clip_high=objective.clip_high,
-            dual_clip=objective.dual_clip,
-            delta=objective.delta,
-            importance_N=importance_N,
-        )
-        loss_N = policy.loss_N
-        if objective.off_policy_threshold is not None:
-            loss_N = loss_N * off_policy_mask(
-                logp_N,
-                batch.sampler_logp_N,
-                batch.advantage_N,
-                batch.row_N,
-                threshold=objective.off_policy_threshold,
-            )
-        if importance_N is not None and objective.loss is not Loss.VESPO:
-            loss_N = loss_N * importance_N
-        if prepared.reference_logp_N is not None:
-            kl_N = kl_divergence(logp_N, prepared.reference_logp_N, objective.kl)
-            corrected = objective.kl_place is KlPlace.CORRECTED_LOSS
-            ratio_N = torch.exp((logp_N - old_logp_N).clamp(-20.0, 20.0)) if corrected else 1.0
-            loss_N = loss_N + objective.kl_coef * kl_N * ratio_N
-            sums.add(0, kl_reference=kl_N)
-        if self._step_kl_coef:
-            loss_N = loss_N + self._step_kl_coef * kl_divergence(old_logp_N, logp_N)
-        if objective.entropy_coef:
-            loss_N = loss_N - objective.entropy_coef * entropy_N
-        sums.add(
-            len(logp_N),
-            ratio=policy.ratio_N,
-            clip_low=policy.clipped_low_N,
-            clip_high=policy.clipped_high_N,
-            kl_step=kl_divergence(old_logp_N, logp_N.detach()),
-            kl_sampler=kl_divergence(batch.sampler_logp_N, old_logp_N),
-            entropy=entropy_N,
-        )
-        return (loss_N * batch.weight_N).sum()
+    def _measure(self, prepared: Prepared, sums: TokenSums) -> Tensor:
+        with computing(self.model, self._precision, recompute=self.objective.recompute):
+            scores = self._score(self.model, prepared.batch)
+        return measure_loss(scores, prepared, self.objective, step_kl_coef=self._step_kl_coef, sums=sums)
 
-    def _correct(self, old_logp_N: Tensor, batch: MicroBatch) -> Tensor | None:
-        objective = self.objective
-        if not objective.importance_cap or objective.correction is Correction.NONE:
-            return None
-        return importance_weights(
-            old_logp_N,
-            batch.sampler_logp_N,
-            correction=objective.correction,
-            cap=objective.importance_cap,
-            row_N=batch.row_N,
-        )
+    def _cut_rehearsal(self, demonstrations: Sequence[Row]) -> list[MicroBatch]:
+        """Cut demonstrations into micro-batches whose weights make a loss: coefficient / tokens."""
+        coef = self.objective.rehearsal_coef
+        if not coef or not demonstrations:
+            return []
+        weight = coef / sum(len(row.completion_ids) for row in demonstrations)
+        rows = [replace(row, weight=weight) for row in demonstrations]
+        cut = cut_batch(rows, token_budget=self.objective.token_budget, share_prompts=self._share_prompts)
+        return [batch.to(self.model.device) for batch in cut]
+
+    def _rehearse(self, rehearsal: Sequence[MicroBatch]) -> float:
+        """Accumulate the gradient of coefficient x negative log-likelihood per token, and give that."""
+        total = 0.0
+        for batch in rehearsal:
+            # Demonstrations are no samples of the policy, so no temperature flattens it here.
+            logp_N = score_tokens(self.model, batch).logp_U[batch.token_N]
+            loss = -(logp_N * batch.weight_N).sum()
+            if torch.is_grad_enabled():
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
+
+    def _move(self, minibatch: Sequence[Prepared], rehearsal: Sequence[MicroBatch]) -> dict[str, float]:
+        """Move along the natural gradient of what was accumulated, inside the trust region."""
+        parameters = self._parameters
+        gradient_P = join([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+        batches = [prepared.batch for prepared in minibatch]
+        region = Region(self.model, batches, parameters, temperature=self.objective.temperature)
+
+        @torch.no_grad()
+        def measure() -> tuple[float, float]:
+            loss = sum(float(self._measure(prepared, TokenSums())) for prepared in minibatch)
+            return loss + self._rehearse(rehearsal), region.measure_divergence()
+
+        move = take_step(parameters, gradient_P, region.multiply, measure, limit=self.objective.step_kl)
+        return {
+            "kl_step": move.divergence,
+            "step_fraction": move.fraction,
+            "improvement": move.loss_before - move.loss_after,
+        }
 
     def _adapt(self, sums: TokenSums) -> None:
         """Hold the divergence of a batch's steps at its target."""
-        coef, target = self._step_kl_coef, self.objective.step_kl_target
-        if coef and target:
-            self._step_kl_coef = adapt_coefficient(coef, divergence=sums.means()["kl_step"], target=target)
+        if self.objective.adapts and sums.tokens:
+            self._step_kl_coef = adapt_coefficient(
+                self._step_kl_coef, divergence=sums.means()["kl_step"], target=self.objective.step_kl
+            )
 
     def charge_divergence(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
         """Charge each turn for its divergence from the reference, where that goes into the reward."""
@@ -337,15 +319,16 @@ class Learner:
             self._refreshed = True
         self.optimizer.load_state_dict(rest)
 
-    def _apply(self) -> float:
+    def _limit_norm(self) -> float:
+        """Give the gradient's norm, and cut it where AdamW takes the step; a trust region has a limit of its own."""
         self.ranks.sum_gradients(self._parameters)
-        total = torch.nn.utils.clip_grad_norm_(self._parameters, self.objective.grad_clip)
+        free = self.objective.step is Step.TRUST_REGION
+        largest = math.inf if free else self.objective.grad_clip
+        total = torch.nn.utils.clip_grad_norm_(self._parameters, largest)
         norm = float(total.full_tensor() if isinstance(total, DTensor) else total)
         if not math.isfinite(norm):
             raise DivergedError(
                 f"the gradient's norm is {norm}; lower optim.learning_rate (now "
                 f"{self.objective.learning_rate}) and resume from the last checkpoint"
             )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         return norm

@@ -101,6 +101,11 @@ def watch_routes(run: Path, counts: Mapping[str, int]) -> list[str]:
     return find_drift(earlier, counts)
 
 
+def count_steps(run: Path) -> int:
+    """Count the environment steps of a run's training episodes so far."""
+    return sum(int(r["time"]["steps"]) for r in read_metrics(run) if r["kind"] == "iteration")
+
+
 def find_evaluation(run: Path, phase: str) -> dict[str, Any]:
     """Find the newest evaluation whose phase begins so; empty when there is none."""
     found = [r for r in read_metrics(run) if r["kind"] == "evaluation" and r["phase"].startswith(phase)]

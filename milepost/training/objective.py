@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from milepost.training.algorithm import Flag, KlPlace
+from milepost.training.algorithm import (
+    DUAL_CLIP,
+    OFF_POLICY_THRESHOLD,
+    TWO_SIDED_CLIP,
+    Flag,
+    KlPlace,
+    Step,
+)
 from milepost.training.config import Config, Precision
 from milepost.training.corrections import Correction
 from milepost.training.losses import KlKind, Loss, Ratio
@@ -24,8 +31,13 @@ class Objective:
     kl_coef: float = 0.0
     step_kl_coef: float = 0.0
     """Weight of KL(old || policy) at first."""
-    step_kl_target: float = 0.0
-    """Where that divergence is held; 0 leaves the weight as it is."""
+    step_kl: float = 0.01
+    """The divergence a batch may lead to."""
+    adapts: bool = False
+    """Whether that weight follows the divergence, so that it stays at `step_kl`."""
+    rehearsal_coef: float = 0.0
+    """Weight of the demonstrations' negative log-likelihood per token."""
+    step: Step = Step.ADAMW
     entropy_coef: float = 0.0
     correction: Correction = Correction.TOKEN_TRUNCATE
     importance_cap: float = 2.0
@@ -59,6 +71,8 @@ class Objective:
     @property
     def needs_all_rows(self) -> bool:
         """Whether a row with advantage 0 still has a loss."""
+        if self.step is Step.TRUST_REGION:
+            return True  # the divergence is bounded over all that was visited
         terms = self.penalizes or self.entropy_coef != 0.0 or self.step_kl_coef != 0.0
         return terms and not self.skip_silent
 
@@ -66,28 +80,31 @@ class Objective:
 def build_objective(config: Config) -> Objective:
     """Take the objective out of a configuration."""
     algorithm, optim = config.algorithm.resolve(), config.optim
+    flags = algorithm.flags
     return Objective(
         loss=algorithm.loss,
         ratio=algorithm.ratio,
         clip_low=algorithm.clip_low,
         clip_high=algorithm.clip_high,
-        dual_clip=algorithm.dual_clip or None,
-        delta=algorithm.delta or None,
+        dual_clip=DUAL_CLIP if Flag.DUAL_CLIP in flags else None,
+        delta=TWO_SIDED_CLIP if Flag.TWO_SIDED_CLIP in flags else None,
         kl=algorithm.kl,
         kl_place=algorithm.kl_place,
         kl_coef=algorithm.kl_coef,
-        step_kl_coef=algorithm.step_kl_coef,
-        step_kl_target=algorithm.step_kl_target,
+        # An adaptive weight must start somewhere.
+        step_kl_coef=algorithm.step_kl_coef or float(Flag.ADAPTIVE_KL in flags),
+        step_kl=algorithm.step_kl,
+        adapts=Flag.ADAPTIVE_KL in flags,
+        rehearsal_coef=algorithm.rehearsal_coef,
+        step=algorithm.step,
         entropy_coef=algorithm.entropy_coef,
         correction=algorithm.correction,
         importance_cap=algorithm.importance_cap,
-        off_policy_threshold=algorithm.off_policy_threshold or None,
-        skip_silent=Flag.ZERO_ADVANTAGE_FILTER in algorithm.flags,
+        off_policy_threshold=OFF_POLICY_THRESHOLD if Flag.OFF_POLICY_MASK in flags else None,
+        skip_silent=Flag.ZERO_ADVANTAGE_FILTER in flags,
         epochs=algorithm.epochs,
         minibatches=algorithm.minibatches,
         learning_rate=optim.learning_rate,
-        weight_decay=optim.weight_decay,
-        grad_clip=optim.grad_clip,
         token_budget=optim.token_budget,
         temperature=config.policy.temperature,
         precision=optim.precision,

@@ -13,12 +13,10 @@ from milepost.training.arena import Played
 from milepost.training.config import Config
 from milepost.training.display import Display
 from milepost.training.meter import Meter, describe_pace
+from milepost.training.refill import REFILLS, play_groups
 from milepost.training.rollout import Group, MakeAgent
-from milepost.training.sampler import TaskSampler, find_mixed, plan_groups
+from milepost.training.sampler import TaskSampler, plan_groups
 from milepost.training.trajectory import Trajectory
-
-REFILLS = 2
-"""Rounds of new groups that dynamic sampling plays for those that fared alike."""
 
 
 class Stage(Protocol):
@@ -105,7 +103,7 @@ class Pipeline:
     def state(self) -> dict[str, Any]:
         """Give the sampler's position from which a resumed run draws what is not learnt yet."""
         now = self._sampler.state()
-        return {**self._ahead[0][2], "mixed": now["mixed"]} if self._ahead else now
+        return {**self._ahead[0][2], "estimates": now["estimates"]} if self._ahead else now
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a saved position."""
@@ -114,24 +112,21 @@ class Pipeline:
     async def _roll_out(self, number: int) -> list[Trajectory]:
         """Play the groups of an iteration, and more for those that teach nothing where that is asked for."""
         config = self._config
-        wanted = config.train.tasks_per_iteration
         refills = REFILLS if Flag.DYNAMIC_SAMPLING in config.algorithm.flags else 0
         agents = self._stage.policy_agents(config.policy.temperature)
-        found: list[Trajectory] = []
-        for _ in range(1 + refills):
-            missing = wanted - len(find_mixed(found))
-            if missing <= 0:
-                break
+
+        async def play(missing: int) -> list[Trajectory]:
             count = math.ceil(missing * (1.0 + config.rollout.oversample))
             groups = [self._plan(task, number) for task in self._sampler.draw(count, self._rng)]
-            found += await self._stage.play_groups(
+            return await self._stage.play_groups(
                 groups,
                 agents,
                 wanted=missing,
                 refill=lambda lost: self._plan(self._sampler.draw_again(lost[0].task_id), number),
                 record=bool(config.rollout.record_every) and number % config.rollout.record_every == 0,
             )
-        return found
+
+        return await play_groups(play, config.train.tasks_per_iteration, refills=refills)
 
     def _plan(self, task: tuple[str, int], number: int) -> Group:
         return plan_groups(

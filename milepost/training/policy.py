@@ -71,6 +71,12 @@ def score_tokens(
     )
 
 
+def score_logits(model: PreTrainedModel, batch: MicroBatch, *, temperature: float = 1.0) -> Tensor:
+    """Run the policy and give the scaled logits of all words where a completion token is drawn, shape (U, V)."""
+    logits_UV: Tensor = _head(model)(encode_tokens(model, batch))
+    return logits_UV.float() / temperature
+
+
 def encode_tokens(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Run the trunk and give the state in which each of the U completion tokens is drawn, shape (U, D)."""
     if batch.forest is not None:

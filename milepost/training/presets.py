@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset
+from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset, Step
 from milepost.training.corrections import Correction
 from milepost.training.losses import KlKind, Loss, Ratio
 
@@ -81,7 +81,21 @@ _ROWS = (
         name="ppo_penalty",
         summary="PPO without a clip: a KL penalty against the batch's start whose weight adapts.",
         source="Schulman et al. 2017, equation 8",
-        algorithm=replace(_PPO, loss=Loss.SURROGATE, step_kl_coef=1.0, step_kl_target=0.01),
+        algorithm=replace(_PPO, loss=Loss.SURROGATE, step_kl_coef=1.0, flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)),
+    ),
+    Preset(
+        name="ppo_ptx",
+        summary="PPO that also keeps the oracles' demonstrations likely, so that nothing is forgotten.",
+        source="Ouyang et al. 2022, equation 2",
+        algorithm=replace(_PPO, rehearsal_coef=0.1),
+    ),
+    Preset(
+        name="trpo",
+        summary="The natural gradient as far as a bound on the divergence lets it go: conjugate gradient, line search.",
+        source="Schulman et al. 2015, equations 14 and 17, appendix C",
+        algorithm=replace(
+            _PPO, loss=Loss.SURROGATE, step=Step.TRUST_REGION, kl_coef=0.0, kl_place=KlPlace.LOSS, epochs=1
+        ),
     ),
     Preset(
         name="grpo",

@@ -19,6 +19,7 @@ from milepost.training.config import Config
 from milepost.training.metrics import METRICS_FILE, TENSORBOARD_FOLDER
 from milepost.training.overrides import ConfigError
 from milepost.training.records import EPISODES_FOLDER
+from milepost.training.teaching import needs_reference
 
 _T = TypeVar("_T")
 
@@ -34,16 +35,14 @@ _MAY_CHANGE = {
     "policy.engine",
     "rollout.backend",
     "rollout.contexts",
-    "rollout.max_inflight",
-    "rollout.max_failures",
     "rollout.record_every",
     "optim.token_budget",
     "train.iterations",
     "train.max_minutes",
     "reward.judge_calls",
+    "train.max_steps",
     "train.stop_success",
     "checkpoint.every",
-    "checkpoint.keep",
 }
 """What a resumed run may set otherwise than before, because earlier numbers stay comparable."""
 
@@ -59,7 +58,7 @@ class Summary:
     run: Path
     iterations: int
     stopped: str
-    """`iterations`, `time` or `success`."""
+    """`iterations`, `steps`, `time` or `success`."""
     before: Mapping[str, Any]
     """The score on the test split before learning from rewards, as in `metrics.jsonl`."""
     after: Mapping[str, Any]
@@ -195,10 +194,9 @@ def find_reference(
         tokenizer: of the policy.
         begun: whether the run goes on, so that `model` is no longer the first one.
     """
-    section = config.preference
     if config.policy.lora_rank and config.algorithm.kl_coef:
         return model
-    if not (section.resolve().needs_reference if section.method else config.algorithm.kl_coef):
+    if not needs_reference(config):
         return None
     folder = out / REFERENCE_FOLDER
     if not begun:

@@ -1,5 +1,6 @@
 """Chooses what to practise: templates by turn or by need, and a seed that was never used before."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ _MEMORY = 0.8
 _FLOOR = 0.35
 """Least weight of a template, so that none is forgotten."""
 
+PASSES = 4
+"""The k of pass@k, by which `band` tells how hard a template is."""
+BAND = 0.25, 0.97
+"""Between these values of pass@4 a template is worth practising: success of one attempt from 7 to 58 percent."""
+
 
 class TaskSampler:
     """Draws training tasks."""
@@ -26,17 +32,18 @@ class TaskSampler:
             ids: the templates.
             run_seed: seed of the run.
             selection: `uniform` takes templates in turn; `frontier` weighs them by the share of their groups
-                whose members did not all fare alike, for only these teach anything.
+                whose members did not all fare alike, for only these teach anything; `band` prefers those that
+                are neither easy nor out of reach, by pass@4.
         """
         self._ids = tuple(ids)
         self._selection = selection
         self._next = dict.fromkeys(self._ids, run_seed * SEEDS_PER_RUN)
-        self._mixed: dict[str, float] = {}
+        self._estimates: dict[str, float] = {}
         self._turn = 0
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, int]]:
         """Draw `count` tasks as template and seed; no seed comes twice."""
-        if self._selection == "frontier" and self._mixed:
+        if self._selection != "uniform" and self._estimates:
             weights = np.array([self._weigh(task_id) for task_id in self._ids])
             drawn = rng.choice(len(self._ids), size=count, p=weights / weights.sum()).tolist()
         else:
@@ -49,27 +56,36 @@ class TaskSampler:
         return task_id, self._take_seed(task_id)
 
     def _weigh(self, task_id: str) -> float:
-        return max(_FLOOR, self._mixed.get(task_id, 1.0))
+        estimate = self._estimates.get(task_id)
+        if estimate is None:
+            return 1.0  # not tried yet
+        if self._selection == "band":
+            return 1.0 if BAND[0] <= estimate <= BAND[1] else _FLOOR
+        return max(_FLOOR, estimate)
 
     def _take_seed(self, task_id: str) -> int:
         seed = self._next[task_id]
         self._next[task_id] = seed + 1
         return seed
 
-    def note(self, mixed: Mapping[str, float]) -> None:
-        """Take in each template's share of mixed groups in the iteration that ended."""
-        for task_id, value in mixed.items():
-            old = self._mixed.get(task_id, value)
-            self._mixed[task_id] = _MEMORY * old + (1.0 - _MEMORY) * value
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        """Take in the iteration that ended, as far as the selection goes by it."""
+        self.note(measure_pass(trajectories) if self._selection == "band" else measure_mixed(trajectories))
+
+    def note(self, measured: Mapping[str, float]) -> None:
+        """Take in what was measured of each template: the share of mixed groups, or pass@4."""
+        for task_id, value in measured.items():
+            old = self._estimates.get(task_id, value)
+            self._estimates[task_id] = _MEMORY * old + (1.0 - _MEMORY) * value
 
     def state(self) -> dict[str, Any]:
         """Give the position, as JSON values."""
-        return {"next": dict(self._next), "mixed": dict(self._mixed), "turn": self._turn}
+        return {"next": dict(self._next), "estimates": dict(self._estimates), "turn": self._turn}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a saved position; templates that are new since begin at the start."""
         self._next |= {key: value for key, value in state["next"].items() if key in self._next}
-        self._mixed = {key: value for key, value in state["mixed"].items() if key in self._next}
+        self._estimates = {key: value for key, value in state["estimates"].items() if key in self._next}
         self._turn = state["turn"] % len(self._ids)
 
 
@@ -83,6 +99,28 @@ def measure_mixed(trajectories: Iterable[Trajectory]) -> dict[str, float]:
     return {
         task_id: sum(len(values) > 1 for values in groups.values()) / len(groups)
         for task_id, groups in returns.items()
+    }
+
+
+def estimate_pass(solved: int, played: int, k: int) -> float:
+    """Estimate pass@k, the probability that one of k attempts succeeds, without bias (Chen et al. 2021, equation 1).
+
+    1 - C(n - c, k) / C(n, k) with c of n attempts solved. With fewer than k attempts it is pass@n.
+    """
+    k = min(k, played)
+    return 1.0 - math.comb(played - solved, k) / math.comb(played, k)
+
+
+def measure_pass(trajectories: Iterable[Trajectory]) -> dict[str, float]:
+    """Give each template's pass@4, the mean over its groups with a score."""
+    groups: dict[str, dict[str, list[bool]]] = {}
+    for trajectory in trajectories:
+        if trajectory.scored:
+            own = groups.setdefault(trajectory.task_id, {})
+            own.setdefault(trajectory.group, []).append(trajectory.success)
+    return {
+        task_id: sum(estimate_pass(sum(one), len(one), PASSES) for one in own.values()) / len(own)
+        for task_id, own in groups.items()
     }
 
 

@@ -3,13 +3,13 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import Algorithm, Flag, KlPlace
+from milepost.training.algorithm import TWO_SIDED_CLIP, Algorithm, Flag, KlPlace, Step
 from milepost.training.corrections import Correction
 from milepost.training.losses import KlKind, Loss, Ratio
 from milepost.training.presets import DEFAULT, PRESETS
@@ -44,8 +44,6 @@ class AlgorithmSection(Section):
     """Of what the ratio of new to old probability is."""
     clip_low: Fraction = 0.2
     clip_high: Amount = 0.28
-    dual_clip: Amount = 0.0
-    """Bound of the ratio for negative advantages; 0 is off, otherwise above 1."""
     aggregation: Aggregation = Aggregation.ROLLOUT_SUM
     """How tokens weigh."""
     kl: KlKind = KlKind.K3
@@ -56,18 +54,20 @@ class AlgorithmSection(Section):
     entropy_coef: Amount = 0.0
     correction: Correction = Correction.TOKEN_TRUNCATE
     """How a sampler that is not the learner is corrected for."""
-    importance_cap: Amount = 2.0
-    """Upper bound of that correction; 0 switches it off."""
     flags: list[Flag] = []
-    """What is done besides: `dynamic_sampling`, `overlong_filter`, `soft_overlong`, ..."""
+    """What is done besides: `dynamic_sampling`, `overlong_filter`, `adaptive_kl`, ..."""
     reference_every: Count = 0
     """Iterations after which the reference of the divergence becomes the current policy; 0 is never."""
+    step_kl_coef: Amount = 0.0
+    """Weight of the divergence from the policy of the batch's start, PPO's penalty; 0 is off."""
+    step_kl: Rate = 0.01
+    """The divergence a batch may lead to: the target of `adaptive_kl`, the bound of `trpo`."""
+    rehearsal_coef: Amount = 0.0
+    """Weight of the likelihood of the oracles' demonstrations beside the loss, as in `ppo_ptx`; 0 is off."""
     epochs: Positive = 1
     """Passes over a batch."""
     minibatches: Positive = 1
     """Optimiser steps per pass."""
-    control: Literal["none", "shuffled_rewards"] = "none"
-    """`shuffled_rewards` deals the rewards of a batch out to other trajectories: a diagnostic that must not learn."""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,8 +110,20 @@ class AlgorithmSection(Section):
                 f"the flag whiten and advantage {self.advantage} do not go together: set scale instead",
             ),
             (
-                0.0 < self.dual_clip <= 1.0,
-                f"dual_clip bounds a ratio from above: 0 for off, or more than 1, got {self.dual_clip:g}",
+                Flag.DUAL_CLIP in self.flags and self.loss is not Loss.PPO,
+                f"the flag dual_clip and loss {self.loss} do not go together: it bounds the loss ppo",
+            ),
+            (
+                Flag.TWO_SIDED_CLIP in self.flags
+                and (self.loss is not Loss.PPO or self.clip_high >= TWO_SIDED_CLIP - 1.0),
+                f"the flag two_sided_clip, loss {self.loss} and clip_high {self.clip_high:g} do not go together: "
+                f"it bounds the ratio of the loss ppo at {TWO_SIDED_CLIP:g}, above 1 + clip_high",
+            ),
+            (
+                PRESETS[self.preset].algorithm.step is Step.TRUST_REGION
+                and self.epochs * self.minibatches > 1,
+                f"preset {self.preset} takes one step a batch, but epochs is {self.epochs} and minibatches is "
+                f"{self.minibatches}: leave both out",
             ),
         ):
             if wrong:

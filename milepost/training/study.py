@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel
 
+from milepost.training.algorithm import Flag
 from milepost.training.config import Config
 from milepost.training.overrides import ConfigError
 from milepost.training.preference_learner import Lesson, Practice, PreferenceLearner
@@ -53,26 +54,24 @@ def check_study(config: Config) -> None:
             f"{config.policy.engine!r} serves the policy itself; set the engine to 'transformers', or the schedule to "
             "'online'"
         )
-    if config.algorithm.control != "none":
+    if Flag.SHUFFLED_REWARDS in config.algorithm.flags:
         raise ConfigError(
-            f"algorithm.control is {config.algorithm.control!r} and preference.method is {section.method!r}: "
+            f"algorithm.flags has 'shuffled_rewards' and preference.method is {section.method!r}: "
             "rewards are shuffled for the policy-gradient loop only; leave one of them out"
         )
 
 
 def build_practice(config: Config) -> Practice:
     """Take the practice out of a configuration that chooses a preference method."""
-    section, optim = config.preference, config.optim
+    section, algorithm, optim = config.preference, config.algorithm, config.optim
     return Practice(
         method=section.resolve(),
         schedule=section.schedule,
         sync_every=section.sync_every,
-        entropy_coef=section.entropy_coef,
-        epochs=section.epochs,
-        minibatches=section.minibatches,
+        entropy_coef=algorithm.entropy_coef,
+        epochs=algorithm.epochs,
+        minibatches=algorithm.minibatches,
         learning_rate=optim.learning_rate,
-        weight_decay=optim.weight_decay,
-        grad_clip=optim.grad_clip,
         token_budget=optim.token_budget,
         temperature=config.policy.temperature,
     )
@@ -116,7 +115,7 @@ def draw_lessons(lessons: Sequence[Lesson], size: int, rng: np.random.Generator)
 
 
 def choose_lessons(
-    trajectories: Sequence[Trajectory], section: PreferenceSection
+    trajectories: Sequence[Trajectory], section: PreferenceSection, *, epochs: int
 ) -> tuple[list[list[Lesson]], dict[str, float]]:
     """Choose what each pass learns from the episodes of an iteration, and count it.
 
@@ -126,22 +125,22 @@ def choose_lessons(
     source = section.resolve().source
     if source is Source.PAIRS:
         pairs, facts = mine_pairs(trajectories, margin=section.margin, pairing=section.pairing)
-        return [list[Lesson](pairs)] * section.epochs, facts
+        return [list[Lesson](pairs)] * epochs, facts
     if source is Source.LABELS:
         labels, facts = mine_labels(trajectories)
-        return [list[Lesson](labels)] * section.epochs, facts
-    passes = [_pick(source, trajectories, section, step) for step in range(section.epochs)]
+        return [list[Lesson](labels)] * epochs, facts
+    passes = [_pick(source, trajectories, section, step, epochs) for step in range(epochs)]
     return passes, {"demonstrations": float(len(passes[0])), "trajectories": float(len(trajectories))}
 
 
 def _pick(
-    source: Source, trajectories: Sequence[Trajectory], section: PreferenceSection, step: int
+    source: Source, trajectories: Sequence[Trajectory], section: PreferenceSection, step: int, epochs: int
 ) -> list[Lesson]:
     if source is Source.BEST:
         return list[Lesson](pick_best(trajectories, margin=section.margin))
     samples: list[Sample] = [one for t in trajectories if (one := take_sample(t)) is not None]
     if source is Source.RISING:
-        return list[Lesson](pick_rising(samples, step=step, steps=section.epochs, margin=section.margin))
+        return list[Lesson](pick_rising(samples, step=step, steps=epochs, margin=section.margin))
     return list[Lesson](pick_solved(samples))
 
 
@@ -157,5 +156,5 @@ def study_episodes(
         ValueError: a return is not a number.
         DivergedError: the loss is no longer a number.
     """
-    passes, facts = choose_lessons(trajectories, section)
+    passes, facts = choose_lessons(trajectories, section, epochs=learner.practice.epochs)
     return learner.update(passes, rng), facts

@@ -15,21 +15,24 @@ from transformers.utils import logging
 from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
 from milepost.training.adapters import check_adapter
-from milepost.training.algorithm import Flag
 from milepost.training.arena import build_arena
+from milepost.training.batch import Row
 from milepost.training.checkpoint import TrainState, restore_optimizer
-from milepost.training.config import Config
-from milepost.training.credit import credit_batch
-from milepost.training.critic import build_critic
+from milepost.training.config import Config, count_engine_threads
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
 from milepost.training.follower import check_ranks
-from milepost.training.imitation import build_drill, follow_oracles
+from milepost.training.imitation import (
+    build_drill,
+    collect_examples,
+    demonstrators,
+    follow_oracles,
+    plan_rehearsal,
+)
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.memory import check_memory, estimate_memory, find_memory
-from milepost.training.metrics import MetricsLog, find_evaluation, watch_routes
-from milepost.training.objective import build_objective
+from milepost.training.metrics import MetricsLog, count_steps, find_evaluation, watch_routes
 from milepost.training.pipeline import Pipeline, measure_staleness
 from milepost.training.preference_learner import PreferenceLearner
 from milepost.training.ranks import Ranks
@@ -43,14 +46,9 @@ from milepost.training.run import (
     run_until_told,
     write_summary,
 )
-from milepost.training.sampler import TaskSampler, find_mixed, measure_mixed, plan_groups
-from milepost.training.study import (
-    build_practice,
-    check_study,
-    draw_lessons,
-    load_lessons,
-    study_episodes,
-)
+from milepost.training.sampler import TaskSampler, plan_groups
+from milepost.training.study import check_study, draw_lessons, load_lessons
+from milepost.training.teaching import build_learner, teach
 from milepost.training.trajectory import Trajectory
 from milepost.training.verifiers import check_reward
 
@@ -101,7 +99,7 @@ def train(
     check_ranks(config, ranks)
     check_reward(config)
     found = open_run(out, config, resume=resume)
-    torch.set_num_threads(config.run.threads)
+    torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)
     check_memory(config, find_memory(), needed=estimate_memory(config))
     model, tokenizer = load_start(config, checkpoint)
@@ -167,6 +165,7 @@ class Trainer:
             clock=clock,
         )
         self._lessons = load_lessons(config, model)
+        self._demonstrations: list[Row] = []
         self._learner: Learner | PreferenceLearner | None = None
         self._restored: Path | None = None
 
@@ -186,7 +185,7 @@ class Trainer:
             if self._restored is None:
                 self._display.say(str(check_template(self._tokenizer)))
                 await self._imitate()
-            self._prepare_learner()
+            await self._prepare_learner()
             if self._restored is None:
                 await self._begin()
             try:
@@ -197,8 +196,8 @@ class Trainer:
             return await self._finish(reason)
 
     def reason_to_stop(self) -> str:
-        """Say why to stop now: `iterations`, `time`, `success`, or nothing."""
-        return self._keeper.reason_to_stop(self._iteration, self._validated)
+        """Say why to stop now: `iterations`, `steps`, `time`, `success`, or nothing."""
+        return self._keeper.reason_to_stop(self._iteration, self._validated, count_steps(self._out))
 
     def _find_validated(self) -> float:
         return float(find_evaluation(self._out, "validation").get("success", -1.0))
@@ -241,14 +240,6 @@ class Trainer:
         section = self.config.imitation
         if section.episodes == 0:
             return
-
-        async def is_enough(steps: int) -> bool:
-            if section.target == 1.0:
-                return False
-            await self._arena.publish()
-            await self._evaluate("validation", f"imitation-{steps:04d}")
-            return self._validated >= section.target
-
         tasks = self._sampler.draw(section.episodes * len(self.config.tasks.ids), self._rng)
         facts = await follow_oracles(
             self._arena,
@@ -258,22 +249,19 @@ class Trainer:
             drill=build_drill(self.config),
             rng=self._rng,
             display=self._display,
-            is_enough=is_enough,
         )
         self._log("imitation", **facts)
         await self._arena.publish()
 
-    def _prepare_learner(self) -> None:
-        section = self.config.preference
+    async def _prepare_learner(self) -> None:
         begun = self._restored is not None
         reference = find_reference(self.config, self._out, self._model, self._tokenizer, begun=begun)
-        if section.method:
-            self._learner = PreferenceLearner(self._model, build_practice(self.config), reference=reference)
-        else:
-            model, ranks = self._model, self._ranks
-            objective, critic = build_objective(self.config), build_critic(model, self.config)
-            ranks.tell("begin")
-            self._learner = Learner(model, objective, reference=reference, critic=critic, ranks=ranks)
+        self._learner = build_learner(self.config, self._model, reference, self._ranks)
+        if isinstance(self._learner, Learner) and self._learner.objective.rehearsal_coef:
+            played = await self._arena.play(
+                "watching the oracles", plan_rehearsal(self.config), demonstrators(self._tokenizer)
+            )
+            self._demonstrations = collect_examples(played.trajectories)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)
 
@@ -315,7 +303,7 @@ class Trainer:
         learn_s = self._clock() - start
         iteration_s = self._clock() - begun
         score = summarize(played.trajectories)
-        self._sampler.note(measure_mixed(played.trajectories))
+        self._sampler.observe(played.trajectories)
         self._log(
             "iteration",
             iterations=config.train.iterations,
@@ -346,7 +334,7 @@ class Trainer:
         lessons = draw_lessons(self._lessons, self.config.train.tasks_per_iteration, self._rng)
         async with self._arena.at_rest():
             with self._changing():
-                facts = learner.update([lessons] * self.config.preference.epochs, self._rng)
+                facts = learner.update([lessons] * self.config.algorithm.epochs, self._rng)
         self._iteration += 1
         await self._arena.publish()
         self._log("study", lessons=len(lessons), learner=facts, learn_s=self._clock() - start)
@@ -356,31 +344,17 @@ class Trainer:
         """Take the learner's threads while the policy changes."""
         self._display.begin(f"iteration {self._iteration + 1}: learning", 1)
         self._keeper.change()
-        torch.set_num_threads(self.config.run.learner_threads)
+        torch.set_num_threads(self.config.run.threads)
         try:
             yield
         finally:
-            torch.set_num_threads(self.config.run.threads)
+            torch.set_num_threads(count_engine_threads(self.config))
 
     def _learn(
         self, trajectories: Sequence[Trajectory], learner: Learner | PreferenceLearner
     ) -> tuple[dict[str, float], dict[str, float]]:
-        if isinstance(learner, PreferenceLearner):
-            with self._changing():
-                return study_episodes(learner, trajectories, self.config.preference, self._rng)
-        algorithm = self.config.algorithm
-        if Flag.DYNAMIC_SAMPLING in algorithm.flags:
-            mixed = find_mixed(trajectories)
-            trajectories = [one for one in trajectories if one.group in mixed]
         with self._changing():
-            rows, facts = credit_batch(
-                learner.charge_divergence(trajectories),
-                algorithm,
-                constant=self.config.policy.max_tokens,
-                rng=self._rng,
-                critic=learner.critic,
-            )
-            return learner.update(rows, self._rng), facts
+            return teach(learner, trajectories, self.config, self._rng, demonstrations=self._demonstrations)
 
     async def _finish(self, reason: str) -> Summary:
         if self.config.eval.every and self._iteration % self.config.eval.every:

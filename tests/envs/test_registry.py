@@ -30,10 +30,9 @@ def test_an_id_may_carry_the_namespace() -> None:
 def test_an_unknown_id_names_the_nearest() -> None:
     with pytest.raises(UnknownTaskError) as caught:
         get_template("milepost/ReportExports")
-    assert str(caught.value).startswith(
-        "no task has the id 'milepost/ReportExports'; did you mean ReportExport-v0? "
-        "Known ids: ExpenseForm-v0, ReportExport-v0, CatalogSearch-v0, "
-    )
+    said = str(caught.value)
+    assert said.startswith("no task has the id 'milepost/ReportExports'; did you mean ReportExport-v0")
+    assert "Known ids: ExpenseForm-v0, ReportExport-v0, CatalogSearch-v0, " in said
 
 
 def test_an_id_may_carry_a_level() -> None:

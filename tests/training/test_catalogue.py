@@ -1,7 +1,11 @@
 import json
 from pathlib import Path
 
-from milepost.training.catalogue import describe_presets, differences, write_page
+import pytest
+
+from milepost.training.catalogue import describe_algorithms, differences, write_page
+from milepost.training.config import build_config
+from milepost.training.preferences.method import METHODS
 from milepost.training.presets import PRESETS
 
 PAGE = Path(__file__).parents[2] / "docs/algorithms.md"
@@ -11,9 +15,64 @@ def test_the_page_is_what_the_code_says() -> None:
     assert PAGE.read_text() == write_page(), "run `milepost algorithms --markdown > docs/algorithms.md`"
 
 
-def test_every_preset_is_described_for_programs() -> None:
-    rows = json.loads(json.dumps(describe_presets()))
-    assert [row["name"] for row in rows] == list(PRESETS)
+PUBLISHED = [
+    "reinforce",
+    "rloo",
+    "ppo",
+    "ppo_penalty",
+    "ppo_ptx",
+    "trpo",
+    "grpo",
+    "grpo_process",
+    "grpo_2",
+    "iterative_grpo",
+    "dr_grpo",
+    "dapo",
+    "grpo_plus",
+    "gspo",
+    "gigpo",
+    "milestone_grpo",
+    "dpo",
+    "ipo",
+    "hinge",
+    "robust",
+    "cdpo",
+    "kto",
+    "apo_zero",
+    "apo_down",
+    "orpo",
+    "simpo",
+    "cpo",
+    "sppo",
+    "bco",
+    "discopop",
+    "bpo",
+    "sdpo",
+    "best_of_n",
+    "rest",
+    "rest_em",
+    "sft",
+]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_method_is_chosen_by_its_name(name: str) -> None:
+    row = next(row for row in describe_algorithms() if row["name"] == name)
+    section, key = row["key"].split(".")
+    assert getattr(getattr(build_config({section: {key: name}}), section), key) == name
+    assert f"| `{name}` |" in PAGE.read_text()
+
+
+def test_everything_is_described_for_programs() -> None:
+    rows = json.loads(json.dumps(describe_algorithms()))
+    assert [row["name"] for row in rows] == [*PRESETS, *METHODS]
+    assert all(row["summary"] and row["source"] and row["parts"]["loss"] for row in rows)
+    simpo = next(row for row in rows if row["name"] == "simpo")
+    assert (simpo["loop"], simpo["parts"]["reference"], simpo["parts"]["gamma"]) == (
+        "preference",
+        "none",
+        0.5,
+    )
     assert [row["name"] for row in rows if row["default"]] == ["milestone_grpo"]
     dapo = next(row for row in rows if row["name"] == "dapo")
     assert dapo["parts"]["clip_high"] == 0.28

@@ -5,7 +5,7 @@ import pytest
 
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.training.checkpoint import find_latest, read_state
-from milepost.training.config import Config
+from milepost.training.config import Config, build_config
 from milepost.training.keeper import Keeper
 from milepost.training.learner import Learner
 from milepost.training.metrics import MetricsLog, read_metrics
@@ -17,7 +17,7 @@ from tests.training.trajectories import make_model
 class Bench:
     """A keeper with all it keeps, and a clock that a test moves."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, config: Config | None = None) -> None:
         self.run = run
         self.now = 100.0
         self.learner = Learner(make_model(), Objective())
@@ -26,7 +26,7 @@ class Bench:
         self.log = MetricsLog(run)
         self.keeper = Keeper(
             run,
-            Config(),
+            config or Config(),
             model=self.learner.model,
             tokenizer=build_tokenizer(["click"]),
             sampler=self.sampler,
@@ -102,11 +102,17 @@ def test_saving_before_anything_was_noted_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_stops_by_iterations_time_or_success(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    assert bench.keeper.reason_to_stop(1, 0.5) == ""
-    assert bench.keeper.reason_to_stop(Config().train.iterations, 0.5) == "iterations"
-    assert bench.keeper.reason_to_stop(1, 2.0) == "success"
+    assert bench.keeper.reason_to_stop(1, 0.5, 0) == ""
+    assert bench.keeper.reason_to_stop(Config().train.iterations, 0.5, 0) == "iterations"
+    assert bench.keeper.reason_to_stop(1, 2.0, 10**9) == "success"
     bench.now += 60.0 * Config().train.max_minutes
-    assert bench.keeper.reason_to_stop(1, 0.5) == "time"
+    assert bench.keeper.reason_to_stop(1, 0.5, 0) == "time"
+
+
+def test_a_run_stops_by_its_environment_steps(tmp_path: Path) -> None:
+    keeper = Bench(tmp_path, build_config({"train": {"max_steps": 500}})).keeper
+    assert keeper.reason_to_stop(1, 0.5, 499) == ""
+    assert keeper.reason_to_stop(1, 0.5, 500) == "steps"
 
 
 def test_the_rest_is_what_iterations_or_time_leave(tmp_path: Path) -> None:

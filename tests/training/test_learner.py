@@ -1,13 +1,17 @@
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from milepost.training.algorithm import Flag, KlPlace
 from milepost.training.batch import Row
 from milepost.training.learner import Learner
+from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.sections import AlgorithmSection
 from tests.training.trajectories import make_model
@@ -47,25 +51,124 @@ def update(objective: Objective, rows: Sequence[Row] = ROWS) -> tuple[Tensor, di
     return parameters(learner), facts
 
 
-def gradient(objective: Objective) -> tuple[Tensor, float]:
-    learner = Learner(make_model(), objective, reference=make_model(seed=1))
+def gradient(
+    objective: Objective,
+    rows: Sequence[Row] = ROWS,
+    *,
+    model: PreTrainedModel | None = None,
+    demonstrations: Sequence[Row] = (),
+) -> tuple[Tensor, float]:
+    learner = Learner(model or make_model(), objective, reference=make_model(seed=1))
     kept: list[Tensor] = []
 
     def keep(*_: object) -> None:
         kept.append(torch.cat([p.grad.flatten() for p in learner.model.parameters() if p.grad is not None]))
 
     learner.optimizer.register_step_pre_hook(keep)
-    facts = learner.update(ROWS, np.random.default_rng(0))
+    facts = learner.update(rows, np.random.default_rng(0), demonstrations=demonstrations)
     return kept[0], facts["loss"]
 
 
-@pytest.mark.parametrize("objective", [SGD_LIKE, replace(SGD_LIKE, kl_coef=0.1, entropy_coef=0.01)])
-def test_loss_and_gradient_do_not_depend_on_how_the_batch_is_cut(objective: Objective) -> None:
-    whole, loss = gradient(replace(objective, token_budget=10_000))
-    for budget in (1, 12, 30):
-        parts, parts_loss = gradient(replace(objective, token_budget=budget))
-        assert parts_loss == pytest.approx(loss, abs=1e-6)
+EVERYTHING = replace(
+    SGD_LIKE,
+    importance_cap=2.0,
+    kl_coef=0.1,
+    kl_place=KlPlace.CORRECTED_LOSS,
+    entropy_coef=0.01,
+    step_kl_coef=0.5,
+    rehearsal_coef=0.3,
+)
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+def test_loss_and_gradient_do_not_depend_on_cuts_packing_or_the_order_of_rows(loss: Loss) -> None:
+    objective = replace(EVERYTHING, loss=loss, clip_high=5.0 if loss is Loss.CISPO else 0.28)
+    # one sequence for a prompt and all that was written after it, against one for each completion
+    whole, whole_loss = gradient(replace(objective, token_budget=10_000), demonstrations=ROWS[:2])
+    for budget, rows in ((1, ROWS), (12, ROWS[::-1]), (30, ROWS[3:] + ROWS[:3])):
+        cut = replace(objective, token_budget=budget)
+        parts, parts_loss = gradient(cut, rows, demonstrations=ROWS[1::-1])
+        assert parts_loss == pytest.approx(whole_loss, abs=1e-6)
         assert float((parts - whole).abs().max()) < 1e-6
+
+
+def test_what_was_observed_is_never_a_target() -> None:
+    """Without attention a token's distribution depends on the token before it alone.
+
+    So of a prompt only the last token may matter: if any other were learnt, changing it would change the loss.
+    """
+    model = make_model()
+    for name, parameter in model.named_parameters():
+        if "o_proj" in name:
+            parameter.data.zero_()
+            parameter.requires_grad_(False)
+    rng = np.random.default_rng(1)
+    others = [
+        replace(
+            row, prompt_ids=(*rng.integers(2, 40, size=len(row.prompt_ids) - 1).tolist(), row.prompt_ids[-1])
+        )
+        for row in ROWS
+    ]
+    assert all(a.prompt_ids != b.prompt_ids for a, b in zip(ROWS, others, strict=True))
+    seen, seen_loss = gradient(SGD_LIKE, model=deepcopy(model))
+    changed, changed_loss = gradient(SGD_LIKE, others, model=deepcopy(model))
+    assert changed_loss == pytest.approx(seen_loss, abs=1e-6)
+    assert float((changed - seen).abs().max()) < 1e-6
+    last = [replace(row, prompt_ids=(*row.prompt_ids[:-1], 2)) for row in ROWS]
+    assert float((gradient(SGD_LIKE, last, model=deepcopy(model))[0] - seen).abs().max()) > 1e-4
+
+
+def test_rehearsal_adds_its_weight_times_the_likelihood_of_a_token_to_the_gradient() -> None:
+    demonstrations = ROWS[:3]
+    plain, _ = gradient(SGD_LIKE)
+    both, _ = gradient(replace(SGD_LIKE, rehearsal_coef=0.5), demonstrations=demonstrations)
+    model = make_model()
+    total = torch.zeros(())
+    for row in demonstrations:
+        ids_1T = torch.tensor([row.prompt_ids + row.completion_ids])
+        logp_TV = model(input_ids=ids_1T).logits[0].log_softmax(-1)
+        start = len(row.prompt_ids) - 1
+        total = total + sum(logp_TV[start + k, token] for k, token in enumerate(row.completion_ids))
+    tokens = sum(len(row.completion_ids) for row in demonstrations)
+    (-0.5 * total / tokens).backward()  # type: ignore[no-untyped-call]
+    alone = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    assert float((both - plain - alone).abs().max()) < 1e-6
+    assert float(alone.abs().max()) > 1e-3
+
+
+def test_what_is_rehearsed_is_learnt_where_no_row_has_an_advantage() -> None:
+    objective = replace(SGD_LIKE, rehearsal_coef=0.5, epochs=2, minibatches=3)
+    learner = Learner(make_model(), objective)
+    silent = [replace(row, advantage=0.0) for row in ROWS]
+    first = learner.update(silent, np.random.default_rng(0), demonstrations=ROWS[:3])
+    again = learner.update(silent, np.random.default_rng(0), demonstrations=ROWS[:3])
+    assert again["rehearsal"] < first["rehearsal"]
+    assert first["optimizer_steps"] == 2.0
+
+
+def test_without_a_weight_demonstrations_change_nothing() -> None:
+    assert torch.equal(gradient(SGD_LIKE, demonstrations=ROWS)[0], gradient(SGD_LIKE)[0])
+
+
+def test_a_refreshed_reference_is_the_policy_as_it_is() -> None:
+    learner = Learner(make_model(), replace(SGD_LIKE, kl_coef=0.1), reference=make_model(seed=1))
+    assert learner.update(ROWS, np.random.default_rng(0))["kl_reference"] > 1e-4
+    learner.refresh_reference()
+    assert learner.update(ROWS, np.random.default_rng(0))["kl_reference"] == pytest.approx(0.0, abs=1e-9)
+    assert learner.update(ROWS, np.random.default_rng(0))["kl_reference"] > 1e-6
+
+
+@pytest.mark.parametrize(("target", "factor"), [(1.0, 0.5), (1e-9, 2.0)])
+def test_an_adaptive_weight_is_halved_below_its_target_and_doubled_above(
+    target: float, factor: float
+) -> None:
+    objective = replace(SGD_LIKE, step_kl_coef=3.0, adapts=True, step_kl=target, epochs=2)
+    learner = Learner(make_model(), objective)
+    assert learner.update(ROWS, np.random.default_rng(0))["kl_step"] > 1.5e-9
+    assert learner.state_dict()["step_kl_coef"] == 3.0 * factor
+    fixed = Learner(make_model(), replace(objective, adapts=False))
+    fixed.update(ROWS, np.random.default_rng(0))
+    assert fixed.state_dict()["step_kl_coef"] == 3.0
 
 
 def test_the_first_steps_loss_is_the_weighted_sum_of_advantages() -> None:
@@ -141,7 +244,7 @@ def test_milestone_rewards_teach(advantage: str) -> None:
 
 
 def test_shuffled_rewards_do_not_teach() -> None:
-    start, end = learn(AlgorithmSection(control="shuffled_rewards"))
+    start, end = learn(AlgorithmSection(flags=[Flag.SHUFFLED_REWARDS]))
     assert end < start + 0.1
 
 

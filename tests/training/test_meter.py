@@ -69,4 +69,5 @@ def test_pace_is_what_lies_between_two_readings() -> None:
         "browser_busy": 0.15,
         "context_wait_s": 0.5,
         "decision_wait_s": 0.25,
+        "settle_wait_s": 0.0,
     }

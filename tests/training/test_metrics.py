@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from milepost.training.metrics import MetricsLog, find_evaluation, flatten, read_metrics, watch_routes
+from milepost.training.metrics import (
+    MetricsLog,
+    count_steps,
+    find_evaluation,
+    flatten,
+    read_metrics,
+    watch_routes,
+)
 
 
 def write(run: Path, *records: dict[str, object], keep_bytes: int | None = None) -> int:
@@ -33,6 +40,13 @@ def test_a_resumed_log_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -
     assert [r["iteration"] for r in read_metrics(tmp_path)] == [1, 2]
     write(tmp_path, make_record(2), keep_bytes=size)
     assert [r["iteration"] for r in read_metrics(tmp_path)] == [1, 2]
+
+
+def test_steps_are_those_of_training_episodes(tmp_path: Path) -> None:
+    assert count_steps(tmp_path) == 0
+    evaluation = {"kind": "evaluation", "phase": "test-start", "iteration": 0, "time": {"steps": 50.0}}
+    write(tmp_path, evaluation, *(make_record(i, time={"steps": 7.0}) for i in (1, 2)))
+    assert count_steps(tmp_path) == 14
 
 
 def test_a_half_written_last_line_is_left_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from milepost.milestones import RewardMode
 from milepost.milestones.router import Opinion, Routing, Tier
+from milepost.training.algorithm import Flag
 from milepost.training.credit import credit_batch
 from milepost.training.evaluation import summarize
 from milepost.training.failures import FailureBudget
@@ -62,13 +63,13 @@ def test_masked_trajectories_teach_nothing_and_the_others_go_on_as_if_they_were_
     assert any(row.advantage for row in alone)
 
 
-@pytest.mark.parametrize("control", ["none", "shuffled_rewards"])
-def test_a_batch_that_nobody_scored_changes_no_weight(control: str) -> None:
+@pytest.mark.parametrize("flags", [[], [Flag.SHUFFLED_REWARDS]])
+def test_a_batch_that_nobody_scored_changes_no_weight(flags: list[Flag]) -> None:
     learner = Learner(make_model(), Objective())
     before = [p.clone() for p in learner.model.parameters()]
     rng = np.random.default_rng(0)
     batch = [play(NOBODY, member=n) for n in range(3)]
-    algorithm = AlgorithmSection.model_validate({"control": control})
+    algorithm = AlgorithmSection.model_validate({"flags": flags})
     rows, facts = credit_batch(batch, algorithm, constant=1, rng=rng)
     assert learner.update(rows, rng)["loss"] == 0.0
     assert facts["flat_groups"] == 0.0

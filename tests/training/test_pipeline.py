@@ -91,12 +91,12 @@ class Stage:
 def build_pipeline(stage: Stage, **rollout: float) -> tuple[Pipeline, TaskSampler]:
     config = build_config(
         {
-            "tasks": {"ids": ["A"]},
+            "tasks": {"ids": ["CatalogSearch-v0"]},
             "rollout": {"group_size": 2, "contexts": 6, **rollout},
             "train": {"iterations": 6, "tasks_per_iteration": 3},
         }
     )
-    sampler = TaskSampler(["A"], run_seed=0)
+    sampler = TaskSampler(["CatalogSearch-v0"], run_seed=0)
     return Pipeline(stage, config, sampler, np.random.default_rng(0), SilentDisplay()), sampler
 
 
@@ -155,7 +155,7 @@ def test_what_is_under_way_is_given_up_and_drawn_again_after_a_resume() -> None:
         return state, [t.seed for t in played], stage.meter.cancelled
 
     (state, seeds, cancelled), _ = run_virtual(interrupt)
-    assert state["next"] == {"A": 3}
+    assert state["next"] == {"CatalogSearch-v0": 3}
     assert seeds == BATCHES[1]
     assert cancelled > 0
 

@@ -25,7 +25,7 @@ from tests.training.trajectories import make_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-CONFIG = build_config({}, ["optim.token_budget=16", "run.learner_threads=1"])
+CONFIG = build_config({}, ["optim.token_budget=16", "run.threads=1"])
 OBJECTIVE = Objective(learning_rate=1e-2, kl_coef=0.1, importance_cap=0.0, minibatches=2, token_budget=16)
 
 

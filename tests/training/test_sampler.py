@@ -3,7 +3,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from milepost.training.sampler import TaskSampler, draw_seed, measure_mixed, plan_groups
+from milepost.training.sampler import (
+    TaskSampler,
+    draw_seed,
+    estimate_pass,
+    measure_mixed,
+    measure_pass,
+    plan_groups,
+)
+from milepost.training.trajectory import Status
 from tests.training.trajectories import from_rewards
 
 IDS = ["A-v0", "B-v0", "C-v0"]
@@ -42,7 +50,50 @@ def test_the_share_of_mixed_groups_is_remembered_and_slowly_replaced() -> None:
     sampler = TaskSampler(IDS, run_seed=0)
     sampler.note({"A-v0": 0.5})
     sampler.note({"A-v0": 1.0})
-    assert sampler.state()["mixed"]["A-v0"] == pytest.approx(0.6)
+    assert sampler.state()["estimates"]["A-v0"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("solved", "played", "k", "expected"),
+    [
+        (0, 8, 4, 0.0),
+        (1, 8, 4, 0.5),  # the one that solved it is among four of eight
+        (2, 8, 4, 11 / 14),
+        (5, 8, 4, 1.0),  # three failures cannot fill four places
+        (3, 8, 1, 3 / 8),
+        (1, 2, 4, 1.0),
+        (0, 2, 4, 0.0),
+    ],
+)
+def test_pass_at_k_counts_the_draws_that_hold_a_success(
+    solved: int, played: int, k: int, expected: float
+) -> None:
+    assert estimate_pass(solved, played, k) == pytest.approx(expected)
+
+
+def test_pass_at_four_of_a_template_is_the_mean_over_its_scored_groups() -> None:
+    play = [
+        *(from_rewards([0.0], group="1", member=i, success=i == 0) for i in range(8)),
+        *(from_rewards([0.0], group="2", member=i, success=True) for i in range(4)),
+        from_rewards([0.0], group="3", status=Status.TIMEOUT),
+    ]
+    assert measure_pass(play) == {play[0].task_id: pytest.approx(0.75)}
+
+
+def test_a_band_prefers_templates_that_are_neither_easy_nor_out_of_reach() -> None:
+    sampler = TaskSampler(IDS, run_seed=0, selection="band")
+    sampler.note({"A-v0": 0.6, "B-v0": 0.1, "C-v0": 1.0})
+    counts = Counter(task_id for task_id, _ in sampler.draw(2_000, make_rng()))
+    assert counts["A-v0"] == pytest.approx(2_000 / 1.7, rel=0.05)
+    assert min(counts.values()) == pytest.approx(2_000 * 0.35 / 1.7, rel=0.15)
+
+
+@pytest.mark.parametrize(("selection", "estimate"), [("frontier", 1.0), ("band", 0.5)])
+def test_each_selection_observes_what_it_goes_by(selection: str, estimate: float) -> None:
+    play = [from_rewards([float(i == 0)], group="1", member=i, success=i == 0) for i in range(8)]
+    sampler = TaskSampler([play[0].task_id], run_seed=0, selection=selection)
+    sampler.observe(play)
+    assert sampler.state()["estimates"] == {play[0].task_id: estimate}
 
 
 def test_groups_are_mixed_when_their_members_have_different_returns() -> None:

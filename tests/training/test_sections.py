@@ -20,7 +20,7 @@ def test_a_preset_can_be_set_on_the_command_line() -> None:
 
 
 def test_what_has_no_key_comes_from_the_preset() -> None:
-    assert build_config({"algorithm": {"preset": "ppo_penalty"}}).algorithm.resolve().step_kl_target == 0.01
+    assert build_config({"algorithm": {"preset": "ppo_penalty"}}).algorithm.resolve().lam == 0.95
 
 
 def test_two_rollouts_are_a_group_unless_another_size_is_given() -> None:
@@ -39,7 +39,10 @@ def test_two_rollouts_are_a_group_unless_another_size_is_given() -> None:
         ({"advantage": "token_gae", "scale": "group"}, r"advantage token_gae and scale group do not go together"),
         ({"advantage": "turn_gae", "shrinkage": 1}, r"advantage turn_gae and shrinkage 1\.0 do not go together"),
         ({"flags": ["whiten"]}, r"the flag whiten and advantage milestone_loo do not go together"),
-        ({"dual_clip": 0.5}, r"0 for off, or more than 1, got 0\.5"),
+        ({"flags": ["dual_clip"], "loss": "cispo"}, r"the flag dual_clip and loss cispo do not go together"),
+        ({"flags": ["two_sided_clip"], "clip_high": 3}, r"two_sided_clip, loss ppo and clip_high 3 do not go together"),
+        ({"flags": ["two_sided_clip"], "loss": "sapo"}, r"two_sided_clip, loss sapo and clip_high 0\.28 do not go"),
+        ({"preset": "trpo", "epochs": 2}, r"trpo takes one step a batch, but epochs is 2 and minibatches is 1"),
         ({"flags": ["whitened"]}, r"should be 'dynamic_sampling', .* got 'whitened'"),
     ],
 )  # fmt: skip

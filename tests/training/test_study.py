@@ -30,7 +30,7 @@ def configure(**keys: object) -> Config:
 
 
 def test_what_other_sections_must_say_is_checked() -> None:
-    check_study(build_config({"algorithm": {"control": "shuffled_rewards"}}))
+    check_study(build_config({"algorithm": {"flags": ["shuffled_rewards"]}}))
     with pytest.raises(ConfigError, match=r"rollout.group_size is 8; set it to 2"):
         check_study(configure(method="dpo", schedule="continuous"))
     engine = {"policy": {"engine": "vllm"}}
@@ -39,15 +39,15 @@ def test_what_other_sections_must_say_is_checked() -> None:
         ConfigError, match=r"plays with a copy of the policy, and policy\.engine 'vllm' serves"
     ):
         check_study(build_config(engine | {"preference": {"method": "dpo", "schedule": "semi_online"}}))
-    with pytest.raises(ConfigError, match=r"algorithm.control is 'shuffled_rewards' and preference.method"):
+    with pytest.raises(ConfigError, match=r"algorithm.flags has 'shuffled_rewards' and preference.method"):
         check_study(
-            build_config({"algorithm": {"control": "shuffled_rewards"}, "preference": {"method": "dpo"}})
+            build_config({"algorithm": {"flags": ["shuffled_rewards"]}, "preference": {"method": "dpo"}})
         )
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_learns_from_a_batch_of_episodes(name: str) -> None:
-    config = build_config({"preference": {"method": name, "epochs": 2}})
+    config = build_config({"preference": {"method": name}, "algorithm": {"epochs": 2}})
     reference = make_model(seed=1) if METHODS[name].needs_reference else None
     learner = PreferenceLearner(make_model(), build_practice(config), reference=reference)
     facts, mined = study_episodes(learner, BATCH, config.preference, np.random.default_rng(0))
@@ -57,7 +57,7 @@ def test_every_method_learns_from_a_batch_of_episodes(name: str) -> None:
 
 
 def test_a_rising_threshold_changes_what_each_pass_learns_from() -> None:
-    passes, _ = choose_lessons(BATCH, configure(method="rest", epochs=4).preference)
+    passes, _ = choose_lessons(BATCH, configure(method="rest").preference, epochs=4)
     assert [len(lessons) for lessons in passes] == [2, 1, 1, 1]
 
 

@@ -4,6 +4,8 @@ It has two turns. The page shows a number; the first right answer reaches a mile
 leads to a second page, whose right answer reaches the goal, worth 3/4. A wrong answer ends the episode.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from milepost.agents.agent import Completion, Sampling
@@ -85,4 +87,4 @@ def train_briefly(algorithm: AlgorithmSection) -> dict[str, float]:
     batch = play(learner, rng.integers(PAGES, size=GROUPS).tolist(), 0)
     charged = learner.charge_divergence(batch)
     rows, facts = credit_batch(charged, algorithm, constant=1, rng=rng, critic=critic)
-    return facts | learner.update(rows, rng)
+    return facts | learner.update(rows, rng, demonstrations=[replace(row, advantage=0.0) for row in rows[:4]])

@@ -12,7 +12,10 @@ from milepost.training.preferences.pairs import Pairing
 
 
 class PreferenceSection(BaseModel):
-    """`[preference]`: learning from preferences in place of `[algorithm]`."""
+    """`[preference]`: learning from preferences in place of rewards.
+
+    Of `[algorithm]`, `epochs`, `minibatches` and `entropy_coef` hold here too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
@@ -30,12 +33,6 @@ class PreferenceSection(BaseModel):
     """Smallest difference of returns that makes a pair, not included."""
     pairing: Pairing = Pairing.BEST_WORST
     """Which members of a group are paired."""
-    entropy_coef: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the entropy bonus; 0 is off."""
-    epochs: Annotated[int, Field(ge=1)] = 1
-    """Passes over the preferences of an iteration."""
-    minibatches: Annotated[int, Field(ge=1)] = 1
-    """Optimiser steps of a pass."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,0 +1,194 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from milepost.training.algorithm import Step
+from milepost.training.batch import MicroBatch, Row, cut_batch
+from milepost.training.learner import Learner
+from milepost.training.losses import Loss
+from milepost.training.objective import Objective
+from milepost.training.policy import score_logits
+from milepost.training.trust_region import DAMPING, Region, join, put, solve, take_step
+from tests.training.trajectories import make_model
+
+MATRIX = torch.tensor([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 2.0]], dtype=torch.float64)
+TARGET = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+
+
+def make_rows(advantages: Sequence[float] = (1.0, -0.5)) -> list[Row]:
+    rng = np.random.default_rng(3)
+    return [
+        Row(
+            prompt_ids=(2, 3 + i % 2),
+            completion_ids=tuple(rng.integers(4, 20, size=2 + i).tolist()),
+            sampler_logps=(0.0,) * (2 + i),
+            advantage=value,
+            weight=0.25,
+        )
+        for i, value in enumerate(advantages)
+    ]
+
+
+def test_conjugate_gradient_is_exact_after_as_many_steps_as_there_are_unknowns() -> None:
+    calls: list[Tensor] = []
+
+    def multiply(vector: Tensor) -> Tensor:
+        calls.append(vector)
+        return MATRIX @ vector
+
+    found = solve(multiply, TARGET, iterations=3, tolerance=0.0)
+    torch.testing.assert_close(found, torch.linalg.solve(MATRIX, TARGET), rtol=0, atol=1e-12)
+    assert len(calls) == 3
+
+
+def test_conjugate_gradient_of_nothing_is_nothing() -> None:
+    assert not solve(lambda vector: MATRIX @ vector, torch.zeros(3, dtype=torch.float64)).any()
+
+
+def test_the_longest_step_meets_the_limit_of_a_quadratic_divergence() -> None:
+    point = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    start = point.clone()
+    fisher = torch.diag(torch.tensor([2.0, 8.0], dtype=torch.float64))
+    gradient = torch.tensor([2.0, 8.0], dtype=torch.float64)
+
+    def measure() -> tuple[float, float]:
+        moved = point - start
+        return float(gradient @ point), float(0.5 * moved @ fisher @ moved)
+
+    move = take_step([point], gradient, lambda vector: fisher @ vector, measure, limit=0.05)
+    # F^-1 g is (1, 1): both coordinates move alike though the gradient of the second is four times as large
+    length = (2 * 0.05 / 10) ** 0.5
+    torch.testing.assert_close(
+        start - point, torch.full((2,), length, dtype=torch.float64), rtol=1e-3, atol=0
+    )
+    assert move.fraction == 1.0
+    assert move.divergence == pytest.approx(0.05, rel=1e-3)
+    assert move.divergence <= 0.05
+    assert move.loss_after < move.loss_before
+
+
+@pytest.mark.parametrize(("bound", "fraction"), [(1.0, 1.0), (0.9, 0.5), (0.3, 0.25), (1e-9, 0.0)])
+def test_a_step_is_halved_until_it_is_within_the_limit_and_else_not_taken(
+    bound: float, fraction: float
+) -> None:
+    point = torch.zeros(1, dtype=torch.float64)
+    longest = (2 * 0.5 / (1 + DAMPING)) ** 0.5
+
+    def measure() -> tuple[float, float]:  # a divergence that grows linearly, unlike its quadratic form
+        return float(point), abs(float(point)) / longest * 0.5 / bound
+
+    move = take_step([point], torch.ones(1, dtype=torch.float64), lambda v: v, measure, limit=0.5)
+    assert move.fraction == fraction
+    assert float(point) == pytest.approx(-fraction * longest)
+
+
+def test_a_step_that_does_not_improve_is_not_taken() -> None:
+    point = torch.zeros(1)
+    move = take_step([point], torch.ones(1), lambda v: v, lambda: (abs(float(point)), 0.0), limit=0.5)
+    assert (move.fraction, float(point)) == (0.0, 0.0)
+
+
+def test_without_a_gradient_nothing_moves() -> None:
+    point = torch.ones(2)
+    move = take_step([point], torch.zeros(2), lambda v: v, lambda: (1.0, 0.0), limit=0.5)
+    assert (move.fraction, point.tolist()) == (0.0, [1.0, 1.0])
+
+
+def test_parameters_survive_being_laid_out_in_a_row() -> None:
+    tensors = [torch.arange(6.0).view(2, 3), torch.tensor([7.0])]
+    row = join(tensors)
+    assert row.tolist() == [0, 1, 2, 3, 4, 5, 7]
+    put(tensors, row * 2)
+    assert [tensor.tolist() for tensor in tensors] == [[[0, 2, 4], [6, 8, 10]], [14]]
+
+
+def test_a_product_with_the_fisher_matrix_is_that_of_the_matrix_itself() -> None:
+    """F = sum over tokens of J'(diag p - p p')J / N, with J the derivative of the logits."""
+    model = make_model(vocabulary=20)
+    name, parameter = next((n, p) for n, p in model.named_parameters() if "q_norm" in n)
+    batches = list(cut_batch(make_rows(), token_budget=4, share_prompts=True))
+    assert len(batches) > 1
+    tokens = sum(len(batch.token_N) for batch in batches)
+
+    expected = torch.zeros(parameter.numel(), parameter.numel())
+    for batch in batches:
+        logits = partial(compute_logits, model, batch, name)
+        slope_UVP = torch.autograd.functional.jacobian(logits, parameter.detach())  # type: ignore[no-untyped-call]
+        slope_NVP = slope_UVP[batch.token_N]
+        p_NV = logits(parameter.detach())[batch.token_N].softmax(dim=-1)
+        middle_NVV = torch.diag_embed(p_NV) - p_NV[:, :, None] * p_NV[:, None, :]
+        expected += torch.einsum("nvp,nvw,nwq->pq", slope_NVP, middle_NVV, slope_NVP).detach() / tokens
+
+    region = Region(model, batches, [parameter], temperature=1.0)
+    found = torch.stack([region.multiply(one) for one in torch.eye(parameter.numel())])
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-7)
+    assert float(expected.abs().max()) > 1e-6
+
+
+def test_a_large_batch_gives_the_fisher_matrix_of_a_share_of_it() -> None:
+    model = make_model(vocabulary=20)
+    row = replace(make_rows()[0], completion_ids=(4,) * 64, sampler_logps=(0.0,) * 64)
+    rows = [replace(row, prompt_ids=(2, 3 + i % 16, 3 + i // 16)) for i in range(48)]
+    batches = list(cut_batch(rows, token_budget=70, share_prompts=True))
+    assert len(batches) == 48
+    few = Region(model, batches[:8], [next(model.parameters())], temperature=1.0)
+    assert len(few.curved) == 8
+    many = Region(model, batches, [next(model.parameters())], temperature=1.0)
+    assert many.curved == batches[::3]  # 3,072 tokens, of which 1,024 are enough
+    assert many.measure_divergence() == pytest.approx(0.0, abs=1e-6)
+
+
+class Scored(torch.nn.Module):
+    """A policy's logits at the tokens of a batch, as a module whose parameters can be replaced."""
+
+    def __init__(self, model: PreTrainedModel, batch: MicroBatch) -> None:
+        super().__init__()
+        self.model = model
+        self.batch = batch
+
+    def forward(self) -> Tensor:
+        return score_logits(self.model, self.batch)
+
+
+def compute_logits(model: PreTrainedModel, batch: MicroBatch, name: str, value: Tensor) -> Tensor:
+    found: Tensor = torch.func.functional_call(Scored(model, batch), {f"model.{name}": value}, ())
+    return found
+
+
+TRUST = Objective(loss=Loss.SURROGATE, step=Step.TRUST_REGION, step_kl=0.01, importance_cap=0.0)
+
+
+def test_a_learner_stays_in_its_trust_region_and_lowers_its_loss() -> None:
+    model = make_model(vocabulary=20)
+    before = join(list(model.parameters()))
+    facts = Learner(model, TRUST).update(make_rows(), np.random.default_rng(0))
+    assert 0.001 < facts["kl_step"] <= 0.01
+    assert facts["improvement"] > 0.0
+    assert facts["step_fraction"] in {0.5**k for k in range(10)}
+    assert not torch.equal(before, join(list(model.parameters())))
+
+
+def test_frozen_parameters_take_no_part() -> None:
+    model = make_model(vocabulary=20)
+    names = [name for name, _ in model.named_parameters()]
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("mlp" in name)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    facts = Learner(model, TRUST).update(make_rows(), np.random.default_rng(0))
+    moved = {name for name in names if not torch.equal(before[name], model.state_dict()[name])}
+    assert moved == {name for name in names if "mlp" in name}
+    assert 0.0 < facts["kl_step"] <= 0.01
+
+
+def test_a_wider_region_lets_the_policy_go_further() -> None:
+    reached = []
+    for limit in (0.001, 0.05):
+        learner = Learner(make_model(vocabulary=20), replace(TRUST, step_kl=limit))
+        reached.append(learner.update(make_rows(), np.random.default_rng(0))["kl_step"])
+    assert reached[0] <= 0.001 < reached[1] <= 0.05
