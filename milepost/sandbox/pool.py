@@ -121,22 +121,29 @@ class Pool:
             raise SandboxError(Failure.INFRASTRUCTURE, "the pool is closed")
         await self._places.acquire()
         try:
-            warm = await self._browser()
-            warm.active += 1
-            warm.opened += 1
-        except BrowserLaunchError as error:
-            self._places.release()
-            raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
+            return await self._open(world)
         except BaseException:
             self._places.release()
             raise
+
+    async def _open(self, world: World, *, again: bool = True) -> tuple[Session, Observation]:
         try:
-            self._names += 1
+            warm = await self._browser()
+        except BrowserLaunchError as error:
+            raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
+        warm.active += 1
+        warm.opened += 1
+        self._names += 1
+        name = f"e{self._names}"
+        try:
             session, observation = await Session.open(
-                warm.browser, warm.watcher, f"e{self._names}", world, self._deadlines
+                warm.browser, warm.watcher, name, world, self._deadlines
             )
-        except BaseException:
-            self._give_back(warm)
+        except BaseException as broken:
+            warm.active -= 1
+            if again and isinstance(broken, SandboxError) and not warm.browser.alive:
+                # The browser died while the world was made; that is no fault of the world's.
+                return await self._open(world, again=False)
             raise
         session.on_closed = lambda: self._give_back(warm)
         return session, observation

@@ -1,12 +1,15 @@
 """Places, warm browsers, and what is left behind."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.browser import Browser, BrowserOptions
 from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
+from milepost.sandbox.session import Session
 from tests.sandbox.conftest import build_world
 
 pytestmark = pytest.mark.browser
@@ -82,4 +85,23 @@ async def test_a_browser_that_has_grown_too_large_is_replaced(monkeypatch: pytes
         second = await pool.warm_up()
     assert second is not first
     assert not first.alive
+    await pool.close()
+
+
+async def test_a_world_that_was_being_made_when_its_browser_died_is_made_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, used, real = Pool(contexts=1), list[Browser](), Session.open
+
+    async def make(browser: Browser, *rest: Any) -> tuple[Session, Observation]:
+        used.append(browser)
+        if len(used) == 1:
+            browser.connection.post("Browser.crash")
+        return await real(browser, *rest)
+
+    monkeypatch.setattr(Session, "open", make)
+    async with pool.session(build_world()) as (_, view):
+        assert view.title == "Home"
+    assert len(used) == 2
+    assert used[0] is not used[1]
     await pool.close()
