@@ -93,3 +93,11 @@ def test_what_needs_a_second_set_of_weights_is_refused(other: str) -> None:
     config = build_config({}, ["policy.lora_rank=4", "algorithm.kl_coef=0.1", other])
     with pytest.raises(ConfigError, match=r"policy\.lora_rank is 4 and"):
         check_adapter(config)
+
+
+def test_an_engine_that_would_get_the_adapter_alone_is_refused() -> None:
+    config = build_config({}, ["policy.lora_rank=4", "policy.engine=vllm"])
+    with pytest.raises(
+        ConfigError, match=r"policy\.engine is 'vllm', which would be given the adapter without"
+    ):
+        check_adapter(config)
