@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
 TESTS ?= tests
-WORKERS ?= 2
+# One for each core, and never fewer than two: tests wait for browsers part of their time.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); [ $$cores -gt 2 ] && echo $$cores || echo 2)
 
 # Written by the set-up where the browser starts only without its own sandbox.
 MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)

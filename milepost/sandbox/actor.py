@@ -1,6 +1,6 @@
 """Carries out the agent's actions: on the tab in view, on the files, and on the episode itself."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from milepost.sandbox.actions import (
@@ -75,6 +75,7 @@ class Actor:
         hosts: Collection[str],
         live: Collection[str] = (),
         clipboard: Clipboard,
+        on_download: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare an actor.
 
@@ -84,12 +85,14 @@ class Actor:
             hosts: the episode's own sites.
             live: hosts of the real network that are open, see `gateway`.
             clipboard: the episode's own, which takes the facts too.
+            on_download: called when a click is about to begin a download.
         """
         self._tabs = tabs
         self._workspace = workspace
         self._hosts = hosts
         self._gateway = Gateway(hosts=live)
         self._clipboard = clipboard
+        self._on_download = on_download
         self._sink = clipboard.note
         self.read_text = ""
         """What the last action read."""
@@ -104,7 +107,7 @@ class Actor:
     async def perform(self, action: Action) -> str:
         """Carry out an action; gives an error text for the agent, empty when it was done."""
         self.read_text = ""
-        hand = Hand(self._tabs.active, self._clipboard)
+        hand = Hand(self._tabs.active, self._clipboard, on_download=self._on_download)
         try:
             for part in (self._touch, self._press_on, self._browse, self._handle_files):
                 error = await part(action, hand)

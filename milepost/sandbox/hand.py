@@ -3,7 +3,7 @@
 Every method gives an error text for the agent, empty when the action was delivered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from milepost.sandbox.actions import BUTTONS
@@ -24,9 +24,13 @@ _BACKSPACE = Key(key="Backspace", code="Backspace", number=8)
 class Hand:
     """Acts on a page: on its elements by their ids, on its viewport by coordinates, on its focus by keys."""
 
-    def __init__(self, page: Page, clipboard: Clipboard) -> None:
+    def __init__(
+        self, page: Page, clipboard: Clipboard, *, on_download: Callable[[], None] = lambda: None
+    ) -> None:
         self._page = page
         self._clipboard = clipboard
+        self._on_download = on_download
+        """Called before a link is clicked whose target is to be downloaded: no navigation will tell of it."""
 
     # -- mouse --------------------------------------------------------------------------------------
 
@@ -40,6 +44,8 @@ class Hand:
         spot = await self._page.ask("point", element)
         if "error" in spot:
             return str(spot["error"])
+        if spot["download"] and button == "left":
+            self._on_download()
         await self._click_at(spot["x"], spot["y"], button, held, times)
         return ""
 

@@ -131,7 +131,12 @@ class Session:
             time=time,
         )
         self._actor = Actor(
-            self._tabs, self._workspace, hosts=world.sites, live=world.live, clipboard=clipboard
+            self._tabs,
+            self._workspace,
+            hosts=world.sites,
+            live=world.live,
+            clipboard=clipboard,
+            on_download=self._expect_download,
         )
         await asyncio.gather(receiving, self._tabs.open())
         if world.storage is not None:

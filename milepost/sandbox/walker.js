@@ -324,7 +324,7 @@
         const b = at.box(box), left = Math.max(at.left, b.left), top = Math.max(at.top, b.top);
         const x = (left + Math.min(at.right, b.right)) / 2, y = (top + Math.min(at.bottom, b.bottom)) / 2;
         const hit = hitAt(x, y), label = hit && hit.closest('label');
-        if (hit && (within(e, hit) || (label && label.control === e))) return {x, y};
+        if (hit && (within(e, hit) || (label && label.control === e))) return {x, y, download: !!hit.closest('a[href][download]')};
         cover = cover || hit;
       }
       const [role, name] = cover ? describe(cover) : ['nothing', ''];
