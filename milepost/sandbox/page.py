@@ -296,7 +296,7 @@ class Page:
         spot = self._locate(element)
         if spot is None:
             return {"error": f"no element of this tab has the id {element}; take one from the tree"}
-        answer = await self.call(function, spot.element, *arguments, place=spot.place)
+        answer = first = await self.call(function, spot.element, *arguments, place=spot.place)
         while spot.place is not None and "x" in answer:
             # A point of a frame's viewport is wanted where it is in the tab's.
             owner = self._frames.owner(spot.place)
@@ -304,7 +304,7 @@ class Page:
                 return {"error": f"element {element} is no longer on the page"}
             answer = await self.call("place", owner.element, answer["x"], answer["y"], place=owner.place)
             spot = Spot(owner.place, owner.element)
-        return answer
+        return answer if "error" in answer else {**first, **answer}
 
     def _locate(self, element: str) -> Spot | None:
         return self._frames.locate(element[len(self.prefix) :]) if element.startswith(self.prefix) else None
