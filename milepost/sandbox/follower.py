@@ -89,8 +89,7 @@ class Follower:
     def close(self) -> None:
         """Take note that the tab was closed; whoever waits for it is woken."""
         self.closed, self.gone = True, "the tab was closed"
-        if not self._change.done():
-            self._change.set_result(None)
+        self._wake()
 
     def finish_load(self, url: str) -> None:
         """Take note of a document that had loaded before anybody followed."""
@@ -102,8 +101,11 @@ class Follower:
         handler = _HANDLERS.get(method)
         if handler is not None:
             handler(self, params)
-            if not self._change.done():
-                self._change.set_result(None)
+            self._wake()
+
+    def _wake(self) -> None:
+        if not self._change.done():
+            self._change.set_result(None)
 
     def _on_context(self, params: Mapping[str, Any]) -> None:
         context = params["context"]
@@ -155,7 +157,14 @@ class Follower:
             self.loading = False
 
     def _on_frame_gone(self, params: Mapping[str, Any]) -> None:
-        self.frames.discard(params["frameId"])
+        # A frame that only goes to another process is still on its way to its document.
+        if params.get("reason") != "swap":
+            self.frames.discard(params["frameId"])
+
+    def release_frame(self, frame: str) -> None:
+        """Wait for a frame no longer; whoever waits is woken."""
+        self.frames.discard(frame)
+        self._wake()
 
     def _on_expired(self, _params: Mapping[str, Any]) -> None:
         self.expired = True

@@ -115,7 +115,7 @@ class Frames:
                 if params["name"] == BINDING and place in self._numbers:
                     self._follower.note_input(params["payload"])
             case "Target.attachedToTarget":
-                self._on_attached(params["sessionId"])
+                self._on_attached(params["sessionId"], params["targetInfo"]["targetId"])
             case "Target.detachedFromTarget":
                 gone = params["sessionId"]
                 self._connection.off(gone)
@@ -129,10 +129,23 @@ class Frames:
         if context["name"] == WORLD and frame != self._target:
             self._places[frame] = Place(session, context["id"])
 
-    def _on_attached(self, session: str) -> None:
+    def _on_attached(self, session: str, frame: str) -> None:
         self._connection.on(session, partial(self.on_event, session))
         self._prepare(session)
         self._connection.post("Runtime.runIfWaitingForDebugger", {}, session)
+        # It may have loaded before we listened, so it is asked; our script is there when it answers.
+        self._follower.frames.add(frame)
+        release = partial(self._follower.release_frame, frame)
+        ceiling = asyncio.get_running_loop().call_later(ANSWER_CEILING_S, release)
+
+        def on_answer(answer: "asyncio.Future[dict[str, Any]]") -> None:
+            ceiling.cancel()
+            lost = answer.cancelled() or answer.exception() is not None
+            if lost or answer.result()["result"].get("value") == "complete":
+                release()
+
+        asked = self._connection.send("Runtime.evaluate", {"expression": "document.readyState"}, session)
+        asked.add_done_callback(on_answer)
 
     def _forget(self, gone: Callable[[Place], bool]) -> None:
         self._places = {frame: place for frame, place in self._places.items() if not gone(place)}

@@ -14,7 +14,7 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
 from milepost.sandbox.frames import Frames, Place, Spot, name_prefix
 from milepost.sandbox.observation import Dialog
-from milepost.sandbox.settle import SETTLE_CEILING_S, Reading, Settler
+from milepost.sandbox.settle import SETTLE_CEILING_S, Reading, Settler, pass_frame
 from milepost.sandbox.sites import FactSink
 
 Argument = str | int | float | bool | Sequence[str]
@@ -297,6 +297,7 @@ class Page:
         if spot is None:
             return {"error": f"no element of this tab has the id {element}; take one from the tree"}
         answer = first = await self.call(function, spot.element, *arguments, place=spot.place)
+        elsewhere = spot.place is not None and spot.place.session != self._session
         while spot.place is not None and "x" in answer:
             # A point of a frame's viewport is wanted where it is in the tab's.
             owner = self._frames.owner(spot.place)
@@ -304,6 +305,8 @@ class Page:
                 return {"error": f"element {element} is no longer on the page"}
             answer = await self.call("place", owner.element, answer["x"], answer["y"], place=owner.place)
             spot = Spot(owner.place, owner.element)
+        if "x" in answer and elsewhere:
+            await pass_frame(self.evaluate)
         return answer if "error" in answer else {**first, **answer}
 
     def _locate(self, element: str) -> Spot | None:

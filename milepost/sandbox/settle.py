@@ -22,6 +22,9 @@ from milepost.sandbox.shadow import open_closed_roots
 SETTLE_CEILING_S = 5.0
 """A page that has not settled by then is read as it is, with `settled` false."""
 
+DRAW_CEILING_S = 0.5
+"""How long a drawing is waited for: a page that nobody looks at has none."""
+
 _LAST_CHANCE_S = 5.0
 """How long a page that never settles may take to be read as it is."""
 
@@ -154,6 +157,19 @@ class Settler:
             elements=build_elements(rows, self._prefix),
             settled=settled,
         )
+
+
+async def pass_frame(evaluate: Callable[[str], Awaitable[Any]]) -> None:
+    """Wait until a tab has drawn itself as it is now, if it is drawn at all.
+
+    Chromium chooses the process that gets a click by what was drawn last, and that is old after scrolling.
+    """
+    drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))"
+    try:
+        async with asyncio.timeout(DRAW_CEILING_S):
+            await evaluate(drawn)
+    except (TimeoutError, CDPError):
+        return
 
 
 def _ms(left_s: float) -> int:
