@@ -68,6 +68,7 @@ SEEN_THROUGH = {
     "milepost/sandbox/camera.py": "tests/sandbox/test_marks.py",
     "milepost/sandbox/hand.py": "tests/sandbox/test_actor.py",
     "milepost/sandbox/page.py": "tests/sandbox/test_session.py",
+    "milepost/sandbox/delivery.py": "tests/sandbox/test_tabs.py",
     "milepost/sandbox/witness.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/events.py": "tests/sandbox/test_log.py",
 }

@@ -11,6 +11,7 @@ from milepost.sandbox.events import (
     DialogClosed,
     DialogOpened,
     DomContentLoaded,
+    Fact,
     HistoryNavigated,
     NavigationCompleted,
     Source,
@@ -61,6 +62,10 @@ class Follower:
         """Called when the page says that it opens one."""
         self.claimed = 0
         """How many of them have come."""
+        self.witnessed: Fact | None = None
+        """The last input that a walker of ours reported."""
+        self.done: Mapping[str, Any] | None = None
+        """The answer of the last action that was one function of the walker."""
         self.dragged: Mapping[str, Any] | None = None
         """Data of the last native drag that was intercepted."""
         self._change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -219,8 +224,12 @@ class Follower:
 
     def note_input(self, payload: str) -> None:
         """Note what a walker of ours witnessed."""
-        fact = read_note(self._tab, orjson.loads(payload))
+        note = orjson.loads(payload)
+        if note["kind"] == "done":
+            self.done = note["answer"]
+        fact = read_note(self._tab, note)
         if fact is not None:
+            self.witnessed = fact
             self._note(Source.INPUT, fact)
 
     async def _next_change(self) -> None:

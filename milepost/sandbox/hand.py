@@ -150,16 +150,17 @@ class Hand:
 
     async def fill(self, element: str, text: str) -> str:
         """Replace a field's content by trusted text input."""
-        answer = await self._page.ask("take", element)
-        if "error" in answer:
-            return str(answer["error"])
-        if answer.get("picker"):
-            return await self._pick(element, text)
-        if text:
-            await self._page.dispatch("Input.insertText", {"text": text})
-        elif answer["filled"]:
-            await self._press_keys((_BACKSPACE,))
-        return ""
+        answer = await self._page.act("fill", element, text)
+        match answer.get("left"):
+            case "pick":
+                return await self._pick(element, text)
+            case "text":
+                await self._page.dispatch("Input.insertText", {"text": text})
+            case "keys":
+                await self._press_keys((_BACKSPACE,))
+            case _:
+                pass
+        return str(answer.get("error", ""))
 
     async def _pick(self, element: str, value: str) -> str:
         """Set a date, a time, a colour or a range, whose own pickers take no text."""
@@ -227,7 +228,7 @@ class Hand:
     async def select(self, element: str, option: str | tuple[str, ...]) -> str:
         """Choose options of a select element by their visible text."""
         wanted = [option] if isinstance(option, str) else list(option)
-        answer = await self._page.ask("choose", element, wanted)
+        answer = await self._page.act("choose", element, wanted)
         if "error" in answer:
             return str(answer["error"])
         self._note_value(answer)

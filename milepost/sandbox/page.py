@@ -10,6 +10,8 @@ import orjson
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError, forget
 from milepost.sandbox.clock import PageClock, PageTime
+from milepost.sandbox.delivery import deliver_input
+from milepost.sandbox.events import Filled
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import BINDING, WORLD, Follower
 from milepost.sandbox.frames import Frames, Place, Spot, name_prefix
@@ -17,7 +19,7 @@ from milepost.sandbox.observation import Dialog
 from milepost.sandbox.settle import SETTLE_CEILING_S, Reading, Settler, pass_frame
 from milepost.sandbox.sites import FactSink
 
-Argument = str | int | float | bool | Sequence[str]
+Argument = str | int | float | bool | Sequence[str] | Sequence[str | Sequence[str]]
 """What a function of the walker takes."""
 
 SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
@@ -31,9 +33,6 @@ _FRAMES_TOO = {
     "flatten": True,
     "filter": [{"type": "iframe"}],
 }
-
-ACK_CEILING_S = 1.0
-"""How long an input event's answer is waited for after the event opened a tab."""
 
 
 class Page:
@@ -335,6 +334,25 @@ class Page:
             return answer
         return {"error": f"{'the tab was closed' if self.closed else 'a dialog opened'} during the action"}
 
+    async def act(self, function: str, element: str, *arguments: str | Sequence[str]) -> Mapping[str, Any]:
+        """Call a function of the walker that is a whole action; the page is read on the way back, if it can be."""
+        spot = self._locate(element)
+        if spot is None or spot.place is not None or self._clock is not None:
+            return await self.ask(function, element, *arguments)
+        follower = self._follower
+        before, follower.done = follower.witnessed, None
+        answer = await self.call("act", function, [spot.element, *arguments], int(SETTLE_CEILING_S * 1000))
+        self._settler.ahead = answer.get("look")
+        if "error" not in answer:
+            return answer
+        # It was carried out, and what the page made of it only kept us from reading.
+        filled = follower.witnessed is not before and isinstance(follower.witnessed, Filled)
+        return follower.done or ({} if filled else answer)
+
+    def forget_look(self) -> None:
+        """Forget what an action read on the way back: something came between."""
+        self._settler.ahead = None
+
     async def hold_clipboard(self, text: str) -> None:
         """Give the page what the next paste brings."""
         for place in (None, *self._frames.places):
@@ -363,27 +381,7 @@ class Page:
 
     async def dispatch(self, method: str, params: Mapping[str, Any]) -> None:
         """Send an input event and wait until the page has handled it, or a dialog opened."""
-        follower, opened = self._follower, len(self._follower.opened)
-        future = self._connection.send(method, params, self._session)
-        try:
-            async with asyncio.timeout(None) as ceiling:
-                # A tab that the event opens may swallow the answer together with the focus.
-                follower.on_open = lambda: ceiling.reschedule(
-                    asyncio.get_running_loop().time() + ACK_CEILING_S
-                )
-                await follower.unless_dialog(future)
-        except TimeoutError:
-            if len(follower.opened) == opened:
-                raise
-            future.add_done_callback(forget)
-        except ConnectionLostError as error:
-            raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
-        except CDPError:
-            # The target went away while it handled the event (the page closed itself, or its process was
-            # swapped): who reads the page next finds out what became of it.
-            return
-        finally:
-            follower.on_open = _nothing
+        await deliver_input(self._connection, self._session, self._follower, method, params)
 
     async def command(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a DevTools command that concerns neither input nor navigation."""
@@ -393,7 +391,3 @@ class Page:
         """Stop to listen; the context's end closes the tab itself."""
         self._connection.off(self._session)
         self._frames.detach()
-
-
-def _nothing() -> None:
-    return

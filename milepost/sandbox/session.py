@@ -270,6 +270,7 @@ class Session:
         referee, page = self._world.referee, tabs.active
         if not referee:
             return await tabs.read()
+        page.forget_look()
         if not page.idle:
             sight = await tabs.read()
             if sight.after is None:

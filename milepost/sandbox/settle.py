@@ -71,6 +71,8 @@ class Settler:
         self._frames = frames
         self._prefix = prefix
         self._clock = clock
+        self.ahead: Mapping[str, Any] | None = None
+        """What the page showed at the end of an action that read it on the way back; good for one look."""
 
     async def read(self, ceiling_s: float) -> Reading | None:
         """Wait until the page has settled and read it; None while a dialog blocks it.
@@ -108,6 +110,8 @@ class Settler:
 
     async def _rest(self) -> bool:
         """Wait until nothing loads; false when a dialog opened."""
+        if self._follower.busy:
+            self.ahead = None
         if self._clock is None:
             await self._follower.until_ready()
         else:
@@ -115,6 +119,9 @@ class Settler:
         return self._follower.dialog is None
 
     async def _look(self, left_s: float) -> Mapping[str, Any] | None:
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and not self._follower.fetched:
+            return ahead
         fetched, self._follower.fetched = self._follower.fetched, False
         if self._clock is not None:
             # The page stands still: nothing can change while it is read.

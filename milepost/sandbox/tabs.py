@@ -146,6 +146,8 @@ class Tabs:
 
     def _view(self, number: int) -> None:
         if number != self._in_view:
+            if self._in_view in self._pages:
+                self.active.forget_look()
             self._in_view = number
             self._sink(Source.SESSION, TabFocused(tab=number))
 

@@ -217,22 +217,31 @@
     for (const e of d.getElementsByTagName('iframe')) { const inner = documentIn(e); if (inner) documents(inner, all); }
     return all;
   };
+  // Changes are counted from an action's beginning on: what the page does with an answer before anybody looks is not missed.
+  let changes = 0, changedAt = 0, answeredAt = 0, armed = false;
+  const observer = new MutationObserver(() => { changes += 1; changedAt = performance.now(); });
+  const answers = new PerformanceObserver(list => hear(list.getEntries()));
+  const hear = entries => { for (const e of entries) if (e.initiatorType === 'fetch' || e.initiatorType === 'xmlhttprequest') answeredAt = Math.max(answeredAt, e.responseEnd); };
+  const arm = () => {
+    if (!armed) { changedAt = answeredAt = 0; answers.observe({type: 'resource'}); armed = true; }
+    for (const d of documents(document)) observer.observe(d, {subtree: true, childList: true, attributes: true, characterData: true});
+  };
+  const disarm = () => { observer.disconnect(); answers.disconnect(); armed = false; };
   const settle = async (ms, fetched) => {
     const start = performance.now();
-    let dirty = true;
-    const observer = new MutationObserver(() => { dirty = true; });
-    for (const d of documents(document)) observer.observe(d, {subtree: true, childList: true, attributes: true, characterData: true});
+    arm();
     let quiet = 0;
     if (fetched) {
-      dirty = false;
-      do { await fence(); } while (!dirty && performance.now() - start < Math.min(ms, 25));
+      hear(answers.takeRecords());
+      const since = answeredAt || start;
+      do { await fence(); } while (changedAt <= since && performance.now() - start < Math.min(ms, 25));
     }
     while (quiet < 2 && performance.now() - start < ms) {
-      dirty = false;
+      const before = changes;
       await task();
-      quiet = dirty || documents(document).some(d => d.readyState === 'loading') ? 0 : quiet + 1;
+      quiet = changes !== before || documents(document).some(d => d.readyState === 'loading') ? 0 : quiet + 1;
     }
-    observer.disconnect();
+    disarm();
     return quiet >= 2;
   };
 
@@ -262,6 +271,7 @@
     if (!e.isConnected || !e.ownerDocument.defaultView) return {error: `element ${id} is no longer on the page`};
     if (disabled(e)) return {error: `element ${id} is disabled`};
     if (e.tagName !== 'OPTION' && !shown(e)) return {error: `element ${id} is hidden`};
+    arm();
     return {e};
   };
 
@@ -273,6 +283,7 @@
     // Reads the document as it is. `inside` is for a frame of another origin: what can be seen of it, and whether it has
     // the focus. The rows come as text: DevTools would copy the array piece by piece.
     look(settled, inside) {
+      disarm();
       given = inside ? inside[0] : null;
       const all = rows();
       given = null;
@@ -350,12 +361,20 @@
       if (error) return {error};
       return e.tagName === 'INPUT' && e.type === 'file' ? {} : {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a file field`};
     },
-    // Focus a field and select its content, so that typed text replaces it.
-    take(id) {
+    // An action that is one function, and what the page shows after it: nobody has to ask for that again.
+    async act(name, given, ms) {
+      const answer = this[name](...given);
+      if (answer.error || answer.left) return answer;
+      // Said now, for the page may be gone before it has come to rest.
+      milepostNote(JSON.stringify({kind: 'done', role: '', name: '', answer}));
+      return {...answer, look: await this.step(ms, false)};
+    },
+    // Replaces a field's content as typing would. What is `left` to be done needs keys, the browser's own text input, or `pick`.
+    fill(id, text) {
       const {e, error} = ready(id);
       if (error) return {error};
       const editable = e.tagName === 'TEXTAREA' || e.isContentEditable || (e.tagName === 'INPUT' && !INPUT_ROLE[e.type]) || ['number', 'search'].includes(e.type);
-      if (e.tagName === 'INPUT' && PICKED.has(e.type)) { e.focus(); return {picker: true}; }
+      if (e.tagName === 'INPUT' && PICKED.has(e.type)) { e.focus(); return {left: 'pick'}; }
       if (!editable) return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a text field`};
       if (e.readOnly) return {error: `element ${id} is read-only`};
       const modal = [...document.querySelectorAll('dialog:modal')].pop();
@@ -364,7 +383,10 @@
       e.focus();
       if (e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
       if (e.select) e.select(); else e.ownerDocument.getSelection().selectAllChildren(e);
-      return {filled: !!(e.value || e.textContent)};
+      if (!text) return e.value || e.textContent ? {left: 'keys'} : {};
+      // The same trusted events as from outside; what it makes of lines, and of editors, differs.
+      if (e.isContentEditable || /[\r\n]/.test(text)) return {left: 'text'};
+      return e.ownerDocument.execCommand('insertText', false, text) ? {} : {left: 'text'};
     },
     // Scrolls what stands in the middle of the viewport, as a wheel there would.
     scroll(dx, dy) {

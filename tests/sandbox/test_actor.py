@@ -214,3 +214,58 @@ async def test_an_answer_is_text_or_json(pool: Pool) -> None:
         await session.step('answer({"n": 1})')
         assert session.finished == "answer"
         assert [e.fact.text for e in session.log.events if isinstance(e.fact, AnswerGiven)] == ['{"n":1}']
+
+
+FIELDS = """<!doctype html><title>Fields</title>
+<input aria-label="Plain"><input aria-label="Loud" oninput="alert('no')"><input aria-label="Leaving" oninput="location = '/two'">
+<input aria-label="Asking" oninput="fetch('/slow').then(r => r.text()).then(t => { o.textContent = t; })">
+<textarea aria-label="Lines"></textarea><div contenteditable aria-label="Editor" role=textbox>old</div>
+<select aria-label="Jump" onchange="location = '/two'"><option>Here<option>There</select>
+<output id=o></output>
+<script>
+for (const e of document.querySelectorAll('[aria-label=Plain], textarea, [contenteditable]'))
+  e.addEventListener('input', event => { o.textContent += `${event.inputType} ${event.isTrusted} ${JSON.stringify(e.value ?? e.innerText)};`; });
+</script>"""
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "heard"),
+    [
+        ("Plain", "Zoë <b>", 'insertText true "Zoë <b>";'),
+        # The browser brings lines one after the other.
+        ("Lines", "one\ntwo", 3 * 'insertText true "one\\ntwo";'),
+        ("Editor", "new", 'insertText true "new";'),
+    ],
+)
+async def test_a_page_hears_the_trusted_input_of_a_fill(
+    pool: Pool, field: str, text: str, heard: str
+) -> None:
+    async with pool.session(build_world({"/": FIELDS})) as (session, view):
+        view = await act(session, view, "fill", field, text)
+        assert (view.last_error, view.last_effect, said(view)) == ("", "dom", heard)
+
+
+async def test_a_fill_that_a_page_answers_with_a_dialog_is_done(pool: Pool) -> None:
+    async with pool.session(build_world({"/": FIELDS})) as (session, view):
+        view = await act(session, view, "fill", "Loud", "x")
+        assert view.last_error == ""
+        assert view.dialog is not None
+        view = await session.step("accept_dialog()")
+        assert view.element("textbox", "Loud").value == "x"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("verb", "field", "value"), [("fill", "Leaving", "x"), ("select_option", "Jump", "There")]
+)
+async def test_an_action_that_leaves_the_page_is_done(pool: Pool, verb: str, field: str, value: str) -> None:
+    async with pool.session(build_world({"/": FIELDS})) as (session, view):
+        view = await act(session, view, verb, field, value)
+        assert (view.last_error, view.last_effect, view.title) == ("", "navigation", "Two")
+        kinds = [type(event.fact) for event in session.log.events]
+        assert (Filled if verb == "fill" else Selected) in kinds
+
+
+async def test_what_a_field_fetches_is_waited_for(pool: Pool) -> None:
+    async with pool.session(build_world({"/": FIELDS})) as (session, view):
+        view = await act(session, view, "fill", "Asking", "x")
+        assert said(view) == "slow"
