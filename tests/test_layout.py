@@ -44,6 +44,7 @@ LONG_FILES = {
     "milepost/sandbox/follower.py": "one tab's state: what each of its events does to it",
     "milepost/sandbox/frames.py": "one tab's foreign frames: how they come, are read and are named",
     "milepost/sandbox/page.py": "one tab: all that is asked of it goes over one session and waits in one way",
+    "milepost/sandbox/sites.py": "one proxy: what it takes, refuses, answers and hands on",
     "milepost/sandbox/session.py": "one episode's world: how it opens, steps, settles and closes",
 }
 """Files over 300 lines, each with the reason why it is one piece."""
@@ -68,6 +69,7 @@ SEEN_THROUGH = {
     "milepost/sandbox/camera.py": "tests/sandbox/test_marks.py",
     "milepost/sandbox/hand.py": "tests/sandbox/test_actor.py",
     "milepost/sandbox/page.py": "tests/sandbox/test_session.py",
+    "milepost/sandbox/equipment.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/delivery.py": "tests/sandbox/test_tabs.py",
     "milepost/sandbox/witness.py": "tests/sandbox/test_session.py",
     "milepost/sandbox/events.py": "tests/sandbox/test_log.py",

@@ -128,7 +128,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         Args:
             seed: the task's seed; without one it is drawn from the environment's generator.
             options: `split` (`train`, `validation` or `test`), and `fresh`: whether to make a new world even where the
-                page of the last episode could begin anew, which takes a few milliseconds (False).
+                page of the last episode could begin anew, or its browser context be emptied, both of which are faster (False).
 
         Raises:
             ValueError: an unknown option or split.
@@ -167,6 +167,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
             pay=self._pay,
             conditions=self._conditions,
             after=after,
+            fresh=fresh or bool({"axtree", "dom"} & set(self._extras)),
         )
         return await self._show(observation), self._info(seed=seed, split=split.value)
 

@@ -92,11 +92,13 @@ class Episode:
         pay: Pay | None = None,
         conditions: Conditions = Conditions(),
         after: "Episode | None" = None,
+        fresh: bool = False,
     ) -> tuple["Episode", Observation]:
         """Draw the task of a seed and open its world, in the template's viewport unless the conditions name another.
 
         `pay` says more than `mode`: weights and discount too. `after` is an episode that is given up for this one: where
-        both have a page that can begin anew, in the same document, that takes a few milliseconds; else it is closed.
+        both have a page that can begin anew, in the same document, that takes a few milliseconds; else it is closed. A
+        `fresh` episode neither begins in the browser context that a tidy one has left, nor leaves it its own.
 
         Raises:
             SandboxError: the world could not be made.
@@ -122,6 +124,7 @@ class Episode:
             traffic=conditions.traffic,
             referee=task.referee,
             again=task.again,
+            tidy=template.tidy and not fresh,
         )
         left = None if after is None else await after._leave(world)
         session, observation = left or await pool.open(world)

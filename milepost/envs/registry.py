@@ -37,6 +37,8 @@ class Row:
     """Where the template is, as `module:attribute`; the attribute may be a mapping of templates by id."""
     frames: bool = False
     """Whether its pages need frames, see `Template`; those of the built-in apps do not."""
+    tidy: bool = True
+    """Whether its pages leave nothing in the browser, see `Template`; those of the built-in apps do not."""
 
 
 _ROWS = (
@@ -269,6 +271,7 @@ def imported_templates() -> tuple[Row, ...]:
             max_steps=step_limit(page),
             template="milepost.envs.miniwob.tasks:TEMPLATES",
             frames=True,
+            tidy=False,
         )
         for page in installed_pages()
     )
@@ -303,7 +306,7 @@ def _load(row: Row) -> "Template":
         template = template[row.id]
     if not isinstance(template, Template):
         raise TypeError(f"{row.template} must be a Template, got {type(template).__name__}")
-    return template if template.frames == row.frames else replace(template, frames=row.frames)
+    return replace(template, frames=row.frames, tidy=row.tidy)
 
 
 def _describe_unknown(template_id: str, wanted: str, known: list[str]) -> str:

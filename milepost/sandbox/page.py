@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,9 +10,10 @@ from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError, forget
 from milepost.sandbox.clock import PageClock, PageTime
 from milepost.sandbox.delivery import deliver_input
+from milepost.sandbox.equipment import RESIZE, WALKER, equip, replace_steady, size
 from milepost.sandbox.events import Filled
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.follower import BINDING, WORLD, Follower
+from milepost.sandbox.follower import WORLD, Follower
 from milepost.sandbox.frames import Frames, Place, Spot, name_prefix
 from milepost.sandbox.observation import Dialog
 from milepost.sandbox.settle import SETTLE_CEILING_S, Reading, Settler, pass_frame
@@ -21,18 +21,6 @@ from milepost.sandbox.sites import FactSink
 
 Argument = str | int | float | bool | Sequence[str] | Sequence[str | Sequence[str]]
 """What a function of the walker takes."""
-
-SCRIPT = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
-
-ON_NEW_DOCUMENT = "Page.addScriptToEvaluateOnNewDocument"
-
-_FRAMES_TOO = {
-    "autoAttach": True,
-    # To hold frames until our script is there would also hold windows that pages open, and block who opens many.
-    "waitForDebuggerOnStart": False,
-    "flatten": True,
-    "filter": [{"type": "iframe"}],
-}
 
 
 class Page:
@@ -58,7 +46,7 @@ class Page:
         self.target = target
         self._session = session
         self.note = sink
-        self._steady = ""
+        self._steady = self._steady_id = ""
         self._follower = Follower(tab=tab, target=target, sink=sink)
         connection, follower = self._connection, self._follower
         self._clock = PageClock(connection, session, follower, time) if time is not None else None
@@ -109,40 +97,36 @@ class Page:
         )
         page._steady = steady
         browser.connection.on(session, page._on_event)
+        equipment = equip(browser.connection, session, steady)
         await asyncio.gather(
-            *page._prepare(session),
+            *equipment,
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}, session),
-            send(
-                "Emulation.setDeviceMetricsOverride",
-                {"width": viewport[0], "height": viewport[1], "deviceScaleFactor": 1, "mobile": False},
-                session,
-            ),
+            send(RESIZE, size(viewport), session),
             *([page._clock.start()] if page._clock else []),
+        )
+        page._steady_id = equipment[-1].result()["identifier"] if steady else ""
+        return page
+
+    @classmethod
+    async def succeed(
+        cls, before: "Page", *, viewport: tuple[int, int], sink: FactSink, steady: str = ""
+    ) -> "Page":
+        """Take over the tab of an episode that is over, which shows a blank document: its session is ours now."""
+        browser, session = before._browser, before._session
+        page = cls(
+            browser, tab=before.tab, target=before.target, session=session, viewport=viewport, sink=sink
+        )
+        page._steady = steady
+        browser.connection.on(session, page._on_event)
+        resized = viewport != before.viewport
+        page._steady_id, *_ = await asyncio.gather(
+            replace_steady(browser.connection, session, before._steady_id, steady),
+            *([page.command(RESIZE, size(viewport))] if resized else []),
         )
         return page
 
-    def _prepare(self, session: str) -> list[asyncio.Future[dict[str, Any]]]:
-        """Put our script and our instruments into a session's documents: the tab's, or a frame's of another site."""
-        send, post = self._connection.send, self._connection.post
-        if self._steady:
-            # Of a process, not of a tab: refused where the tab that opened this one has set them.
-            post("Emulation.setTimezoneOverride", {"timezoneId": "UTC"}, session)
-            post("Emulation.setLocaleOverride", {"locale": "en-US"}, session)
-        scripts = [
-            {"source": SCRIPT, "worldName": WORLD},
-            *([{"source": self._steady}] if self._steady else []),
-        ]
-        return [
-            send("Page.enable", {}, session),
-            send("Runtime.enable", {}, session),
-            send("Network.enable", {"maxTotalBufferSize": 0, "maxResourceBufferSize": 0}, session),
-            send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD}, session),
-            *(send(ON_NEW_DOCUMENT, {**script, "runImmediately": True}, session) for script in scripts),
-            send("Target.setAutoAttach", _FRAMES_TOO, session),
-        ]
-
     def _prepare_frame(self, session: str) -> None:
-        for future in self._prepare(session):
+        for future in equip(self._connection, session, self._steady):
             future.add_done_callback(forget)
 
     def _on_event(self, method: str, params: Mapping[str, Any]) -> None:
@@ -193,7 +177,7 @@ class Page:
             # The document came after its old process was told of our script, and before its new one was.
             world = {"frameId": self.target, "worldName": WORLD}
             made = await self._connection.send("Page.createIsolatedWorld", world, self._session)
-            run = {"expression": SCRIPT, "contextId": made["executionContextId"]}
+            run = {"expression": WALKER, "contextId": made["executionContextId"]}
             await self._connection.send("Runtime.evaluate", run, self._session)
             follower.world = follower.world or made["executionContextId"]
 

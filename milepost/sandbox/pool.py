@@ -11,6 +11,7 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.session import Session
+from milepost.sandbox.vacancy import Vacancy, is_lettable
 from milepost.sandbox.world import Deadlines, World
 
 RECYCLE_AFTER = 4_000
@@ -34,6 +35,8 @@ class _Warm:
         self.opened = 0
         self.active = 0
         self.heavy = False
+        self.vacant: list[Vacancy] = []
+        """Contexts that episodes have left."""
 
     @property
     def spent(self) -> bool:
@@ -48,6 +51,8 @@ class _Warm:
     async def close(self) -> None:
         self.watcher.close()
         await self.browser.close()
+        for vacancy in self.vacant:
+            await vacancy.proxy.close()
 
 
 class Pool:
@@ -135,17 +140,19 @@ class Pool:
         warm.opened += 1
         self._names += 1
         name = f"e{self._names}"
+        vacancy = warm.vacant.pop() if warm.vacant and is_lettable(world) else None
         try:
             session, observation = await Session.open(
-                warm.browser, warm.watcher, name, world, self._deadlines
+                warm.browser, warm.watcher, name, world, self._deadlines, vacancy
             )
         except BaseException as broken:
             warm.active -= 1
-            if again and isinstance(broken, SandboxError) and not warm.browser.alive:
-                # The browser died while the world was made; that is no fault of the world's.
+            if again and isinstance(broken, SandboxError) and (vacancy or not warm.browser.alive):
+                # The browser died while the world was made, or its place was none; that is no fault of the world's.
                 return await self._open(world, again=False)
             raise
         session.on_closed = lambda: self._give_back(warm)
+        session.on_vacated = warm.vacant.append
         return session, observation
 
     def _give_back(self, warm: _Warm) -> None:

@@ -5,14 +5,17 @@ question is evaluated in the page's own world, where the page's rules live, and 
 page says: it enters the log as a fact of page level. Asking also gives the page its turn, in which time passes.
 """
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError
-from milepost.sandbox.events import PageScored
+from milepost.sandbox.events import PageScored, Source
 from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.log import EventLog
 from milepost.sandbox.page import Page
+from milepost.sandbox.tabs import Sight, Tabs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,44 @@ async def open_match(page: Page, referee: str) -> str:
     # What it showed before it drew its task has no part in the numbers of its elements.
     await page.call("forget")
     return ruling.goal
+
+
+async def read_in_turn(tabs: Tabs, referee: str, log: EventLog) -> Sight:
+    """Read the settled tab; a page that keeps score itself has its turn before.
+
+    Args:
+        tabs: the episode's.
+        referee: the question; empty for pages that keep no score.
+        log: takes what the page says.
+
+    Raises:
+        SandboxError: the tab does not answer, or the page's own rules broke.
+    """
+    page = tabs.active
+    if not referee:
+        return await tabs.read()
+    page.forget_look()
+    if not page.idle:
+        sight = await tabs.read()
+        if sight.after is None:
+            return sight
+        _hear(await consult(tabs.active, referee), log)
+        again = await tabs.read()
+        return replace(again, before=sight.before) if again.tab == sight.tab else again
+    # Both questions at once: the page answers them one after the other, its turn first.
+    turn = asyncio.create_task(consult(page, referee))
+    try:
+        await asyncio.sleep(0)
+        sight = await tabs.read()
+        _hear(await turn, log)
+    finally:
+        turn.cancel()
+    return sight
+
+
+def _hear(ruling: Ruling | None, log: EventLog) -> None:
+    if ruling is not None and ruling.scored is not None:
+        log.note(Source.PAGE, ruling.scored)
 
 
 def _read(tab: int, answer: Mapping[str, Any]) -> Ruling:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,36 +21,52 @@ from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.files import FileWatcher, Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
-from milepost.sandbox.referee import Ruling, consult, open_match
+from milepost.sandbox.referee import consult, open_match, read_in_turn
 from milepost.sandbox.renewal import MAX_RENEWALS, find_opening
 from milepost.sandbox.settle import Reading
 from milepost.sandbox.sites import SiteProxy
 from milepost.sandbox.steady import write_steady
 from milepost.sandbox.storage import StorageState, collect_storage, find_origins, restore_storage
-from milepost.sandbox.tabs import NOTHING, Sight, Tabs
+from milepost.sandbox.tabs import NOTHING, Tabs
 from milepost.sandbox.traffic import Traffic
+from milepost.sandbox.vacancy import (
+    MAX_TENANTS,
+    Vacancy,
+    clear_context,
+    dispose_context,
+    is_lettable,
+    leaves_nothing,
+    make_context,
+)
 from milepost.sandbox.world import Deadlines, World
 
 
 class Session:
     """A running episode. Open it, step it, close it; all on one event loop."""
 
-    def __init__(self, browser: Browser, world: World, deadlines: Deadlines) -> None:
+    def __init__(
+        self, browser: Browser, world: World, deadlines: Deadlines, vacancy: Vacancy | None = None
+    ) -> None:
         self._browser = browser
         self._world = world
         self._goal = world.goal
         self._deadlines = deadlines
         self.log = EventLog()
         self._step = 0
-        self._context = ""
+        self._vacancy = vacancy
+        self._context = "" if vacancy is None else vacancy.context
         self._tabs: Tabs | None = None
-        self._proxy = SiteProxy(
-            world.sites,
-            self._note,
-            live=world.live,
-            traffic=Traffic() if world.traffic else None,
-            on_attachment=self._expect_download,
-        )
+        if vacancy is None:
+            self._proxy = SiteProxy(
+                world.sites,
+                self._note,
+                live=world.live,
+                traffic=Traffic() if world.traffic else None,
+                on_attachment=self._expect_download,
+            )
+        else:
+            self._proxy = vacancy.proxy
+            self._proxy.let(world.sites, self._note, on_attachment=self._expect_download)
         self._workspace: Workspace | None = None
         self._actor: Actor | None = None
         self._downloads: Downloads | None = None
@@ -59,6 +74,8 @@ class Session:
         self._renewals = 0
         self.on_closed: Callable[[], None] = lambda: None
         """Called once when the session is closed (a pool takes its place back)."""
+        self.on_vacated: Callable[[Vacancy], None] | None = None
+        """Takes the context when the session is closed, if another may begin in it; None has it disposed of."""
         self.settled = True
         """Whether the page had settled when it was last observed."""
 
@@ -80,13 +97,14 @@ class Session:
         name: str,
         world: World,
         deadlines: Deadlines = Deadlines(),
+        vacancy: Vacancy | None = None,
     ) -> tuple["Session", Observation]:
-        """Make a fresh world and give its first observation.
+        """Make a world and give its first observation: in a fresh context, or in one that another has left.
 
         Raises:
             SandboxError: the browser failed or the deadline passed; nothing is left behind.
         """
-        session = cls(browser, world, deadlines)
+        session = cls(browser, world, deadlines, vacancy)
         try:
             async with asyncio.timeout(deadlines.reset_s):
                 return session, await session._start(watcher, name)
@@ -101,20 +119,10 @@ class Session:
             raise
 
     async def _start(self, watcher: FileWatcher, name: str) -> Observation:
-        world, send = self._world, self._browser.connection.send
-        port = await self._proxy.open()
-        self._context = (
-            await send(
-                "Target.createBrowserContext",
-                {
-                    "proxyServer": f"http://127.0.0.1:{port}",
-                    "proxyBypassList": "<-loopback>",
-                    "disposeOnDetach": True,
-                },
-            )
-        )["browserContextId"]
+        world, connection = self._world, self._browser.connection
+        if self._vacancy is None:
+            self._context = await make_context(connection, await self._proxy.open())
         self._workspace = Workspace(watcher, name, world.files, self._note)
-        connection = self._browser.connection
         receiving = receive_downloads(connection, self._context, self._workspace.incoming)
         cancel = partial(cancel_download, connection, self._context)
         self._downloads = Downloads(self._workspace, self._note, cancel=cancel)
@@ -138,7 +146,9 @@ class Session:
             clipboard=clipboard,
             on_download=self._expect_download,
         )
-        await asyncio.gather(receiving, self._tabs.open())
+        await asyncio.gather(
+            receiving, self._tabs.open() if self._vacancy is None else self._tabs.adopt(self._vacancy.page)
+        )
         if world.storage is not None:
             await restore_storage(self._browser.connection, self._context, world.storage)
         error = await self._tabs.active.navigate(world.start_url)
@@ -258,39 +268,12 @@ class Session:
         tabs, downloads = self._tabs, self._downloads
         assert tabs is not None
         assert downloads is not None
-        sight = await self._look(tabs)
+        sight = await read_in_turn(tabs, self._world.referee, self.log)
         await downloads.wait()
         if sight.after is not None:
             for source, fact in compare_readings(sight.tab, sight.before, sight.after):
                 self.log.note(source, fact)
             self._reading = sight.after
-
-    async def _look(self, tabs: Tabs) -> Sight:
-        """Read the settled tab; a page that keeps score itself has its turn before."""
-        referee, page = self._world.referee, tabs.active
-        if not referee:
-            return await tabs.read()
-        page.forget_look()
-        if not page.idle:
-            sight = await tabs.read()
-            if sight.after is None:
-                return sight
-            self._hear(await consult(tabs.active, referee))
-            again = await tabs.read()
-            return replace(again, before=sight.before) if again.tab == sight.tab else again
-        # Both questions at once: the page answers them one after the other, its turn first.
-        turn = asyncio.create_task(consult(page, referee))
-        try:
-            await asyncio.sleep(0)
-            sight = await tabs.read()
-            self._hear(await turn)
-        finally:
-            turn.cancel()
-        return sight
-
-    def _hear(self, ruling: Ruling | None) -> None:
-        if ruling is not None and ruling.scored is not None:
-            self.log.note(Source.PAGE, ruling.scored)
 
     def _observe(
         self, before: Reading, file_changes: Mapping[str, str], action: str, effect: str, error: str
@@ -383,18 +366,31 @@ class Session:
         return self._workspace.root
 
     async def close(self) -> None:
-        """Dispose of the context, the sites and the files; safe to call twice and on a dead browser."""
+        """End the world; its context is left to another or disposed of. Safe to call twice and on a dead browser."""
+        context, self._context = self._context, ""
+        vacancy = await self._vacate(context) if context else None
         if self._tabs is not None:
             self._tabs.detach()
-        if self._context:
-            with contextlib.suppress(CDPError, TimeoutError):
-                async with asyncio.timeout(5):
-                    await self._browser.connection.send(
-                        "Target.disposeBrowserContext", {"browserContextId": self._context}
-                    )
-            self._context = ""
-        await self._proxy.close()
+        if vacancy is None:
+            if context:
+                await dispose_context(self._browser.connection, context)
+            await self._proxy.close()
         if self._workspace is not None:
             self._workspace.close()
+        if vacancy is not None and self.on_vacated is not None:
+            self.on_vacated(vacancy)
         on_closed, self.on_closed = self.on_closed, lambda: None
         on_closed()
+
+    async def _vacate(self, context: str) -> Vacancy | None:
+        """Empty the context for another episode; None when it is only good to be disposed of."""
+        tabs, tenants = self._tabs, 1 + (self._vacancy.tenants if self._vacancy is not None else 0)
+        if self.on_vacated is None or tabs is None or tenants >= MAX_TENANTS or not self._browser.alive:
+            return None
+        if not (is_lettable(self._world) and tabs.untouched and leaves_nothing(self.log)):
+            return None
+        page = tabs.active
+        cleared = await clear_context(self._browser.connection, context, page, self._proxy, self.log)
+        if not cleared:
+            return None
+        return Vacancy(context=context, page=page, proxy=self._proxy, tenants=tenants)

@@ -86,6 +86,11 @@ class SiteProxy:
             host: site.build(self._recorder(site.app)) for host, site in sites.items()
         }
 
+    def let(self, sites: Mapping[str, Site], sink: FactSink, *, on_attachment: Callable[[], None]) -> None:
+        """Serve another episode on the same port, whose facts go to another sink."""
+        self._sink, self._on_attachment = sink, on_attachment
+        self.build(sites)
+
     def _recorder(self, app: str) -> Recorder:
         def record(change: str, data: Mapping[str, Any]) -> None:
             self._sink(Source.SERVER, AppChanged(app=app, change=change, data=dict(data)))
@@ -101,6 +106,10 @@ class SiteProxy:
         """Stop to listen and drop open connections."""
         if self._server is not None:
             self._server.close()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Drop open connections; nothing that was asked is answered any more."""
         for task in self._connections:
             task.cancel()
         if self._connections:

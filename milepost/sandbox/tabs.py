@@ -115,6 +115,12 @@ class Tabs:
 
     # -- what the agent does ------------------------------------------------------------------------
 
+    async def adopt(self, page: Page) -> None:
+        """Begin with the blank tab of an episode that is over."""
+        self._opened += 1
+        ours = await Page.succeed(page, viewport=self._viewport, sink=self._sink, steady=self._steady)
+        self._install(ours, opener=FIRST)
+
     async def open(self, url: str = "") -> str:
         """Open a tab and bring it into view; gives an error text, empty when it went well."""
         if len(self._pages) >= MAX_TABS:
@@ -217,10 +223,13 @@ class Tabs:
             steady=self._steady,
             time=self._time,
         )
-        self._pages[number] = page
-        self._openers[number] = opener
-        self._browser.watch_downloads(target, self._on_download)
+        self._install(page, opener=opener)
         return page
+
+    def _install(self, page: Page, *, opener: int) -> None:
+        self._pages[page.tab] = page
+        self._openers[page.tab] = opener
+        self._browser.watch_downloads(page.target, self._on_download)
 
     def _drop(self, number: int) -> None:
         """Let go of a tab; the one that opened it, else the newest, comes into view."""

@@ -44,6 +44,9 @@ class World:
     """Most actions in one message; they are carried out one after the other, up to the first that fails."""
     referee: str = ""
     """For a start page that keeps score itself: the expression it is asked, see `sandbox.referee`."""
+    tidy: bool = False
+    """Whether its pages leave nothing in the browser but what can be cleared, see `sandbox.vacancy`: no window name, no
+    session storage, no worker. Then its episodes may begin in the context of another, and leave theirs."""
     again: str = ""
     """For such a page, if it can begin this episode in the document of another: the expression that makes it, which
     answers as the referee does, or null when it cannot. See `sandbox.renewal`."""

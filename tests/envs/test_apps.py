@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from fractions import Fraction
 from html.parser import HTMLParser
+from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
 
+from milepost.envs import apps
 from milepost.envs.apps.catalog import tasks as catalog
 from milepost.envs.apps.expenses import tasks as expenses
 from milepost.envs.apps.reports import tasks as reports
@@ -225,3 +227,15 @@ def test_milestones_pay_what_the_categories_state(row: Row) -> None:
 def test_the_rules_survive_a_round_trip_through_json(row: Row) -> None:
     spec = draw(row.id, 3).spec
     assert Spec.from_bytes(spec.to_bytes()) == spec
+
+
+def test_pages_of_tidy_apps_keep_nothing_that_cannot_be_cleared() -> None:
+    keeps = re.compile(
+        r"sessionStorage|window\.name|serviceWorker|SharedWorker|BroadcastChannel|sendBeacon|keepalive"
+    )
+    for row in templates():
+        assert get_template(row.id).tidy == row.tidy
+    folder = Path(apps.__file__).parent
+    sources = [path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".js", ".css")]
+    assert len(sources) > 50
+    assert [path.name for path in sources if keeps.search(path.read_text())] == []
