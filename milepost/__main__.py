@@ -243,6 +243,10 @@ def evaluate(
     engine: Annotated[
         str, typer.Option(help="What serves a model: `transformers`, `vllm`, or `vllm@URL`.")
     ] = "transformers",
+    reward: Annotated[
+        Path | None,
+        typer.Option(help="Configuration or run whose [reward] section says who scores; default rules alone."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder in which the episodes are recorded.")] = None,
     json_: Json = False,
 ) -> None:
@@ -253,14 +257,18 @@ def evaluate(
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.training.checkpoint import CheckpointError
-    from milepost.training.contest import measure_policy
+    from milepost.training.config import RewardSection
+    from milepost.training.contest import measure_policy, read_reward
     from milepost.training.failures import FailureBudgetError
+    from milepost.training.overrides import ConfigError
 
     try:
+        ids = task or [row.id for row in templates()]
+        section = RewardSection() if reward is None else read_reward(reward, ids)
         score = asyncio.run(
             measure_policy(
                 policy,
-                task or [row.id for row in templates()],
+                ids,
                 split=split,
                 episodes=episodes,
                 first_seed=first_seed,
@@ -268,12 +276,14 @@ def evaluate(
                 contexts=contexts,
                 folder=out,
                 engine=engine,
+                reward=section,
             )
         )
     except (
         BrowserLaunchError,
         BrowserNotFoundError,
         CheckpointError,
+        ConfigError,
         EngineError,
         FailureBudgetError,
         ModelLoadError,
@@ -285,7 +295,10 @@ def evaluate(
     if json_:
         print_json(record)
         return
-    table = Table("task", "success", "95% interval", "n", "return", "steps")
+    routed = bool(record["routes"])
+    table = Table(
+        "task", "success", "95% interval", "n", "return", "steps", *(["what rules left open"] * routed)
+    )
     for name, one in record["tasks"].items():
         own = one["proportion"]
         interval = f"{own['low']:.2f} to {own['high']:.2f}"
@@ -296,9 +309,16 @@ def evaluate(
             str(own["n"]),
             f"{one['return']:.2f}",
             f"{one['turns']:.1f}",
+            *([_name_routes(one["routes"])] * routed),
         )
     console.print(table)
+    if routed:
+        console.print(f"what rules left open was decided by: {_name_routes(record['routes'])}")
     console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
+
+
+def _name_routes(routes: dict[str, int]) -> str:
+    return ", ".join(f"{tier} {count}" for tier, count in routes.items()) or "-"
 
 
 @app.command(name="verify-determinism")
