@@ -245,7 +245,9 @@ def evaluate(
     ] = "transformers",
     reward: Annotated[
         Path | None,
-        typer.Option(help="Configuration or run whose [reward] section says who scores; default rules alone."),
+        typer.Option(
+            help="Configuration or run whose [reward] section says who scores; default rules alone."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder in which the episodes are recorded.")] = None,
     json_: Json = False,
@@ -257,14 +259,13 @@ def evaluate(
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.training.checkpoint import CheckpointError
-    from milepost.training.config import RewardSection
     from milepost.training.contest import measure_policy, read_reward
     from milepost.training.failures import FailureBudgetError
     from milepost.training.overrides import ConfigError
 
     try:
         ids = task or [row.id for row in templates()]
-        section = RewardSection() if reward is None else read_reward(reward, ids)
+        section = read_reward(reward, ids) if reward is not None else None
         score = asyncio.run(
             measure_policy(
                 policy,

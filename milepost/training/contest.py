@@ -71,7 +71,7 @@ async def measure_policy(
     contexts: int = 8,
     folder: Path | None = None,
     engine: str = "transformers",
-    reward: RewardSection = RewardSection(),
+    reward: RewardSection | None = None,
 ) -> Score:
     """Play a policy on seeds of a split, one after the other.
 
@@ -95,6 +95,7 @@ async def measure_policy(
         ModelLoadError: the policy cannot be loaded.
         ValueError: an unknown split.
     """
+    reward = reward or RewardSection()
     ids = [get_template(task_id).id for task_id in task_ids]
     requests = plan_evaluation(
         ids,

@@ -40,7 +40,9 @@ def test_a_score_is_the_mean_over_tasks_and_leaves_out_what_has_no_score() -> No
 
 
 def test_a_task_tells_who_decided_what_its_rules_left_open_and_is_left_out_without_a_score() -> None:
-    paid = replace(from_rewards([1.0], task_id="A", success=True), routes={"goal": "judge", "said": "learned"})
+    paid = replace(
+        from_rewards([1.0], task_id="A", success=True), routes={"goal": "judge", "said": "learned"}
+    )
     lost = replace(from_rewards([0.0], task_id="A", status=Status.UNSCORED), routes={"goal": "unscored"})
     other = replace(lost, task_id="B")
     score = summarize([paid, lost, other])
