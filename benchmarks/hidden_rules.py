@@ -45,7 +45,7 @@ def fit_model(plays: Path, path: Path, task_ids: list[str]) -> int:
 def build_arm(arm: str, model: Path, options: argparse.Namespace) -> Config:
     """Make the configuration of a run; both share everything but who pays."""
     overrides = [
-        f"run.name={arm} {options.seed}",
+        f'run.name="{arm} {options.seed}"',
         f"run.seed={options.seed}",
         f"train.iterations={options.iterations}",
         "train.max_minutes=100000.0",
@@ -56,7 +56,7 @@ def build_arm(arm: str, model: Path, options: argparse.Namespace) -> Config:
     ]
     if arm == "learned":
         # Every score counts: a policy that is worth little must be told so too.
-        overrides += ["reward.rules=false", f"reward.learned={model}", "reward.confidence=[0.0, 0.5]"]
+        overrides += ["reward.rules=false", f'reward.learned="{model}"', "reward.confidence=[0.0, 0.5]"]
     return load_config(Path("configs/first-light.toml"), overrides)
 
 

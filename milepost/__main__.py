@@ -13,7 +13,7 @@ from rich.table import Table
 from milepost.envs import commands
 from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
-from milepost.training.commands import preferences, print_dry_run, reward_model
+from milepost.training.commands import calibrate_judges, preferences, print_dry_run, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -34,6 +34,7 @@ Split = Annotated[str, typer.Option(help="Part of the task space: train, validat
 for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):
     app.command()(command)
 app.command(name="new-task")(commands.new_task)
+app.command(name="calibrate-judges")(calibrate_judges)
 
 
 @app.command()
@@ -260,6 +261,7 @@ def evaluate(
     from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.training.checkpoint import CheckpointError
     from milepost.training.contest import measure_policy, read_reward
+    from milepost.training.display import show_score
     from milepost.training.failures import FailureBudgetError
     from milepost.training.overrides import ConfigError
 
@@ -296,30 +298,7 @@ def evaluate(
     if json_:
         print_json(record)
         return
-    routed = bool(record["routes"])
-    table = Table(
-        "task", "success", "95% interval", "n", "return", "steps", *(["what rules left open"] * routed)
-    )
-    for name, one in record["tasks"].items():
-        own = one["proportion"]
-        interval = f"{own['low']:.2f} to {own['high']:.2f}"
-        table.add_row(
-            name,
-            f"{one['success']:.2f}",
-            interval,
-            str(own["n"]),
-            f"{one['return']:.2f}",
-            f"{one['turns']:.1f}",
-            *([_name_routes(one["routes"])] * routed),
-        )
-    console.print(table)
-    if routed:
-        console.print(f"what rules left open was decided by: {_name_routes(record['routes'])}")
-    console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
-
-
-def _name_routes(routes: dict[str, int]) -> str:
-    return ", ".join(f"{tier} {count}" for tier, count in routes.items()) or "-"
+    show_score(console, record)
 
 
 @app.command(name="verify-determinism")

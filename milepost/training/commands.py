@@ -265,3 +265,32 @@ def evaluate(
         print_json(measure(list(cross_validate(material, folds=folds))))
     except PreferenceError as wrong:
         fail(str(wrong))
+
+
+def calibrate_judges(
+    judge: Annotated[list[str], typer.Argument(help="One to three judges, each as MODEL@URL.")],
+    out: Annotated[Path, typer.Option(help="The file, for `reward.judge_labels`.")] = Path(
+        "runs/judges.json"
+    ),
+    risk: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Part of the scores that may be wrong.")
+    ] = 0.02,
+    repeats: Annotated[int, typer.Option(min=0, help="How often each case is asked again.")] = 1,
+) -> None:
+    """Put the labelled cases of the judged tasks to judges: their confidence, and from where on it may be believed."""
+    from milepost.envs.apps.judged.labels import read_labels
+    from milepost.milestones.judge.confidence import write_confidence
+    from milepost.training.config import build_config
+    from milepost.training.judges import measure_judges
+    from milepost.training.overrides import ConfigError
+    from milepost.training.verifiers import check_judges
+
+    try:
+        section = build_config({"reward": {"judge": judge}}).reward
+        asyncio.run(check_judges(section))
+        found = asyncio.run(measure_judges(section, read_labels(), repeats=repeats))
+    except ConfigError as wrong:
+        fail(str(wrong))
+    figures = found.describe(risk=risk)
+    write_confidence(found.confidence, out, figures=figures)
+    print_json({"file": str(out), **figures})

@@ -39,7 +39,7 @@ class Recipe:
     """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
     outcome: float = 0.5
     """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
-    honesty: float = 1.0
+    honesty: float = 2.0
     """Weight of ranking every honest episode above every hack, across templates."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""

@@ -1,14 +1,17 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from milepost.milestones.learned.features import NAMES
 from milepost.training.reward_model.fitting import Recipe, fit_ensemble
 from milepost.training.reward_model.material import Features, Material
 from milepost.training.reward_model.measurement import judge_with, measure
 from milepost.training.reward_model.pairs import PreferenceError
-from milepost.training.reward_model.refreshing import find_rank_correlation, refresh
+from milepost.training.reward_model.refreshing import find_rank_correlation, refresh, refresh_text
+from milepost.training.reward_model.text_fitting import TextRecipe, fit_text
 from tests.training.reward_model.materials import CLAIMING, TELLING, make_material
+from tests.training.reward_model.test_text_fitting import make_texts
 
 QUICK = Recipe(steps=60, members=2, hidden=8)
 OTHER = NAMES.index("text_in_goal")
@@ -89,3 +92,18 @@ def test_rank_correlation_by_hand() -> None:
     # Ranks 1.5, 1.5, 3 and 1, 2, 3: covariance .75, variances .75 and 1.
     assert find_rank_correlation([5, 5, 6], [1, 2, 3]) == pytest.approx(0.75 / (0.75 * 1) ** 0.5)
     assert find_rank_correlation([1, 1], [1, 2]) == 0.0
+
+
+def test_the_text_tier_goes_on_and_leaves_the_model_in_use_as_it_was() -> None:
+    quick = TextRecipe(epochs=2, heads=2, max_tokens=48)
+    old = make_texts(4)
+    model = fit_text(old, quick)
+    before = model.digest
+    fresh, drift = refresh_text(model, old.select(frozenset(model.templates)), old, recipe=quick)
+    assert drift.anchors == tuple(sorted(set(old.keys) - set(model.templates)))
+    assert (drift.pairs, drift.episodes) == (2, 3)
+    assert fresh.templates == model.templates
+    assert (model.digest, fresh.digest == before) == (before, False)
+    still, drift = refresh_text(model, old, old, recipe=replace(quick, epochs=0))
+    assert (drift.mean_shift, drift.rank_correlation) == pytest.approx((0.0, 1.0), abs=1e-5)
+    assert torch.equal(still.head_KH, model.head_KH)

@@ -5,7 +5,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from milepost.milestones.learned.transition import Transition
-from milepost.training.reward_model.material import Texts
+from milepost.training.reward_model.material import Material, Texts
 from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side
 from milepost.training.reward_model.text_fitting import TextRecipe, fit_text, rank_loss
 from milepost.training.reward_model.text_tier import open_trunk
@@ -39,7 +39,7 @@ def make_texts(templates: int = 4) -> Texts:
             )
             for k, other in enumerate(others)
         ]
-    return Texts(pairs=tuple(pairs), inputs=steps)
+    return Material(pairs=tuple(pairs), inputs=steps)
 
 
 def test_all_pairs_of_a_prompt_are_one_element() -> None:

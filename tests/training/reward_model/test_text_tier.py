@@ -24,7 +24,7 @@ def make_model(max_tokens: int = 96) -> TextModel:
         head_KH=torch.tensor(rng.normal(0, 1, (3, size)), dtype=torch.float32),
         mask_KH=torch.ones(3, size),
         max_tokens=max_tokens,
-        gauge=replace(open_gauge(3, size), centre_K=np.array([0.5, 0.0, -0.5])),
+        gauge=replace(open_gauge(3, size), centre_K=np.array([0.5, 0.0, -0.5]), familiar=1e9),
     )
 
 
