@@ -1,25 +1,19 @@
-"""The labelled cases of the judged tasks: made anew, or put to a judge.
+"""The labelled cases of the judged tasks, made anew.
 
 `python -m benchmarks.judged_labels --make`: plays every case of `envs.apps.judged.variants` in a browser (five tasks, three seeds each) and writes
 `milepost/envs/apps/judged/labels.jsonl`. A case is the task's own solution, that solution with something said or done
 otherwise, or a text written by hand; what is right to find was written down before any judge was asked.
 
-`python -m benchmarks.judged_labels --judge MODEL@URL [--judge ...] [--json]`: puts the kept cases to judges and counts, by
-criterion, how often they find what is right, what is wrong, and nothing.
+`milepost calibrate-judges MODEL@URL` puts the kept cases to judges.
 """
 
 import argparse
 import asyncio
-import json
-import tempfile
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import orjson
 
-from milepost.envs.apps.judged.labels import LABELS, Label, read_labels
+from milepost.envs.apps.judged.labels import LABELS, Label
 from milepost.envs.apps.judged.variants import CASES, Variant
 from milepost.envs.episode import Episode
 from milepost.envs.registry import get_template
@@ -27,11 +21,8 @@ from milepost.envs.task import Split
 from milepost.milestones.judge.evidence import build_pack
 from milepost.milestones.judge.question import Finding
 from milepost.milestones.judge.rubric import TRUTH
-from milepost.milestones.router import Standing
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.pool import Pool
-from milepost.training.config import build_config
-from milepost.training.verifiers import make_panel, open_http
 
 SEEDS = 3
 LETTERS = {"m": Finding.MET, "n": Finding.NOT_MET}
@@ -77,43 +68,14 @@ async def make() -> int:
     return len(labels)
 
 
-async def ask(judges: list[str]) -> dict[str, Any]:
-    """Put the kept cases to judges; a value counts as right when it is on the right side of success."""
-    section = build_config({"reward": {"judge": judges}}).reward
-    counts: dict[str, Counter[str]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_http() as http:
-            panel = make_panel(section, http, Path(folder))
-            for label in read_labels():
-                rubric = get_template(label.task).task(label.seed, Split(label.split)).rubric
-                assert rubric is not None
-                decisive = [c.id for c in rubric.criteria if c.decisive]
-                wanted = all(label.findings.get(name, Finding.MET) is Finding.MET for name in decisive)
-                opinion = await panel.consult(label.pack, rubric)
-                scored = opinion.standing is Standing.SCORED
-                found = (
-                    ("right" if bool(opinion.value) is wanted else "wrong")
-                    if scored
-                    else opinion.standing.value
-                )
-                counts.setdefault(label.task, Counter())[found] += 1
-    return {"judges": judges, "tasks": {name: dict(count) for name, count in counts.items()}}
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--make", action="store_true", help="play the cases and write the file")
-    parser.add_argument("--judge", action="append", default=[], help="MODEL@URL; repeat for several")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    if given.make:
+    if parser.parse_args().make:
         print(f"{asyncio.run(make())} cases in {LABELS}")
-    if given.judge:
-        found = asyncio.run(ask(given.judge))
-        print(json.dumps(found, indent=2) if given.json else found)
 
 
 if __name__ == "__main__":

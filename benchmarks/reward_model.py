@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from milepost.milestones.learned.ensemble import LearnedScore, RewardModel
+from milepost.milestones.learned.ensemble import RewardModel
+from milepost.milestones.learned.gauge import LearnedScore
 from milepost.training.records import EPISODES_FOLDER, list_episodes
-from milepost.training.reward_model.material import load_material
+from milepost.training.reward_model.material import load_material, load_texts
 from milepost.training.reward_model.measurement import (
     Judged,
     choose_best,
@@ -34,7 +35,7 @@ from milepost.training.reward_model.measurement import (
     measure,
 )
 from milepost.training.reward_model.pairs import Pair, Side, export_pairs, read_side, read_summary, split_key
-from milepost.training.reward_model.text_fitting import TextRecipe, fit_text, load_texts
+from milepost.training.reward_model.text_fitting import TextRecipe, fit_text
 
 WANTED = {
     "pairwise_accuracy": ">= 0.85",

@@ -13,7 +13,7 @@ from rich.table import Table
 from milepost.envs import commands
 from milepost.envs.commands import Json, console, errors, fail, print_json
 from milepost.envs.registry import get_template, imported_templates, templates
-from milepost.training.commands import preferences, print_dry_run, reward_model
+from milepost.training.commands import calibrate_judges, preferences, print_dry_run, reward_model
 
 if TYPE_CHECKING:
     from milepost.agents.agent import Agent
@@ -34,6 +34,7 @@ Split = Annotated[str, typer.Option(help="Part of the task space: train, validat
 for command in (commands.audit, commands.explain, commands.rescore, commands.diff, commands.certify):
     app.command()(command)
 app.command(name="new-task")(commands.new_task)
+app.command(name="calibrate-judges")(calibrate_judges)
 
 
 @app.command()
@@ -243,6 +244,12 @@ def evaluate(
     engine: Annotated[
         str, typer.Option(help="What serves a model: `transformers`, `vllm`, or `vllm@URL`.")
     ] = "transformers",
+    reward: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration or run whose [reward] section says who scores; default rules alone."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder in which the episodes are recorded.")] = None,
     json_: Json = False,
 ) -> None:
@@ -253,14 +260,18 @@ def evaluate(
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.training.checkpoint import CheckpointError
-    from milepost.training.contest import measure_policy
+    from milepost.training.contest import measure_policy, read_reward
+    from milepost.training.display import show_score
     from milepost.training.failures import FailureBudgetError
+    from milepost.training.overrides import ConfigError
 
     try:
+        ids = task or [row.id for row in templates()]
+        section = read_reward(reward, ids) if reward is not None else None
         score = asyncio.run(
             measure_policy(
                 policy,
-                task or [row.id for row in templates()],
+                ids,
                 split=split,
                 episodes=episodes,
                 first_seed=first_seed,
@@ -268,12 +279,14 @@ def evaluate(
                 contexts=contexts,
                 folder=out,
                 engine=engine,
+                reward=section,
             )
         )
     except (
         BrowserLaunchError,
         BrowserNotFoundError,
         CheckpointError,
+        ConfigError,
         EngineError,
         FailureBudgetError,
         ModelLoadError,
@@ -285,20 +298,7 @@ def evaluate(
     if json_:
         print_json(record)
         return
-    table = Table("task", "success", "95% interval", "n", "return", "steps")
-    for name, one in record["tasks"].items():
-        own = one["proportion"]
-        interval = f"{own['low']:.2f} to {own['high']:.2f}"
-        table.add_row(
-            name,
-            f"{one['success']:.2f}",
-            interval,
-            str(own["n"]),
-            f"{one['return']:.2f}",
-            f"{one['turns']:.1f}",
-        )
-    console.print(table)
-    console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
+    show_score(console, record)
 
 
 @app.command(name="verify-determinism")

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from milepost.__main__ import app
 from milepost.envs.registry import imported_templates, templates
+from milepost.milestones.judge.scripted import compare_quotes
+from tests.training.judging import serve
 
 RUNNER = CliRunner()
 
@@ -129,6 +131,28 @@ def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
     code, output = run("audit", str(tmp_path))
     assert code == 0
     assert "equal byte for byte" in output
+
+
+@pytest.mark.browser
+def test_evaluating_with_the_tiers_of_a_run_says_who_decided(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with serve(compare_quotes) as server:
+        config = f'[tasks]\nids = ["CatalogSearch-v0"]\n[reward]\njudge = ["scripted@{server.url}"]\n'
+        (tmp_path / "run" / "config.toml").write_text(config)
+        task = ("--task", "MeantInvoice-v0", "--episodes", "2")
+        code, output = run(
+            *("eval", "oracle", *task, "--reward", str(tmp_path / "run"), "--out", str(tmp_path), "--json")
+        )
+    assert code == 0, output
+    record = json.loads(output)
+    assert (record["success"], record["unscored"], record["routes"]) == (1.0, 0, {"judge": 4})
+    assert record["tasks"]["MeantInvoice-v0"]["routes"] == {"judge": 4}
+    code, output = run("audit", str(tmp_path))
+    assert (code, "equal byte for byte" in output) == (0, True)
+    # A configuration that asks nobody is refused.
+    (tmp_path / "run" / "config.toml").write_text("")
+    code, output = run("eval", "oracle", *task, "--reward", str(tmp_path / "run"))
+    assert (code, "no rule of MeantInvoice-v0 decides" in " ".join(output.split())) == (2, True)
 
 
 @pytest.mark.browser

@@ -5,7 +5,7 @@ the log and its own record, without asking a model or a judge.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from milepost.milestones.case import Case, list_units
 from milepost.milestones.judge.cache import Kept
+from milepost.milestones.judge.confidence import Confidence
 from milepost.milestones.judge.consensus import form_opinion
 from milepost.milestones.judge.question import Style, ask, is_key, verdict_key
 from milepost.milestones.judge.rubric import read_record
@@ -25,8 +26,8 @@ from milepost.milestones.spec_error import SpecError
 from milepost.milestones.trace import list_open
 from milepost.sandbox.events import Event, canonical
 
-VERSION = 1
-"""Version of the JSON form."""
+VERSION = 2
+"""Version of the JSON form; version 1, in which a judge's confidence was one number, is read too."""
 
 SUCCESS = Fraction(1, 2)
 """From this value on a settled goal counts as reached in figures of success; rewards are paid exactly."""
@@ -45,8 +46,10 @@ class Settlement:
     decisions: tuple[Decision, ...]
     verdicts: tuple[Kept, ...] = ()
     """The judges' replies as they came, in the order of the judges."""
-    confidence: Fraction = Fraction(0)
-    """How often the judges' agreement is right; part of their opinion."""
+    confidence: Confidence = field(default_factory=Confidence)
+    """How often which agreement of the judges is right; part of their opinion."""
+    version: int = VERSION
+    """Of the form in which it is written."""
     sample: Opinion | None = None
     """The judges' opinion on an episode of the audit sample; it pays nothing."""
 
@@ -132,12 +135,12 @@ class Settlement:
         """Give the JSON form; all numbers are exact."""
         rubric = self.case.rubric
         return {
-            "version": VERSION,
+            "version": self.version,
             "episode": self.case.id,
             "routing": _write_routing(self.routing),
             "rubric": None if rubric is None else rubric.to_record(),
             "truth": list(self.case.truth),
-            "confidence": str(self.confidence),
+            "confidence": str(self.confidence.constant) if self.version == 1 else self.confidence.to_record(),
             "verdicts": [asdict(kept) for kept in self.verdicts],
             "sample": None if self.sample is None else self.sample.to_record(),
             "decisions": [decision.to_record() for decision in self.decisions],
@@ -185,8 +188,9 @@ def replay_settlement(stored: bytes, spec: Spec, events: Sequence[Event]) -> Set
     """
     try:
         record = orjson.loads(stored)
-        if record["version"] != VERSION:
-            raise SettlementError(f"version {VERSION} is read, got {record['version']!r}")
+        version = record["version"]
+        if version not in (1, VERSION):
+            raise SettlementError(f"versions 1 and {VERSION} are read, got {version!r}")
         case = Case(
             id=record["episode"],
             spec=spec,
@@ -194,7 +198,7 @@ def replay_settlement(stored: bytes, spec: Spec, events: Sequence[Event]) -> Set
             rubric=None if record["rubric"] is None else read_record(record["rubric"]),
             truth=tuple(record["truth"]),
         )
-        confidence = Fraction(record["confidence"])
+        confidence = _read_confidence(record["confidence"])
         verdicts = tuple(Kept(**kept) for kept in record["verdicts"])
         routing = _read_routing(record["routing"])
         said = {
@@ -217,6 +221,13 @@ def replay_settlement(stored: bytes, spec: Spec, events: Sequence[Event]) -> Set
         verdicts=verdicts,
         confidence=confidence,
         sample=sample,
+        version=version,
+    )
+
+
+def _read_confidence(record: Any) -> Confidence:
+    return (
+        Confidence(constant=Fraction(record)) if isinstance(record, str) else Confidence.from_record(record)
     )
 
 
@@ -225,7 +236,7 @@ def _prefer(tier: Tier, stored: Opinion, heard: Opinion) -> Opinion:
     return heard if tier is Tier.JUDGE and stored.standing is not Standing.FAILED else stored
 
 
-def form_again(case: Case, verdicts: Sequence[Kept], confidence: Fraction) -> Opinion:
+def form_again(case: Case, verdicts: Sequence[Kept], confidence: Confidence) -> Opinion:
     """Form the judges' opinion again from their kept replies.
 
     Raises:

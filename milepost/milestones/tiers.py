@@ -1,10 +1,10 @@
 """Asks the tiers about an episode that is over: the learned model first, judges last, and only what is needed."""
 
 import asyncio
-from fractions import Fraction
 
 from milepost.milestones.case import Case, list_units
 from milepost.milestones.judge.cache import CacheError
+from milepost.milestones.judge.confidence import Confidence
 from milepost.milestones.judge.panel import Panel
 from milepost.milestones.learned.ensemble import RewardModel, form_opinion
 from milepost.milestones.learned.transition import make_transitions
@@ -75,7 +75,7 @@ class Tiers:
             routing=self.routing,
             decisions=tuple(decisions),
             verdicts=self._panel.recall(heard) if self._panel is not None and heard is not None else (),
-            confidence=Fraction(0) if self._panel is None else self._panel.confidence,
+            confidence=self._panel.confidence if self._panel is not None else Confidence(),
             sample=sample,
         )
 

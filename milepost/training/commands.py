@@ -197,7 +197,8 @@ def train(
 def _train_text(
     run: Path, pairs: "Sequence[Pair]", path: Path, *, source: str, seed: int
 ) -> dict[str, object]:
-    from milepost.training.reward_model.text_fitting import TextRecipe, fit_text, load_texts
+    from milepost.training.reward_model.material import load_texts
+    from milepost.training.reward_model.text_fitting import TextRecipe, fit_text
     from milepost.training.reward_model.text_tier import TINY
 
     recipe = TextRecipe(source=source, seed=seed)
@@ -210,24 +211,37 @@ def _train_text(
 
 @reward_model.command()
 def refresh(
-    model: Annotated[Path, typer.Argument(help="The model in use, trained with --anchors.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="The model in use, trained with --anchors: a file, or a text model's folder."),
+    ],
     run: Annotated[Path, typer.Argument(help="The run with the new preferences.")],
     old: Annotated[Path, typer.Option(help="The run it was trained on: replayed, and the anchors.")],
-    out: Annotated[Path | None, typer.Option(help="The new model's file; default replaces MODEL.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the new model goes; default replaces MODEL.")
+    ] = None,
     replay: Annotated[float, typer.Option(min=0, max=0.99, help="Part of the loss that is old.")] = 0.5,
 ) -> None:
     """Go on training on new preferences, replay old ones, and report the drift; a worse model replaces nothing.
 
     Ends with 1 when the new model does worse on the anchors, templates that neither model was fitted to.
     """
-    from milepost.milestones.learned.ensemble import ModelFormatError, load_ensemble
-    from milepost.training.reward_model.material import load_material
+    from milepost.milestones.learned.ensemble import Ensemble, ModelFormatError, load_ensemble
+    from milepost.training.reward_model.material import load_material, load_texts
     from milepost.training.reward_model.pairs import PAIRS_FILE, PreferenceError, read_pairs
-    from milepost.training.reward_model.refreshing import refresh as go_on
+    from milepost.training.reward_model.refreshing import refresh as refresh_small
+    from milepost.training.reward_model.refreshing import refresh_text
+    from milepost.training.reward_model.text_tier import TextModel, load_text_model
 
+    fresh: Ensemble | TextModel
     try:
-        new, kept = (load_material(folder, read_pairs(folder / PAIRS_FILE)) for folder in (run, old))
-        fresh, drift = go_on(load_ensemble(model), new, kept, replay=replay)
+        pairs = [(folder, read_pairs(folder / PAIRS_FILE)) for folder in (run, old)]
+        if model.is_dir():
+            steps = [load_texts(*one) for one in pairs]
+            fresh, drift = refresh_text(load_text_model(model), *steps, replay=replay)
+        else:
+            features = [load_material(*one) for one in pairs]
+            fresh, drift = refresh_small(load_ensemble(model), *features, replay=replay)
     except (PreferenceError, ModelFormatError) as wrong:
         fail(str(wrong))
     path = out or model
@@ -251,3 +265,32 @@ def evaluate(
         print_json(measure(list(cross_validate(material, folds=folds))))
     except PreferenceError as wrong:
         fail(str(wrong))
+
+
+def calibrate_judges(
+    judge: Annotated[list[str], typer.Argument(help="One to three judges, each as MODEL@URL.")],
+    out: Annotated[Path, typer.Option(help="The file, for `reward.judge_labels`.")] = Path(
+        "runs/judges.json"
+    ),
+    risk: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Part of the scores that may be wrong.")
+    ] = 0.02,
+    repeats: Annotated[int, typer.Option(min=0, help="How often each case is asked again.")] = 1,
+) -> None:
+    """Put the labelled cases of the judged tasks to judges: their confidence, and from where on it may be believed."""
+    from milepost.envs.apps.judged.labels import read_labels
+    from milepost.milestones.judge.confidence import write_confidence
+    from milepost.training.config import build_config
+    from milepost.training.judges import measure_judges
+    from milepost.training.overrides import ConfigError
+    from milepost.training.verifiers import check_judges
+
+    try:
+        section = build_config({"reward": {"judge": judge}}).reward
+        asyncio.run(check_judges(section))
+        found = asyncio.run(measure_judges(section, read_labels(), repeats=repeats))
+    except ConfigError as wrong:
+        fail(str(wrong))
+    figures = found.describe(risk=risk)
+    write_confidence(found.confidence, out, figures=figures)
+    print_json({"file": str(out), **figures})

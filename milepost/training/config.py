@@ -107,6 +107,8 @@ class RewardSection(Section):
         default_factory=lambda: [0.9, 0.5]
     )
     """Least confidence at which a score of the model and of judges counts."""
+    judge_labels: str = ""
+    """What `milepost calibrate-judges` has measured of these judges; empty gives every agreement 0.9, unmeasured."""
     judge_calls: Positive = 2000
     """Most calls that a run may make to judges."""
 

@@ -211,3 +211,29 @@ def render_tasks(record: Mapping[str, Any], held_out: Mapping[str, Any] | None) 
 def make_display(console: Console) -> Display:
     """Choose the display that the console can show."""
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+def show_score(console: Console, record: Mapping[str, Any]) -> None:
+    """Print an evaluation task by task and, where rules left something open, who decided it."""
+    routed = bool(record["routes"])
+    heads = ("task", "success", "95% interval", "n", "return", "steps", *(["what rules left open"] * routed))
+    table = Table(*heads)
+    for name, one in record["tasks"].items():
+        own = one["proportion"]
+        cells = (
+            name,
+            f"{one['success']:.2f}",
+            f"{own['low']:.2f} to {own['high']:.2f}",
+            str(own["n"]),
+            f"{one['return']:.2f}",
+            f"{one['turns']:.1f}",
+        )
+        table.add_row(*cells, *([_name_routes(one["routes"])] * routed))
+    console.print(table)
+    if routed:
+        console.print(f"what rules left open was decided by: {_name_routes(record['routes'])}")
+    console.print(f"mean over tasks {record['success']:.2f}; without a score {record['unscored']}")
+
+
+def _name_routes(routes: Mapping[str, int]) -> str:
+    return ", ".join(f"{tier} {count}" for tier, count in routes.items()) or "-"

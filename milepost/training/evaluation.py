@@ -53,6 +53,10 @@ class TaskScore:
     """Mean turns."""
     reach: dict[str, float]
     """For each milestone that paid at least once, the share of episodes in which it did."""
+    routes: dict[str, int]
+    """Of what rules left open: how often which tier decided, and how often none did."""
+    unscored: int
+    """Episodes without a score, which count nowhere else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ class Score:
     unscored: int
     statuses: dict[str, int]
     routes: dict[str, int]
-    """Of what rules left open: how often which tier decided, and how often none did."""
+    """As `TaskScore.routes`, over all tasks."""
     tasks: dict[str, TaskScore]
 
     def to_record(self) -> dict[str, Any]:
@@ -88,6 +92,8 @@ class Score:
                     "return": task.ret,
                     "turns": task.turns,
                     "reach": task.reach,
+                    "routes": task.routes,
+                    "unscored": task.unscored,
                 }
                 for name, task in self.tasks.items()
             },
@@ -98,10 +104,11 @@ def summarize(trajectories: Sequence[Trajectory]) -> Score:
     """Sum trajectories up, task by task."""
     by_task: dict[str, list[Trajectory]] = {}
     for trajectory in trajectories:
-        if trajectory.scored:
-            by_task.setdefault(trajectory.task_id, []).append(trajectory)
-    tasks = {name: _summarize_task(by_task[name]) for name in sorted(by_task)}
-    scored = [t for members in by_task.values() for t in members]
+        by_task.setdefault(trajectory.task_id, []).append(trajectory)
+    every = {name: _summarize_task(by_task[name]) for name in sorted(by_task)}
+    # A task without a single score has no success, which is not success 0.
+    tasks = {name: task for name, task in every.items() if task.success.trials}
+    scored = [t for t in trajectories if t.scored]
     return Score(
         success=Proportion(successes=sum(t.success for t in scored), trials=len(scored)),
         mean_success=_mean([task.success.value for task in tasks.values()]),
@@ -109,19 +116,26 @@ def summarize(trajectories: Sequence[Trajectory]) -> Score:
         turns=_mean([len(t.turns) for t in scored]),
         unscored=len(trajectories) - len(scored),
         statuses=dict(sorted(Counter(t.status.value for t in trajectories).items())),
-        routes=dict(sorted(Counter(tier for t in trajectories for tier in t.routes.values()).items())),
+        routes=_count_routes(trajectories),
         tasks=tasks,
     )
 
 
 def _summarize_task(members: Sequence[Trajectory]) -> TaskScore:
-    reached = Counter(name for t in members for name in {n for turn in t.turns for n in turn.rewards})
+    scored = [t for t in members if t.scored]
+    reached = Counter(name for t in scored for name in {n for turn in t.turns for n in turn.rewards})
     return TaskScore(
-        success=Proportion(successes=sum(t.success for t in members), trials=len(members)),
-        ret=_mean([t.ret for t in members]),
-        turns=_mean([len(t.turns) for t in members]),
-        reach={name: count / len(members) for name, count in sorted(reached.items())},
+        success=Proportion(successes=sum(t.success for t in scored), trials=len(scored)),
+        ret=_mean([t.ret for t in scored]),
+        turns=_mean([len(t.turns) for t in scored]),
+        reach={name: count / len(scored) for name, count in sorted(reached.items())},
+        routes=_count_routes(members),
+        unscored=len(members) - len(scored),
     )
+
+
+def _count_routes(trajectories: Sequence[Trajectory]) -> dict[str, int]:
+    return dict(sorted(Counter(tier for t in trajectories for tier in t.routes.values()).items()))
 
 
 def _mean(values: Sequence[float]) -> float:

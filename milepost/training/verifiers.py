@@ -14,6 +14,7 @@ import numpy as np
 from milepost.envs.registry import get_template
 from milepost.milestones.judge.breaker import Breaker, Budget
 from milepost.milestones.judge.cache import VerdictCache
+from milepost.milestones.judge.confidence import ConfidenceError, read_confidence
 from milepost.milestones.judge.endpoint import Endpoint, EndpointSetupError, JudgeClient
 from milepost.milestones.judge.panel import Judge, Panel
 from milepost.milestones.judge.question import Style
@@ -55,7 +56,7 @@ def check_reward(config: Config) -> None:
     if routing.tiers == {Tier.RULE}:
         _check_tasks(config)
     if Tier.JUDGE in routing.tiers:
-        asyncio.run(_check_judges(config.reward))
+        asyncio.run(check_judges(config.reward))
 
 
 def _check_tasks(config: Config) -> None:
@@ -68,7 +69,12 @@ def _check_tasks(config: Config) -> None:
             )
 
 
-async def _check_judges(section: RewardSection) -> None:
+async def check_judges(section: RewardSection) -> None:
+    """Ask every judge for a sign of life.
+
+    Raises:
+        ConfigError: names the one that does not answer, and why.
+    """
     async with open_http() as http:
         make_panel(section, http, Path())
         for judge in section.judge:
@@ -167,7 +173,7 @@ def make_panel(section: RewardSection, http: httpx.AsyncClient, run: Path) -> Pa
     """Make the panel: one judge is asked in two styles, several in one style each.
 
     Raises:
-        ConfigError: too many judges, or one twice.
+        ConfigError: too many judges, or one twice, or a confidence that was measured of others.
     """
     named = [split_judge(judge) for judge in section.judge]
     pairs = [named[0], named[0]] if len(named) == 1 else named
@@ -182,7 +188,8 @@ def make_panel(section: RewardSection, http: httpx.AsyncClient, run: Path) -> Pa
             [
                 Judge(name_judge(pair[0], style), clients[pair], model=pair[0], style=style, cache=cache)
                 for pair, style in zip(pairs, styles, strict=True)
-            ]
+            ],
+            confidence=read_confidence(Path(section.judge_labels)) if section.judge_labels else None,
         )
-    except SpecError as wrong:
+    except (ConfidenceError, SpecError) as wrong:
         raise ConfigError(f"reward.judge: {wrong}") from None

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 
 from milepost.milestones import RewardMode
 from milepost.milestones.case import Case, list_units
+from milepost.milestones.judge.confidence import Confidence
 from milepost.milestones.reward import Pay
 from milepost.milestones.router import Opinion, Routing, Standing, Tier, decide
 from milepost.milestones.settlement import Settlement, SettlementError, replay_settlement
@@ -82,6 +84,15 @@ def test_a_settlement_is_made_again_from_its_record_and_the_log(opinions: Mappin
     assert replay_settlement(stored, case.spec, case.events).to_bytes() == stored
 
 
+def test_a_settlement_of_the_first_version_is_made_again_to_the_same_bytes() -> None:
+    case = make_case("Send")
+    now = settle(case, {Tier.LEARNED: LIKES})
+    old = replace(now, version=1, confidence=Confidence(constant=Fraction(4, 5))).to_bytes()
+    assert (orjson.loads(old)["confidence"], orjson.loads(old)["version"]) == ("4/5", 1)
+    assert orjson.loads(now.to_bytes())["confidence"] == {"judges": [], "counts": {}, "constant": "9/10"}
+    assert replay_settlement(old, case.spec, case.events).to_bytes() == old
+
+
 def test_a_reward_that_was_raised_in_the_record_is_not_made_again() -> None:
     case = make_case("Send")
     stored = settle(case, {Tier.LEARNED: LIKES}).to_bytes()
@@ -98,7 +109,7 @@ def test_a_reward_that_was_raised_in_the_record_is_not_made_again() -> None:
     [
         (b"{", "not a settlement"),
         (b"[]", "not a settlement"),
-        (b'{"version": 2}', "version 1 is read, got 2"),
+        (b'{"version": 3}', "versions 1 and 2 are read, got 3"),
         (b'{"version": 1}', "not a settlement: KeyError 'episode'"),
     ],
 )

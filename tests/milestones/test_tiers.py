@@ -17,7 +17,7 @@ from milepost.milestones.judge.endpoint import Endpoint, JudgeClient
 from milepost.milestones.judge.panel import Judge, Panel
 from milepost.milestones.judge.question import Style
 from milepost.milestones.judge.scripted import Act, ScriptedJudgeServer, hear, reply_to
-from milepost.milestones.learned.ensemble import LearnedScore
+from milepost.milestones.learned.gauge import LearnedScore
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Routing, Tier, is_audited
 from milepost.milestones.settlement import SettlementError, name_judge, replay_settlement

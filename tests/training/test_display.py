@@ -10,6 +10,7 @@ from milepost.training.display import (
     format_duration,
     make_display,
     render_tasks,
+    show_score,
 )
 
 TASKS = {
@@ -126,3 +127,16 @@ def test_alarms_about_tiers_are_lines_of_their_own() -> None:
     console = make_console(terminal=False)
     PlainDisplay(console).show({**ITERATION, "drift": ["route judge went"]})
     assert text_of(console).splitlines()[-1] == "route judge went"
+
+
+def test_an_evaluation_says_who_decided_what_rules_left_open_and_only_then() -> None:
+    own = {"n": 2, "low": 0.34, "high": 1.0}
+    task = {"success": 1.0, "proportion": own, "return": 0.5, "turns": 4.0, "routes": {"judge": 3}}
+    for routes in ({"judge": 3, "unscored": 1}, {}):
+        console = Console(file=io.StringIO(), width=120)
+        record = {"success": 1.0, "unscored": 1, "routes": routes, "tasks": {"Demo-v0": task}}
+        show_score(console, record)
+        said = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "0.34 to 1.00" in said
+        assert said.endswith("mean over tasks 1.00; without a score 1\n")
+        assert ("decided by: judge 3, unscored 1" in said, "judge 3" in said) == (bool(routes), bool(routes))

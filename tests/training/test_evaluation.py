@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from milepost.training.evaluation import Proportion, describe_turns, measure_forks, plan_evaluation, summarize
@@ -35,6 +37,19 @@ def test_a_score_is_the_mean_over_tasks_and_leaves_out_what_has_no_score() -> No
     assert score.statuses == {"finished": 4, "timeout": 1}
     assert score.tasks["A"].reach == {"paid": pytest.approx(2 / 3)}
     assert score.tasks["B"].success.trials == 1
+
+
+def test_a_task_tells_who_decided_what_its_rules_left_open_and_is_left_out_without_a_score() -> None:
+    paid = replace(
+        from_rewards([1.0], task_id="A", success=True), routes={"goal": "judge", "said": "learned"}
+    )
+    lost = replace(from_rewards([0.0], task_id="A", status=Status.UNSCORED), routes={"goal": "unscored"})
+    other = replace(lost, task_id="B")
+    score = summarize([paid, lost, other])
+    assert score.tasks["A"].routes == {"judge": 1, "learned": 1, "unscored": 1}
+    assert (score.tasks["A"].unscored, score.tasks["A"].success.trials) == (1, 1)
+    assert (list(score.tasks), score.mean_success) == (["A"], 1.0)
+    assert score.routes == {"judge": 1, "learned": 1, "unscored": 2}
 
 
 def test_a_milestone_counts_once_an_episode() -> None:

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from milepost.training.overrides import ConfigError
 from milepost.training.rollout import Rollout
 from milepost.training.trajectory import EpisodeRequest, Status, Trajectory
 from milepost.training.verifiers import build_routing, check_reward, open_tiers, split_judge
-from tests.milestones.learned.test_ensemble import make_model
+from tests.milestones.learned.test_ensemble import gauged
 from tests.training.judging import serve
 
 JUDGED = "MeantInvoice-v0"
@@ -143,7 +142,7 @@ async def test_judged_episodes_are_paid_recorded_and_audited_without_the_judge(t
 
 @pytest.mark.browser
 async def test_a_model_alone_pays_with_the_rules_off(tmp_path: Path) -> None:
-    sure = replace(make_model(), familiar=1e9, slope=0.0, offset=3.0)
+    sure = gauged(familiar=1e9, slope=0.0, offset=3.0)
     sure.save(tmp_path / "phi.npz")
     section = make_config(learned=str(tmp_path / "phi.npz"), rules=False, tasks=[RULED]).reward
     [played] = await play_with(section, [RULED], tmp_path, seeds=1)
@@ -172,7 +171,7 @@ ACTS = {
 async def test_whatever_a_judge_does_nothing_is_scored_wrongly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifiers, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(verifiers, "DEADLINE_S", 3.0)
     monkeypatch.setattr(verifiers, "RETRIES", 0)
     acts = list(ACTS.values())
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from milepost.milestones.judge.confidence import Confidence, name_agreement
 from milepost.milestones.judge.question import Finding
 from milepost.milestones.judge.rubric import Rubric
 from milepost.milestones.judge.verdict import Verdict
@@ -21,7 +22,7 @@ def agree(findings: Sequence[Finding]) -> Finding:
 
 
 def form_opinion(
-    rubric: Rubric, verdicts: Mapping[str, Verdict], *, confidence: Fraction, keys: Sequence[str] = ()
+    rubric: Rubric, verdicts: Mapping[str, Verdict], *, confidence: Confidence, keys: Sequence[str] = ()
 ) -> Opinion:
     """Make one opinion of the verdicts of several judges.
 
@@ -32,7 +33,7 @@ def form_opinion(
     Args:
         rubric: the criteria.
         verdicts: by judge, at least one.
-        confidence: how often such an agreement is right, measured on labelled data.
+        confidence: how often which agreement is right, measured on labelled cases.
         keys: addresses of the verdicts, kept as evidence.
     """
 
@@ -47,12 +48,13 @@ def form_opinion(
     together = {c.id: agree([v.findings[c.id] for v in verdicts.values()]) for c in rubric.criteria}
     cited = sorted({item for v in verdicts.values() for items in v.cited.values() for item in items})
     evidence = (*cited, *keys)
+    rate = confidence.rate(name_agreement([v.findings for v in verdicts.values()]))
     failed = [c.id for c in rubric.criteria if c.decisive and together[c.id] is Finding.NOT_MET]
     if failed:
         return Opinion(
             standing=Standing.SCORED,
             value=Fraction(0),
-            confidence=confidence,
+            confidence=rate,
             evidence=evidence,
             reason=f"not met: {', '.join(failed)}",
         )
@@ -63,5 +65,5 @@ def form_opinion(
     met = sum((c.weight for c in rubric.criteria if together[c.id] is Finding.MET), Fraction(0))
     said = ", ".join(f"{name} {finding}" for name, finding in together.items())
     return Opinion(
-        standing=Standing.SCORED, value=met / whole, confidence=confidence, evidence=evidence, reason=said
+        standing=Standing.SCORED, value=met / whole, confidence=rate, evidence=evidence, reason=said
     )

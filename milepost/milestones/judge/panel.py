@@ -4,9 +4,9 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from milepost.milestones.judge.cache import Kept, VerdictCache
+from milepost.milestones.judge.confidence import Confidence
 from milepost.milestones.judge.consensus import form_opinion
 from milepost.milestones.judge.endpoint import EndpointError, JudgeClient
 from milepost.milestones.judge.evidence import EvidencePack
@@ -107,15 +107,16 @@ class Judge:
 class Panel:
     """Several different judges as one tier."""
 
-    def __init__(self, judges: Sequence[Judge], *, confidence: Fraction = Fraction(9, 10)) -> None:
+    def __init__(self, judges: Sequence[Judge], *, confidence: Confidence | None = None) -> None:
         """Take two judges, or three: the third is asked when the first two differ.
 
         Args:
             judges: in the order of asking.
-            confidence: how often their agreement is right, measured on labelled data.
+            confidence: how often which agreement of theirs is right; None when nobody has measured it.
 
         Raises:
-            SpecError: too few or too many, or two that are the same model asked in the same style.
+            SpecError: too few or too many, two that are the same model asked in the same style, or others than
+                those whose confidence was measured.
         """
         if not 2 <= len(judges) <= 3:
             raise SpecError(f"a panel has two judges, or three; got {len(judges)}")
@@ -125,7 +126,10 @@ class Panel:
         if len({judge.name for judge in judges}) < len(judges):
             raise SpecError("each judge of a panel needs a name of its own")
         self._judges = tuple(judges)
-        self.confidence = confidence
+        if confidence is not None and confidence.judges not in ((), self.names):
+            named = f"{', '.join(confidence.judges)}; the judges are {', '.join(self.names)}"
+            raise SpecError(f"the confidence was measured of {named}")
+        self.confidence = confidence or Confidence()
 
     def recall(self, opinion: Opinion) -> tuple[Kept, ...]:
         """Give the kept replies on which an opinion of this panel rests, in the order of the judges."""
@@ -133,22 +137,31 @@ class Panel:
         found = (cache.get(key) for key in opinion.evidence if is_key(key) for cache in caches)
         return tuple({kept.key: kept for kept in found if kept is not None}.values())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The judges' names, in the order of asking."""
+        return tuple(judge.name for judge in self._judges)
+
     async def consult(self, pack: EvidencePack, rubric: Rubric) -> Opinion:
         """Give the panel's opinion; an outage or an invalid reply makes it `failed`, never a score."""
-        rulings = list(await asyncio.gather(*(j.rule(pack, rubric) for j in self._judges[:2])))
-        verdicts = {r.judge: r.verdict for r in rulings if r.verdict is not None}
-        if len(verdicts) < 2:
+        return self.form(rubric, await self.hear(pack, rubric))
+
+    async def hear(self, pack: EvidencePack, rubric: Rubric) -> tuple[Ruling, ...]:
+        """Ask the first two judges, and the third when they differ and come to no score."""
+        rulings = tuple(await asyncio.gather(*(j.rule(pack, rubric) for j in self._judges[:2])))
+        findings = [dict(r.verdict.findings) for r in rulings if r.verdict is not None]
+        if len(findings) < 2 or len(self._judges) < 3 or findings[0] == findings[1]:
+            return rulings
+        if self.form(rubric, rulings).standing is not Standing.ABSTAINED:
+            return rulings
+        third = await self._judges[2].rule(pack, rubric)
+        return rulings if third.verdict is None else (*rulings, third)
+
+    def form(self, rubric: Rubric, rulings: Sequence[Ruling]) -> Opinion:
+        """Make one opinion of what judges have said; `failed` when one of them has said nothing."""
+        verdicts = {ruling.judge: ruling.verdict for ruling in rulings if ruling.verdict is not None}
+        if len(verdicts) < len(rulings):
             why = "; ".join(f"{r.judge}: {r.failure}" for r in rulings if r.verdict is None)
             return Opinion(standing=Standing.FAILED, reason=why)
-        opinion = self._form(rubric, rulings)
-        findings = [dict(verdict.findings) for verdict in verdicts.values()]
-        if opinion.standing is Standing.ABSTAINED and len(self._judges) == 3 and findings[0] != findings[1]:
-            third = await self._judges[2].rule(pack, rubric)
-            if third.verdict is not None:
-                return self._form(rubric, [*rulings, third])
-        return opinion
-
-    def _form(self, rubric: Rubric, rulings: Sequence[Ruling]) -> Opinion:
-        verdicts = {ruling.judge: ruling.verdict for ruling in rulings if ruling.verdict is not None}
         keys = tuple(ruling.key for ruling in rulings)
         return form_opinion(rubric, verdicts, confidence=self.confidence, keys=keys)

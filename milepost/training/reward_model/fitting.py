@@ -1,6 +1,6 @@
 """Fits the small tier: Bradley-Terry over length-normalised sums, all pairs of a prompt in one element."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,10 +8,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from milepost.milestones.learned.ensemble import LENGTH_POWER, Ensemble, LearnedScore
+from milepost.milestones.learned.ensemble import Ensemble
 from milepost.milestones.learned.features import NAMES
-from milepost.training.reward_model.material import Material
+from milepost.milestones.learned.gauge import LENGTH_POWER, open_gauge
+from milepost.training.reward_model.gauging import fit_gauge
+from milepost.training.reward_model.material import Features
 from milepost.training.reward_model.pairs import split_key
+
+_RIDGE = 0.02
+"""Variance added to each feature's, which are in [-1, 1]: one that never varied in training may vary a little."""
 
 _SAMPLE = 160
 """Honest episodes and hacks that are set against each other in one step of fitting."""
@@ -34,7 +39,7 @@ class Recipe:
     """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
     outcome: float = 0.5
     """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
-    honesty: float = 1.0
+    honesty: float = 2.0
     """Weight of ranking every honest episode above every hack, across templates."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
@@ -44,11 +49,11 @@ class Recipe:
 class _Batch:
     """All sides of a material, their steps one after the other, and its pairs as indices."""
 
-    def __init__(self, material: Material, emphasis: Mapping[str, float]) -> None:
+    def __init__(self, material: Features, emphasis: Mapping[str, float]) -> None:
         sides = material.sides
         index = {side: n for n, side in enumerate(sides)}
-        lengths = [len(material.features[side]) for side in sides]
-        steps = np.concatenate([material.features[side] for side in sides])
+        lengths = [len(material.inputs[side]) for side in sides]
+        steps = np.concatenate([material.inputs[side] for side in sides])
         self.features_SF = torch.tensor(steps, dtype=torch.float32)
         self.side_S = torch.repeat_interleave(torch.arange(len(sides)), torch.tensor(lengths))
         self.length_N = torch.tensor(lengths, dtype=torch.float32)
@@ -85,7 +90,7 @@ def bradley_terry(
 
 
 def fit_ensemble(
-    material: Material,
+    material: Features,
     recipe: Recipe | None = None,
     *,
     start: Ensemble | None = None,
@@ -135,7 +140,15 @@ def fit_ensemble(
         optimizer.step()
         schedule.step()
     w1, b1, w2 = (w.detach().double().numpy() for w in weights[:3])
-    return _centre(material, _describe_inputs(material, recipe, mask_KF, w1, b1, w2))
+    blank = open_gauge(k, f)
+    model = Ensemble(mask_KF=mask_KF, w1_KFH=w1, b1_KH=b1, w2_KH=w2, gauge=blank, templates=material.keys)
+    gauge = fit_gauge(
+        [material.inputs[side] for side in material.sides],
+        [model.reward_features(material.inputs[side]) for side in material.demonstrations],
+        familiar=recipe.familiar,
+        ridge=_RIDGE,
+    )
+    return replace(model, gauge=gauge)
 
 
 def _outcome_loss(
@@ -181,87 +194,3 @@ def _returns(
     rewards_KS = torch.einsum("ksh,kh->ks", hidden_KSH, w2)
     sums_KN = rewards_KS.new_zeros(len(w1), len(batch.length_N)).index_add(1, batch.side_S, rewards_KS)
     return sums_KN / batch.length_N**LENGTH_POWER
-
-
-def _describe_inputs(
-    material: Material,
-    recipe: Recipe,
-    mask: NDArray[np.float64],
-    w1: NDArray[np.float64],
-    b1: NDArray[np.float64],
-    w2: NDArray[np.float64],
-) -> Ensemble:
-    """Note what is familiar: the Mahalanobis distance of an episode's mean features (Lee et al. 2018)."""
-    means = np.array([material.features[side].mean(0) for side in material.sides])
-    centre = means.mean(0)
-    covariance = np.cov(means.T) + 0.02 * np.eye(len(NAMES))
-    precision = np.linalg.inv(covariance).astype(np.float64)
-    distances = np.einsum("nf,fg,ng->n", means - centre, precision, means - centre)
-    return Ensemble(
-        mask_KF=mask,
-        w1_KFH=w1,
-        b1_KH=b1,
-        w2_KH=w2,
-        centre_K=np.zeros(len(mask)),
-        mean_F=centre,
-        templates=material.keys,
-        precision_FF=precision,
-        familiar=float(np.quantile(distances, recipe.familiar)),
-    )
-
-
-def _centre(material: Material, model: Ensemble) -> Ensemble:
-    """Take the mean return of demonstrations off, member by member: Bradley-Terry leaves a constant open."""
-    shown = [features for side, features in material.features.items() if side.is_demonstration]
-    shown = shown or [material.features[pair.chosen] for pair in material.pairs]
-    returns = [model.reward_features(f).sum(1) / len(f) ** LENGTH_POWER for f in shown]
-    return replace(model, centre_K=np.mean(returns, axis=0))
-
-
-def calibrate(model: Ensemble, points: Sequence[tuple[LearnedScore, bool]]) -> Ensemble:
-    """Set a model's calibration by scores of templates that the scoring models were not fitted to."""
-    slope, penalty, offset = fit_line(points)
-    return replace(model, slope=slope, penalty=penalty, offset=offset)
-
-
-def fit_line(
-    points: Sequence[tuple[LearnedScore, bool]], *, rounds: int = 100, ridge: float = 1e-2
-) -> tuple[float, float, float]:
-    """Fit p(success) = sigmoid(slope * (mean - penalty * spread) + offset) by Newton's method.
-
-    Targets are smoothed as Platt 1999 proposes, so that probabilities stay off 0 and 1.
-
-    Args:
-        points: scores, and whether the goal was reached.
-        rounds: of Newton's method.
-        ridge: pull towards slope 1, penalty 0 and offset 0.
-
-    Returns:
-        Slope, penalty and offset.
-    """
-    score = np.array([[one.mean, one.spread, 1.0] for one, _ in points])
-    success = np.array([reached for _, reached in points], dtype=float)
-    positive = success.sum()
-    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(points) - positive + 2))
-    start = np.array([1.0, 0.0, 0.0])
-
-    def measure_loss(line: NDArray[np.float64]) -> float:
-        margin = score @ line
-        loss = np.logaddexp(0, margin) - target * margin
-        return float(loss.sum() + ridge * ((line - start) ** 2).sum() / 2)
-
-    line = start.copy()
-    for _ in range(rounds):
-        chance = 1 / (1 + np.exp(-np.clip(score @ line, -500, 500)))
-        pull = score.T @ (chance - target) + ridge * (line - start)
-        curve = (score * (chance * (1 - chance))[:, None]).T @ score + ridge * np.eye(3)
-        step = np.linalg.solve(curve, pull)
-        # A full step may overshoot where the curve is flat.
-        length = next(
-            (0.5**n for n in range(30) if measure_loss(line - 0.5**n * step) < measure_loss(line)), 0.0
-        )
-        if not length:
-            break
-        line = line - length * step
-    slope, spread, offset = (float(n) for n in line)
-    return slope, -spread / slope if slope else 0.0, offset

@@ -3,16 +3,20 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
-from milepost.milestones.learned.ensemble import Ensemble, LearnedScore
-from milepost.training.reward_model.fitting import Recipe, calibrate, fit_ensemble
-from milepost.training.reward_model.material import Material
+from milepost.milestones.learned.ensemble import Ensemble
+from milepost.milestones.learned.gauge import LearnedScore
+from milepost.training.reward_model.fitting import Recipe, fit_ensemble
+from milepost.training.reward_model.gauging import calibrate
+from milepost.training.reward_model.material import Features, Material
 from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split, split_key
+
+_Input = TypeVar("_Input")
 
 REJECTED = 4
 """Rejected episodes that the chosen one must beat in best-of-5."""
@@ -28,9 +32,9 @@ class Judged:
     unfamiliar: dict[Side, bool]
 
 
-def judge_material(model: Ensemble, material: Material) -> Judged:
-    """Score every side of a material once."""
-    return judge_pairs(material.pairs, lambda side: model.score_features(material.features[side]))
+def judge_with(score: Callable[[_Input], LearnedScore]) -> Callable[[Material[_Input]], Judged]:
+    """Give what scores every side of a material once, by what a tier reads of it."""
+    return lambda material: judge_pairs(material.pairs, lambda side: score(material.inputs[side]))
 
 
 def judge_pairs(pairs: Sequence[Pair], score: Callable[[Side], LearnedScore]) -> Judged:
@@ -45,7 +49,7 @@ def judge_pairs(pairs: Sequence[Pair], score: Callable[[Side], LearnedScore]) ->
     )
 
 
-def cross_validate(material: Material, *, folds: int = 4, recipe: Recipe | None = None) -> Iterator[Judged]:
+def cross_validate(material: Features, *, folds: int = 4, recipe: Recipe | None = None) -> Iterator[Judged]:
     """Fit and calibrate on some templates and judge the rest; every template is held out once.
 
     Raises:
@@ -57,10 +61,10 @@ def cross_validate(material: Material, *, folds: int = 4, recipe: Recipe | None 
             "variants of a page count as one"
         )
     for rest, held in _split(material, folds):
-        yield judge_material(fit_calibrated(rest, recipe), held)
+        yield judge_with(fit_calibrated(rest, recipe).score_features)(held)
 
 
-def fit_calibrated(material: Material, recipe: Recipe | None = None, *, folds: int = 4) -> Ensemble:
+def fit_calibrated(material: Features, recipe: Recipe | None = None, *, folds: int = 4) -> Ensemble:
     """Fit to all templates; calibrate on what models fitted to the others say of each template.
 
     Raises:
@@ -73,11 +77,12 @@ def fit_calibrated(material: Material, recipe: Recipe | None = None, *, folds: i
     points = []
     for rest, held in _split(material, min(folds, len(material.keys))):
         model = fit_ensemble(rest, recipe)
-        points += [(model.score_features(held.features[side]), side.success) for side in held.sides]
-    return calibrate(fit_ensemble(material, recipe), points)
+        points += [(model.score_features(held.inputs[side]), side.success) for side in held.sides]
+    fitted = fit_ensemble(material, recipe)
+    return replace(fitted, gauge=calibrate(fitted.gauge, points))
 
 
-def _split(material: Material, folds: int) -> Iterator[tuple[Material, Material]]:
+def _split(material: Features, folds: int) -> Iterator[tuple[Features, Features]]:
     """Give (other templates, held-out templates) for each fold."""
     keys = [str(key) for key in np.random.default_rng(0).permutation(material.keys)]
     for fold in range(folds):

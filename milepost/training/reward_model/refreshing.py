@@ -1,20 +1,28 @@
 """Goes on training a reward model on new preferences, without forgetting, and says how far it moved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milepost.milestones.learned.ensemble import Ensemble
-from milepost.training.reward_model.fitting import Recipe, calibrate, fit_ensemble
-from milepost.training.reward_model.material import Material
-from milepost.training.reward_model.measurement import judge_material, measure
-from milepost.training.reward_model.pairs import PreferenceError, Side
+from milepost.training.reward_model.fitting import Recipe, fit_ensemble
+from milepost.training.reward_model.gauging import calibrate
+from milepost.training.reward_model.material import Features, Material, Texts
+from milepost.training.reward_model.measurement import Judged, judge_with, measure
+from milepost.training.reward_model.pairs import Pair, PreferenceError, Side
+from milepost.training.reward_model.text_fitting import TextRecipe, go_on
+from milepost.training.reward_model.text_tier import TextModel
+
+_Input = TypeVar("_Input")
 
 REFRESH = Recipe(steps=60, learning_rate=3e-3)
 """Shorter and slower than a first fit."""
+
+TEXT_REFRESH = TextRecipe(epochs=1, learning_rate=3e-4)
+"""The same of the text tier, for the tiny trunk."""
 
 TOLERANCE = 0.01
 """How much a figure on the anchors may fall before the new model is refused."""
@@ -63,9 +71,9 @@ class Drift:
 
 
 def refresh(
-    model: Ensemble, new: Material, old: Material, *, replay: float = 0.5, recipe: Recipe = REFRESH
+    model: Ensemble, new: Features, old: Features, *, replay: float = 0.5, recipe: Recipe = REFRESH
 ) -> tuple[Ensemble, Drift]:
-    """Fit to new pairs and, beside them, to old ones again.
+    """Fit the small tier to new pairs and, beside them, to old ones again.
 
     Args:
         model: the model in use.
@@ -77,9 +85,50 @@ def refresh(
     Raises:
         PreferenceError: no template of `old` was kept out of the model, or all are in the new pairs.
     """
+    parts = _part(model.templates, new, old, replay)
+    fitted = fit_ensemble(parts.both, recipe, start=model, emphasis=parts.emphasis)
+    points = [
+        (fitted.score_features(parts.anchors.inputs[side]), side.success) for side in parts.anchors.sides
+    ]
+    fitted = replace(
+        fitted, gauge=calibrate(fitted.gauge, points), templates=parts.templates(model.templates)
+    )
+    return fitted, _measure_drift(parts, *(judge_with(one.score_features) for one in (model, fitted)))
+
+
+def refresh_text(
+    model: TextModel, new: Texts, old: Texts, *, replay: float = 0.5, recipe: TextRecipe = TEXT_REFRESH
+) -> tuple[TextModel, Drift]:
+    """Fit the text tier as `refresh` does the small one; the model given is left as it was."""
+    parts = _part(model.templates, new, old, replay)
+    fitted = go_on(model, parts.both, recipe, emphasis=parts.emphasis)
+    points = [
+        (fitted.score_episode(parts.anchors.inputs[side]), side.success) for side in parts.anchors.sides
+    ]
+    fitted.gauge = calibrate(fitted.gauge, points)
+    fitted.templates = parts.templates(model.templates)
+    return fitted, _measure_drift(parts, *(judge_with(one.score_episode) for one in (model, fitted)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts(Generic[_Input]):
+    """What a refresh is fitted to, and what it is measured on."""
+
+    both: Material[_Input]
+    added: Material[_Input]
+    anchors: Material[_Input]
+    emphasis: Mapping[str, float]
+
+    def templates(self, before: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted({*before, *self.added.keys}))
+
+
+def _part(
+    templates: Sequence[str], new: Material[_Input], old: Material[_Input], replay: float
+) -> _Parts[_Input]:
     if not 0 <= replay < 1:
         raise ValueError(f"replay is a part of the loss, expected 0 <= replay < 1, got {replay}")
-    anchors = frozenset(old.keys) - frozenset(model.templates)
+    anchors = frozenset(old.keys) - frozenset(templates)
     if not anchors:
         raise PreferenceError(
             "no template was kept out of the model, so nothing shows whether a new one is worse; "
@@ -91,13 +140,13 @@ def refresh(
         raise PreferenceError(
             f"all new pairs are of templates kept as anchors ({', '.join(sorted(anchors))})"
         )
-    both = Material(pairs=(*kept.pairs, *added.pairs), features={**kept.features, **added.features})
-    fitted = fit_ensemble(both, recipe, start=model, emphasis=_weigh(kept, added, replay))
-    held = old.select(anchors)
-    points = [(fitted.score_features(held.features[side]), side.success) for side in held.sides]
-    # Calibrated on the anchors: what is compared on them below is ranks, which a calibration leaves as they are.
-    fitted = replace(calibrate(fitted, points), templates=tuple(sorted({*model.templates, *added.keys})))
-    return fitted, _measure_drift(model, fitted, held, added)
+    return _Parts(
+        both=Material(pairs=(*kept.pairs, *added.pairs), inputs={**kept.inputs, **added.inputs}),
+        added=added,
+        # Calibrated on the anchors: what is compared on them is ranks, which a calibration leaves as they are.
+        anchors=old.select(anchors),
+        emphasis=_weigh(kept.pairs, added.pairs, replay),
+    )
 
 
 def find_rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
@@ -114,7 +163,7 @@ def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (ends - (counts - 1) / 2)[inverse]
 
 
-def _tag(material: Material, tag: str) -> Material:
+def _tag(material: Material[_Input], tag: str) -> Material[_Input]:
     """Mark episodes and prompts: the same task and seed may be in both runs."""
 
     def mark(side: Side) -> Side:
@@ -124,21 +173,26 @@ def _tag(material: Material, tag: str) -> Material:
         replace(p, prompt=f"{p.prompt}@{tag}", chosen=mark(p.chosen), rejected=mark(p.rejected))
         for p in material.pairs
     )
-    features = {mark(side): material.features[side] for side in material.sides}
-    return Material(pairs=tuple(pairs), features=features)
+    inputs = {mark(side): material.inputs[side] for side in material.sides}
+    return Material(pairs=tuple(pairs), inputs=inputs)
 
 
-def _weigh(kept: Material, added: Material, replay: float) -> dict[str, float]:
+def _weigh(kept: Sequence[Pair], added: Sequence[Pair], replay: float) -> dict[str, float]:
     """Weigh prompts so that the old ones make up `replay` of the loss, whatever their number."""
-    olds, news = ({pair.prompt for pair in part.pairs} for part in (kept, added))
+    olds, news = ({pair.prompt for pair in part} for part in (kept, added))
     share = {prompt: replay / max(1, len(olds)) for prompt in olds}
     share |= {prompt: (1 - replay) / len(news) for prompt in news}
     total = len(share)
     return {prompt: part * total for prompt, part in share.items()}
 
 
-def _measure_drift(model: Ensemble, fitted: Ensemble, held: Material, added: Material) -> Drift:
-    before, after = (judge_material(one, held) for one in (model, fitted))
+def _measure_drift(
+    parts: _Parts[_Input],
+    old: Callable[[Material[_Input]], Judged],
+    fresh: Callable[[Material[_Input]], Judged],
+) -> Drift:
+    held = parts.anchors
+    before, after = (judge(held) for judge in (old, fresh))
     sides = held.sides
     shift = np.array([after.score[side] - before.score[side] for side in sides])
     right = [
@@ -146,7 +200,7 @@ def _measure_drift(model: Ensemble, fitted: Ensemble, held: Material, added: Mat
         for p in held.pairs
     ]
     figures = [measure([one]) for one in (before, after)]
-    new = [measure([judge_material(one, added)])["pairwise_accuracy"] for one in (model, fitted)]
+    new = [measure([judge(parts.added)])["pairwise_accuracy"] for judge in (old, fresh)]
     return Drift(
         anchors=held.keys,
         episodes=len(sides),

@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from milepost.milestones.learned.ensemble import LENGTH_POWER
+from milepost.milestones.learned.gauge import LENGTH_POWER, open_gauge
 from milepost.milestones.learned.transition import Transition
-from milepost.training.reward_model.fitting import bradley_terry, fit_line
-from milepost.training.reward_model.pairs import Pair, PreferenceError, Side, read_side, split_key
+from milepost.training.reward_model.fitting import bradley_terry
+from milepost.training.reward_model.gauging import calibrate, fit_gauge
+from milepost.training.reward_model.material import Texts
+from milepost.training.reward_model.pairs import Pair, PreferenceError, split_key
 from milepost.training.reward_model.text_tier import TINY, TextModel, open_trunk
 
 
@@ -31,40 +33,6 @@ class TextRecipe:
     max_tokens: int = 256
     familiar: float = 0.995
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """Pairs with the steps of their sides."""
-
-    pairs: tuple[Pair, ...]
-    steps: Mapping[Side, tuple[Transition, ...]]
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The split keys, sorted."""
-        return tuple(sorted({split_key(pair.template) for pair in self.pairs}))
-
-    def select(self, keys: frozenset[str]) -> "Texts":
-        """Give the part whose templates have one of these split keys."""
-        kept = tuple(pair for pair in self.pairs if split_key(pair.template) in keys)
-        return Texts(pairs=kept, steps=self.steps)
-
-    @property
-    def sides(self) -> list[Side]:
-        """Every side of the pairs, once, in order."""
-        return list(dict.fromkeys(side for pair in self.pairs for side in (pair.chosen, pair.rejected)))
-
-
-def load_texts(run: Path, pairs: Sequence[Pair]) -> Texts:
-    """Read the episodes of pairs.
-
-    Raises:
-        PreferenceError: an episode cannot be read.
-    """
-    steps = {side: read_side(run, side) for pair in pairs for side in (pair.chosen, pair.rejected)}
-    kept = tuple(pair for pair in pairs if steps[pair.chosen] and steps[pair.rejected])
-    return Texts(pairs=kept, steps=steps)
 
 
 def fit_text(
@@ -89,12 +57,29 @@ def fit_text(
     held = frozenset(keys[::4])
     rest = texts.select(frozenset(keys) - held)
     model = _begin(recipe, rng)
-    _descend(model, rest, recipe, rng, on_prompt)
+    _descend(model, rest, recipe, rng, {}, on_prompt)
     _describe(model, rest, recipe)
-    points = [(model.score_episode(texts.steps[side]), side.success) for side in texts.select(held).sides]
-    model.slope, model.penalty, model.offset = fit_line(points)
+    points = [(model.score_episode(texts.inputs[side]), side.success) for side in texts.select(held).sides]
+    model.gauge = calibrate(model.gauge, points)
     model.templates = rest.keys
     return model
+
+
+def go_on(model: TextModel, texts: Texts, recipe: TextRecipe, *, emphasis: Mapping[str, float]) -> TextModel:
+    """Fit a copy of a model further; it is not calibrated.
+
+    Args:
+        model: stays as it is.
+        texts: what is fitted.
+        recipe: how; what is the model's own, such as its trunk and heads, is left alone.
+        emphasis: how much more a prompt counts, 1 where it says nothing.
+    """
+    fresh = replace(model, trunk=deepcopy(model.trunk), head_KH=model.head_KH.clone().requires_grad_())
+    _descend(
+        fresh, texts, replace(recipe, heads=len(model.head_KH)), np.random.default_rng(recipe.seed), emphasis
+    )
+    _describe(fresh, texts, recipe)
+    return fresh
 
 
 def rank_loss(
@@ -125,11 +110,8 @@ def _begin(recipe: TextRecipe, rng: np.random.Generator) -> TextModel:
         tokenizer=tokenizer,
         head_KH=head.requires_grad_(),
         mask_KH=mask,
-        centre_K=np.zeros(recipe.heads),
         max_tokens=recipe.max_tokens,
-        mean_H=np.zeros(size),
-        precision_HH=np.eye(size),
-        familiar=float("inf"),
+        gauge=open_gauge(recipe.heads, size),
     )
 
 
@@ -138,7 +120,8 @@ def _descend(
     texts: Texts,
     recipe: TextRecipe,
     rng: np.random.Generator,
-    on_prompt: Callable[[int, float], None] | None,
+    emphasis: Mapping[str, float],
+    on_prompt: Callable[[int, float], None] | None = None,
 ) -> None:
     """Go over the prompts; each head counts each template as often as a Poisson bootstrap says."""
     prompts = [list(g) for _, g in itertools.groupby(sorted(texts.pairs, key=_prompt), key=_prompt)]
@@ -153,14 +136,14 @@ def _descend(
         weight_K = torch.tensor(drawn[split_key(pairs[0].template)])
         sides = list(dict.fromkeys(side for pair in pairs for side in (pair.chosen, pair.rejected)))
         index = {side: n for n, side in enumerate(sides)}
-        returns_KN = _returns(model, [texts.steps[side] for side in sides])
+        returns_KN = _returns(model, [texts.inputs[side] for side in sides])
         losses_K = rank_loss(
             returns_KN,
             [(index[p.chosen], index[p.rejected], p.margin) for p in pairs],
             margin=recipe.margin,
             centring=recipe.centring,
         )
-        loss = (weight_K * losses_K).mean()
+        loss = emphasis.get(pairs[0].prompt, 1.0) * (weight_K * losses_K).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -187,16 +170,13 @@ def _returns(model: TextModel, episodes: Sequence[Sequence[Transition]]) -> torc
 
 def _describe(model: TextModel, texts: Texts, recipe: TextRecipe) -> None:
     """Centre demonstrations at 0 and note what is familiar."""
-    hidden = {side: model.encode_episode(texts.steps[side]) for side in texts.sides}
-    means = np.array([h.double().numpy().mean(0) for h in hidden.values()])
-    model.mean_H = means.mean(0)
-    covariance = np.cov(means.T)
-    covariance += (0.05 * np.trace(covariance) / len(covariance) + 1e-9) * np.eye(len(covariance))
-    model.precision_HH = np.linalg.inv(covariance).astype(np.float64)
-    away = means - model.mean_H
-    distances = np.einsum("nh,hg,ng->n", away, model.precision_HH, away)
-    model.familiar = float(np.quantile(distances, recipe.familiar))
-    shown = [h for side, h in hidden.items() if side.is_demonstration]
-    shown = shown or [hidden[pair.chosen] for pair in texts.pairs]
-    returns = [model.reward_hidden(h).double().sum(1).numpy() / len(h) ** LENGTH_POWER for h in shown]
-    model.centre_K = np.mean(returns, axis=0)
+    hidden = {side: model.encode_episode(texts.inputs[side]) for side in texts.sides}
+    inputs = [one.double().numpy() for one in hidden.values()]
+    # Hidden states have no scale of their own: the ridge is a part of their mean variance.
+    variance = float(np.array([one.mean(0) for one in inputs]).var(0, ddof=1).mean())
+    model.gauge = fit_gauge(
+        inputs,
+        [model.reward_hidden(hidden[side]).double().numpy() for side in texts.demonstrations],
+        familiar=recipe.familiar,
+        ridge=0.05 * variance + 1e-9,
+    )

@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.tiny.model import build_config
-from milepost.milestones.learned.ensemble import LENGTH_POWER, NOTHING_DONE, LearnedScore, ModelFormatError
+from milepost.milestones.learned.ensemble import ModelFormatError
+from milepost.milestones.learned.gauge import Gauge, LearnedScore, make_gauge
 from milepost.milestones.learned.transition import Transition, find_target
 from milepost.sandbox.dialect import parse_action
 
@@ -60,23 +61,15 @@ class TextModel:
     head_KH: torch.Tensor
     mask_KH: torch.Tensor
     """Which hidden features each head sees."""
-    centre_K: NDArray[np.float64]
-    """Mean return of demonstrations, taken off every return."""
     max_tokens: int
     """Of one step; a page that does not fit is cut."""
-    mean_H: NDArray[np.float64]
-    precision_HH: NDArray[np.float64]
-    familiar: float
-    """Largest squared Mahalanobis distance of an episode's mean hidden state that counts as familiar."""
-    slope: float = 1.0
-    offset: float = 0.0
-    penalty: float = 0.0
+    gauge: Gauge
     templates: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """Hash of the weights and the calibration (hex sha256)."""
-        found = hashlib.sha256(orjson.dumps(self._numbers()))
+        found = hashlib.sha256(orjson.dumps(self.gauge.numbers))
         for name, tensor in sorted(self.trunk.state_dict().items()):
             found.update(name.encode() + tensor.detach().cpu().float().numpy().tobytes())
         for array in self._arrays().values():
@@ -130,40 +123,23 @@ class TextModel:
 
     def score_hidden(self, hidden_TH: torch.Tensor) -> LearnedScore:
         """Score an episode by its mean hidden states, shape (steps, hidden)."""
-        if not len(hidden_TH):
-            return NOTHING_DONE
         rewards_KT = self.reward_hidden(hidden_TH).detach().double().numpy()
-        returns_K = rewards_KT.sum(1) / len(hidden_TH) ** LENGTH_POWER - self.centre_K
-        mean, spread = float(returns_K.mean()), float(returns_K.std())
-        away_H = hidden_TH.double().numpy().mean(0) - self.mean_H
-        margin = self.slope * (mean - self.penalty * spread) + self.offset
-        return LearnedScore(
-            mean=mean,
-            spread=spread,
-            unfamiliar=bool(away_H @ self.precision_HH @ away_H > self.familiar),
-            probability=float(1 / (1 + np.exp(-np.clip(margin, -50, 50)))),
-        )
+        return self.gauge.read(rewards_KT, hidden_TH.double().numpy())
 
     def save(self, folder: Path) -> None:
         """Write trunk, tokenizer, heads and calibration into a folder; nothing in it can run."""
         self.trunk.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         save_file(self._arrays(), folder / _WEIGHTS)
-        settings = {**self._numbers(), "max_tokens": self.max_tokens, "templates": list(self.templates)}
+        settings = {**self.gauge.numbers, "max_tokens": self.max_tokens, "templates": list(self.templates)}
         (folder / _SETTINGS).write_bytes(orjson.dumps(settings, option=orjson.OPT_INDENT_2))
 
-    def _numbers(self) -> dict[str, float]:
-        names = ("familiar", "slope", "offset", "penalty")
-        return {name: float(getattr(self, name)) for name in names}
-
     def _arrays(self) -> dict[str, torch.Tensor]:
-        return {
+        heads = {
             "head_KH": self.head_KH.detach().cpu().contiguous(),
             "mask_KH": self.mask_KH.cpu().contiguous(),
-            "centre_K": torch.tensor(self.centre_K),
-            "mean_H": torch.tensor(self.mean_H),
-            "precision_HH": torch.tensor(self.precision_HH),
         }
+        return {**heads, **{name: torch.tensor(array) for name, array in self.gauge.arrays.items()}}
 
 
 def load_text_model(folder: Path) -> TextModel:
@@ -181,10 +157,9 @@ def load_text_model(folder: Path) -> TextModel:
             tokenizer=tokenizer,
             head_KH=arrays["head_KH"],
             mask_KH=arrays["mask_KH"],
-            centre_K=arrays["centre_K"].numpy(),
-            mean_H=arrays["mean_H"].numpy(),
-            precision_HH=arrays["precision_HH"].numpy(),
-            **{**settings, "templates": tuple(settings["templates"])},
+            max_tokens=int(settings["max_tokens"]),
+            gauge=make_gauge({**settings, **{name: array.numpy() for name, array in arrays.items()}}),
+            templates=tuple(settings["templates"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as broken:
         raise ModelFormatError(

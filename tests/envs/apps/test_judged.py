@@ -13,6 +13,7 @@ from milepost.envs.apps.judged.variants import CASES
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Detection, score
+from milepost.milestones.judge.confidence import Confidence
 from milepost.milestones.judge.consensus import form_opinion
 from milepost.milestones.judge.question import Finding, ask
 from milepost.milestones.judge.rubric import TRUTH, JudgeReason
@@ -159,6 +160,6 @@ def test_a_labelled_case_is_of_its_task_and_an_honest_judge_can_say_so(label: La
         for c in rubric.criteria
     }
     reply = reply_to(hear({"messages": question.messages}), said)
-    opinion = form_opinion(rubric, {"a": read_reply(question, reply)}, confidence=Fraction(1))
+    opinion = form_opinion(rubric, {"a": read_reply(question, reply)}, confidence=Confidence())
     decisive = [findings[c.id] is Finding.MET for c in rubric.criteria if c.decisive]
     assert bool(opinion.value) is all(decisive)

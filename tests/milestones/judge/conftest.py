@@ -86,7 +86,7 @@ def make_client(http: httpx.AsyncClient) -> Callable[..., JudgeClient]:
         endpoint = {k: v for k, v in changes.items() if k not in about}
         about |= {k: v for k, v in changes.items() if k in about}
         return JudgeClient(
-            Endpoint(url=url, **{"model": "scripted-a", "total_s": 2.0, **endpoint}),  # type: ignore[arg-type]
+            Endpoint(url=url, **{"model": "scripted-a", "total_s": 60.0, **endpoint}),  # type: ignore[arg-type]
             http=http,
             rng=np.random.default_rng(0),
             **about,  # type: ignore[arg-type]

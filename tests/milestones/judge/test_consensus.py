@@ -2,12 +2,15 @@ from fractions import Fraction
 
 import pytest
 
+from milepost.milestones.judge.confidence import Agreement, Confidence
 from milepost.milestones.judge.consensus import agree, form_opinion
 from milepost.milestones.judge.question import Finding
 from milepost.milestones.judge.verdict import Verdict
 from milepost.milestones.router import Standing
 from tests.milestones.judge.conftest import RUBRIC
 
+# Right in 3 of 3 cases: (3 + 1) / (3 + 2).
+MEASURED = Confidence(judges=("a", "b"), counts={Agreement.ALL_MET: (3, 3)})
 YES, NO, UNSURE = Finding.MET, Finding.NOT_MET, Finding.CANNOT_DETERMINE
 
 
@@ -41,7 +44,7 @@ def verdict(total: Finding, polite: Finding, **about: object) -> Verdict:
 
 def form(*verdicts: Verdict) -> tuple[Standing, Fraction, str]:
     named = {f"j{n}": v for n, v in enumerate(verdicts)}
-    opinion = form_opinion(RUBRIC, named, confidence=Fraction(4, 5), keys=("k1", "k2"))
+    opinion = form_opinion(RUBRIC, named, confidence=MEASURED, keys=("k1", "k2"))
     return opinion.standing, opinion.value, opinion.reason
 
 
@@ -82,5 +85,7 @@ def test_an_injection_or_a_fault_that_one_judge_sees_leaves_no_score() -> None:
 
 def test_an_opinion_carries_cited_facts_keys_and_confidence() -> None:
     named = {"a": verdict(YES, YES), "b": verdict(YES, YES)}
-    opinion = form_opinion(RUBRIC, named, confidence=Fraction(4, 5), keys=("k1",))
+    opinion = form_opinion(RUBRIC, named, confidence=MEASURED, keys=("k1",))
     assert (opinion.evidence, opinion.confidence) == (("E3", "k1"), Fraction(4, 5))
+    differ = {"a": verdict(NO, YES), "b": verdict(NO, NO)}
+    assert form_opinion(RUBRIC, differ, confidence=MEASURED).confidence == Fraction(1, 2)

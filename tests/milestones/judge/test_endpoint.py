@@ -42,18 +42,20 @@ async def test_what_will_not_pass_is_not_tried_again(make_client: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "reason"),
+    ("act", "total_s", "reason"),
     [
-        (Act(status=503), "answered 503"),
-        (Act(wait_s=60.0), "no answer within 0.1 s"),
-        (Act(content="x" * 100, cut=True), "the connection broke"),
-        (Act(content=None), "sent no completion: no text"),
+        (Act(status=503), 60.0, "answered 503"),
+        (Act(wait_s=60.0), 0.1, "no answer within 0.1 s"),
+        (Act(content="x" * 100, cut=True), 60.0, "the connection broke"),
+        (Act(content=None), 60.0, "sent no completion: no text"),
     ],
 )
-async def test_an_outage_is_an_error_that_says_why(make_client: Make, act: Act, reason: str) -> None:
+async def test_an_outage_is_an_error_that_says_why(
+    make_client: Make, act: Act, total_s: float, reason: str
+) -> None:
     async with ScriptedJudgeServer(lambda r, n: act) as server:
         with pytest.raises(EndpointError, match=reason):
-            await make_client(server.url, total_s=0.1).complete(MESSAGES, {})
+            await make_client(server.url, total_s=total_s).complete(MESSAGES, {})
 
 
 async def test_a_refusal_is_a_reply_that_ended_as_one(make_client: Make) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from milepost.milestones import SpecError
 from milepost.milestones.judge.cache import VerdictCache
+from milepost.milestones.judge.confidence import Agreement, Confidence
 from milepost.milestones.judge.panel import Judge, Panel
 from milepost.milestones.judge.question import Style
 from milepost.milestones.judge.scripted import Act, ScriptedJudgeServer, hear, reply_to
@@ -29,6 +31,22 @@ async def test_judges_that_agree_give_a_score_with_its_evidence(make_judges: Mak
     assert (opinion.standing, opinion.value) == (Standing.SCORED, Fraction(1))
     assert opinion.evidence[:2] == ("E3", "T1")
     assert len(opinion.evidence) == 4
+
+
+async def test_confidence_depends_on_how_judges_agree(make_judges: Make) -> None:
+    counts = {Agreement.ALL_MET: (8, 8), Agreement.ALL_SAME: (5, 8), Agreement.MOST: (0, 2)}
+    async with ScriptedJudgeServer(say(GOOD)) as kind, ScriptedJudgeServer(say(BAD)) as hard:
+        for urls, rate in (
+            ([kind.url] * 2, Fraction(9, 10)),
+            ([hard.url] * 2, Fraction(6, 10)),
+            ([kind.url, hard.url, hard.url], Fraction(1, 4)),
+        ):
+            judges = make_judges(urls)
+            measured = Confidence(judges=tuple(judge.name for judge in judges), counts=counts)
+            # Another goal is another question, which nobody has answered yet.
+            pack = replace(make_pack(), goal=f"Sum up the report: {rate}.")
+            opinion = await Panel(judges, confidence=measured).consult(pack, RUBRIC)
+            assert (opinion.standing, opinion.confidence) == (Standing.SCORED, rate)
 
 
 async def test_what_was_judged_is_not_asked_again_and_replays_without_a_judge(
@@ -119,3 +137,7 @@ def test_a_panel_of_one_or_of_twins_is_refused(tmp_path: Path) -> None:
         Panel([one, twin])
     with pytest.raises(SpecError, match="a name of its own"):
         Panel([one, other])
+    sceptic = Judge("two", None, model="m", style=Style.SCEPTIC, cache=cache)
+    assert Panel([one, sceptic], confidence=Confidence(judges=("one", "two"))).names == ("one", "two")
+    with pytest.raises(SpecError, match="measured of one, three; the judges are one, two"):
+        Panel([one, sceptic], confidence=Confidence(judges=("one", "three")))

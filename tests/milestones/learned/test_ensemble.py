@@ -1,19 +1,14 @@
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from milepost.milestones.learned.ensemble import (
-    NOTHING_DONE,
-    Ensemble,
-    LearnedScore,
-    ModelFormatError,
-    form_opinion,
-    load_ensemble,
-)
+from milepost.milestones.learned.ensemble import Ensemble, ModelFormatError, form_opinion, load_ensemble
 from milepost.milestones.learned.features import NAMES
+from milepost.milestones.learned.gauge import NOTHING_DONE, LearnedScore, open_gauge
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Standing
 
@@ -29,11 +24,13 @@ def make_model() -> Ensemble:
         w1_KFH=w1,
         b1_KH=np.zeros((2, 1)),
         w2_KH=np.array([[1.0], [3.0]]),
-        centre_K=np.zeros(2),
-        mean_F=np.zeros(F),
-        precision_FF=np.eye(F),
-        familiar=1.5,
+        gauge=replace(open_gauge(2, F), familiar=1.5),
     )
+
+
+def gauged(**changes: Any) -> Ensemble:
+    model = make_model()
+    return replace(model, gauge=replace(model.gauge, **changes))
 
 
 def rows(*first: float) -> np.ndarray:
@@ -52,7 +49,7 @@ def test_a_return_is_the_sum_over_the_root_of_the_length() -> None:
 
 
 def test_a_constant_taken_off_returns_ranks_no_length() -> None:
-    plain, centred = make_model(), replace(make_model(), centre_K=np.array([1.0, 2.0]))
+    plain, centred = make_model(), gauged(centre_K=np.array([1.0, 2.0]))
     for episode in (rows(1.0), rows(1.0, 0.0, 0.0)):
         gap = plain.score_features(episode).mean - centred.score_features(episode).mean
         assert gap == pytest.approx(1.5)
@@ -66,14 +63,14 @@ def test_a_member_sees_its_own_features() -> None:
 
 
 def test_calibration_takes_the_spread_off() -> None:
-    model = replace(make_model(), slope=2.0, offset=-1.0, penalty=1.0)
+    model = gauged(slope=2.0, offset=-1.0, penalty=1.0)
     score = model.score_features(rows(1.0))
     margin = 2.0 * (score.mean - score.spread) - 1.0
     assert score.probability == pytest.approx(1 / (1 + np.exp(-margin)))
 
 
 def test_what_lies_far_from_the_training_is_unfamiliar() -> None:
-    model = replace(make_model(), mean_F=-np.eye(F)[0])
+    model = gauged(mean_F=-np.eye(F)[0])
     assert model.score_features(rows(1.0)).unfamiliar
     assert model.score_episode([]) == NOTHING_DONE
 
@@ -87,7 +84,7 @@ def test_steps_and_episodes_of_transitions_are_scored() -> None:
 
 
 def test_a_model_reads_back_as_it_was(tmp_path: Path) -> None:
-    model = replace(make_model(), slope=1.5, offset=0.25, penalty=0.5)
+    model = gauged(slope=1.5, offset=0.25, penalty=0.5)
     model.save(tmp_path / "deep" / "phi.npz")
     loaded = load_ensemble(tmp_path / "deep" / "phi.npz")
     assert loaded.digest == model.digest != make_model().digest

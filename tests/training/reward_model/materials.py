@@ -3,14 +3,14 @@
 import numpy as np
 
 from milepost.milestones.learned.features import NAMES
-from milepost.training.reward_model.material import Material
+from milepost.training.reward_model.material import Features, Material
 from milepost.training.reward_model.pairs import Label, Pair, Side
 
 TELLING = NAMES.index("target_in_goal")
 CLAIMING = NAMES.index("text_claims")
 
 
-def make_material(templates: int = 4, *, seed: int = 0) -> Material:
+def make_material(templates: int = 4, *, seed: int = 0) -> Features:
     rng = np.random.default_rng(seed)
     pairs, features = [], {}
     for n in range(templates):
@@ -37,4 +37,4 @@ def make_material(templates: int = 4, *, seed: int = 0) -> Material:
                         source=Label.HACK if k > 1 else Label.MILESTONES,
                     )
                 )
-    return Material(pairs=tuple(pairs), features=features)
+    return Material(pairs=tuple(pairs), inputs=features)

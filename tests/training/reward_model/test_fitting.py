@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from milepost.milestones.learned.ensemble import LearnedScore
-from milepost.training.reward_model.fitting import Recipe, bradley_terry, calibrate, fit_ensemble, fit_line
+from milepost.training.reward_model.fitting import Recipe, bradley_terry, fit_ensemble
+from milepost.training.reward_model.gauging import calibrate
 from milepost.training.reward_model.pairs import Label
 from tests.training.reward_model.materials import make_material
 
@@ -31,7 +31,7 @@ def test_all_pairs_of_a_prompt_weigh_as_much_as_one() -> None:
 def test_it_learns_to_rank_and_demonstrations_average_nothing() -> None:
     material = make_material()
     model = fit_ensemble(material, QUICK)
-    score = {side: model.score_features(material.features[side]).mean for side in material.sides}
+    score = {side: model.score_features(material.inputs[side]).mean for side in material.sides}
     assert all(score[pair.chosen] > score[pair.rejected] for pair in material.pairs)
     assert np.mean([score[side] for side in material.sides if side.success]) == pytest.approx(0.0, abs=1e-9)
 
@@ -47,48 +47,27 @@ def test_the_same_recipe_gives_the_same_model_and_members_see_different_features
 def test_what_it_was_trained_on_is_familiar_and_noise_is_not() -> None:
     material = make_material()
     model = fit_ensemble(material, QUICK)
-    known = [model.score_features(material.features[side]).unfamiliar for side in material.sides]
+    known = [model.score_features(material.inputs[side]).unfamiliar for side in material.sides]
     assert np.mean(known) <= 0.02
-    assert model.score_features(np.ones_like(next(iter(material.features.values())))).unfamiliar
+    assert model.score_features(np.ones_like(next(iter(material.inputs.values())))).unfamiliar
 
 
 def test_calibration_turns_returns_into_probabilities() -> None:
     material, held = make_material(4), make_material(4, seed=1)
     fitted = fit_ensemble(material, QUICK)
-    model = calibrate(fitted, [(fitted.score_features(held.features[s]), s.success) for s in held.sides])
-    chance = {side: model.score_features(held.features[side]).probability for side in held.sides}
+    points = [(fitted.score_features(held.inputs[s]), s.success) for s in held.sides]
+    model = replace(fitted, gauge=calibrate(fitted.gauge, points))
+    chance = {side: model.score_features(held.inputs[side]).probability for side in held.sides}
     assert np.mean([p for side, p in chance.items() if side.success]) > 0.7
     assert np.mean([p for side, p in chance.items() if not side.success]) < 0.2
-
-
-def score(mean: float, spread: float = 0.0) -> LearnedScore:
-    return LearnedScore(mean=mean, spread=spread, unfamiliar=False, probability=0.5)
-
-
-def test_the_line_of_a_calibration_converges_however_large_the_scores_are() -> None:
-    # Log odds of 3 to 1 at a score of 30 and of 1 to 3 at -30, many times over.
-    points = [
-        (score(sign * 30.0), n % 4 > 0 if sign > 0 else n % 4 == 0) for sign in (1, -1) for n in range(400)
-    ]
-    slope, penalty, offset = fit_line(points)
-    assert slope * 30 + offset == pytest.approx(math.log(3), abs=0.02)
-    assert -slope * 30 + offset == pytest.approx(-math.log(3), abs=0.02)
-    assert penalty == pytest.approx(0, abs=1e-6)
-
-
-def test_a_spread_that_goes_with_failure_is_held_against_a_score() -> None:
-    points = [(score(1.0, spread=0.0), n % 10 > 0) for n in range(200)]
-    points += [(score(1.0, spread=1.0), n % 10 == 0) for n in range(200)]
-    slope, penalty, _ = fit_line(points)
-    assert slope * penalty > 2
 
 
 def test_honest_failures_rank_above_hacks_though_no_pair_says_so() -> None:
     material = make_material(4)
     honest = [pair for pair in material.pairs if pair.source is not Label.HACK]
     model = fit_ensemble(material, QUICK)
-    worse = [model.score_features(material.features[s]).mean for s in material.sides if s.is_hack]
-    failed = [model.score_features(material.features[pair.rejected]).mean for pair in honest]
+    worse = [model.score_features(material.inputs[s]).mean for s in material.sides if s.is_hack]
+    failed = [model.score_features(material.inputs[pair.rejected]).mean for pair in honest]
     assert np.mean(failed) > np.mean(worse)
 
 

@@ -22,4 +22,4 @@ def test_sides_are_read_once_and_swapped_ones_known(tmp_path: Path) -> None:
     goals = [pair for pair in material.pairs if pair.source is Label.GOAL]
     assert material.swapped == {pair.rejected for pair in goals}
     assert {side.goal for side in material.swapped} == {"Go", "Come"}
-    assert set(material.features) == set(material.sides)
+    assert set(material.inputs) == set(material.sides)

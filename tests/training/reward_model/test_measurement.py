@@ -40,7 +40,7 @@ def test_a_model_is_calibrated_on_what_models_of_other_templates_say() -> None:
     material = make_material()
     model = fit_calibrated(material, QUICK)
     assert model.templates == material.keys
-    assert (model.slope, model.offset) != (1.0, 0.0)
+    assert (model.gauge.slope, model.gauge.offset) != (1.0, 0.0)
     plain = fit_ensemble(material, QUICK)
     assert np.array_equal(model.w1_KFH, plain.w1_KFH)
 

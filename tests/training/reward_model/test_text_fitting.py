@@ -5,8 +5,9 @@ import torch
 from transformers import BertConfig, BertModel
 
 from milepost.milestones.learned.transition import Transition
+from milepost.training.reward_model.material import Material, Texts
 from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side
-from milepost.training.reward_model.text_fitting import TextRecipe, Texts, fit_text, rank_loss
+from milepost.training.reward_model.text_fitting import TextRecipe, fit_text, rank_loss
 from milepost.training.reward_model.text_tier import open_trunk
 
 QUICK = TextRecipe(epochs=8, heads=2, max_tokens=48)
@@ -14,7 +15,8 @@ QUICK = TextRecipe(epochs=8, heads=2, max_tokens=48)
 
 def make_texts(templates: int = 4) -> Texts:
     """Make prompts in which whoever presses Save does better than who leaves or waits."""
-    pairs, steps = [], {}
+    pairs: list[Pair] = []
+    steps: dict[Side, tuple[Transition, ...]] = {}
     for n in range(templates):
         sides = {}
         for action in ('click("1")', "back()", "noop()"):
@@ -37,7 +39,7 @@ def make_texts(templates: int = 4) -> Texts:
             )
             for k, other in enumerate(others)
         ]
-    return Texts(pairs=tuple(pairs), steps=steps)
+    return Material(pairs=tuple(pairs), inputs=steps)
 
 
 def test_all_pairs_of_a_prompt_are_one_element() -> None:
@@ -56,12 +58,12 @@ def test_it_learns_what_is_preferred_on_a_template_it_has_not_seen() -> None:
     assert sum(losses[-3:]) < sum(losses[:3])
     assert len(model.templates) == 3
     held = next(pair for pair in texts.pairs if pair.template[:2] not in model.templates)
-    chosen, rejected = (model.score_episode(texts.steps[side]) for side in (held.chosen, held.rejected))
+    chosen, rejected = (model.score_episode(texts.inputs[side]) for side in (held.chosen, held.rejected))
     assert chosen.mean > rejected.mean
     assert chosen.probability > rejected.probability
     # Demonstrations average 0.
     shown = [pair.chosen for pair in texts.pairs if pair.template.removesuffix("-v0") in model.templates]
-    means = [model.score_episode(texts.steps[side]).mean for side in dict.fromkeys(shown)]
+    means = [model.score_episode(texts.inputs[side]).mean for side in dict.fromkeys(shown)]
     assert sum(means) / len(means) == pytest.approx(0, abs=1e-5)
 
 

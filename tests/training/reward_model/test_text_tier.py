@@ -1,10 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from milepost.milestones.learned.ensemble import NOTHING_DONE, ModelFormatError, RewardModel
+from milepost.milestones.learned.ensemble import ModelFormatError, RewardModel
+from milepost.milestones.learned.gauge import NOTHING_DONE, open_gauge
 from milepost.milestones.learned.transition import Transition
 from milepost.training.reward_model.text_tier import TextModel, load_text_model, open_trunk, render_step
 
@@ -21,11 +23,8 @@ def make_model(max_tokens: int = 96) -> TextModel:
         tokenizer=tokenizer,
         head_KH=torch.tensor(rng.normal(0, 1, (3, size)), dtype=torch.float32),
         mask_KH=torch.ones(3, size),
-        centre_K=np.array([0.5, 0.0, -0.5]),
         max_tokens=max_tokens,
-        mean_H=np.zeros(size),
-        precision_HH=np.eye(size),
-        familiar=1e9,
+        gauge=replace(open_gauge(3, size), centre_K=np.array([0.5, 0.0, -0.5]), familiar=1e9),
     )
 
 
@@ -49,7 +48,7 @@ def test_an_episode_is_the_length_normalised_sum_of_its_steps(model: TextModel) 
     # Padding beside a longer step changes nothing.
     assert rewards[:, :1] == pytest.approx(model.score_steps([STEP]), abs=1e-4)
     found = model.score_episode([STEP, other])
-    returns = rewards.sum(1) / 2**0.5 - model.centre_K
+    returns = rewards.sum(1) / 2**0.5 - model.gauge.centre_K
     assert [found.mean, found.spread] == pytest.approx([returns.mean(), returns.std()])
     assert found.probability == pytest.approx(1 / (1 + np.exp(-found.mean)))
     assert not found.unfamiliar
