@@ -120,7 +120,7 @@ async def _run_together(jobs: Sequence[Coroutine[Any, Any, _Notes]]) -> list[_No
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job) for job in jobs]
-    except* SandboxError as errors:
+    except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 

@@ -185,6 +185,7 @@ def certify(
     from milepost.envs.certification import certify_rows
     from milepost.envs.registry import get_template, templates
     from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.sandbox.failure import SandboxError
 
     if bool(task) is all_:
@@ -205,7 +206,7 @@ def certify(
             made.append(certificate)
             if not json_:
                 console.print(certificate.describe(), markup=False, soft_wrap=True)
-    except (SandboxError, UnknownTaskError) as error:
+    except (BrowserNotFoundError, SandboxError, UnknownTaskError) as error:
         fail(str(error))
     if json_:
         print_json([certificate.to_record() for certificate in made])
