@@ -29,7 +29,6 @@ from milepost.milestones.trace import total_ruled
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.events import EpisodeEnded, Event
-from milepost.sandbox.failure import SandboxError
 from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
