@@ -68,7 +68,8 @@ class Hand:
             self._page.post_input(_MOUSE, {"type": "mousePressed", **press})
             if count < times:
                 self._page.post_input(_MOUSE, {"type": "mouseReleased", **press})
-        await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **press})
+        last = {**at, "button": button, "clickCount": times}
+        await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **last})
 
     async def hover(self, element: str) -> str:
         """Move the mouse over an element."""
