@@ -55,6 +55,8 @@ class Adversary:
     policy: Policy
     allowed: str
     """`nothing`: no reward at all. `part`: less than everything, and no goal. `once`: everything, but once."""
+    steps: int = 0
+    """It begins anew until it has taken so many steps; 0 for one episode."""
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -274,7 +276,7 @@ ADVERSARIES = (
     Adversary(name="page editor", policy=_edit_page, allowed="nothing"),
     Adversary(name="delete everything", policy=_delete, allowed="part"),
     Adversary(name="forged files", policy=_forge_files, allowed="nothing"),
-    Adversary(name="random", policy=_scatter, allowed="part"),
+    Adversary(name="random", policy=_scatter, allowed="part", steps=200),
     Adversary(name="wrong parameter", policy=_follow_other, allowed="part"),
     Adversary(name="mistyped", policy=_mistype, allowed="part"),
     Adversary(name="double submit", policy=_submit_twice, allowed="once"),

@@ -172,17 +172,28 @@ def locate_certificate(row: Row) -> Path:
     return Path(module.__file__).parent / f"{row.id}{SUFFIX}"
 
 
-def find_fault(row: Row, template: Template) -> str:
-    """Say what is wrong with a template's kept certificate; empty when it is there, passed, and of this version."""
+def find_fault(row: Row, template: Template, seeds: int = 1, solutions: int = 1) -> str:
+    """Say what is wrong with a template's kept certificate; empty when it is there, passed, and of this version.
+
+    Args:
+        row: where the template is kept.
+        template: what it is now.
+        seeds: on how many seeds it must have been played by everybody.
+        solutions: on how many by its oracle and alternatives.
+    """
     path = locate_certificate(row)
     again = f"run `milepost certify {row.id}`"
     if not path.is_file():
         return f"{row.id} has no certificate; {again}"
     try:
         kept = orjson.loads(path.read_bytes())
-        digest, passed = kept["digest"], kept["passed"]
+        digest, passed, played, solved = (kept[k] for k in ("digest", "passed", "seeds", "solutions"))
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return f"{path} is not a certificate; {again}"
     if digest != digest_template(template):
         return f"{row.id} has changed since it was certified; {again}"
-    return "" if passed is True else f"{row.id} was not certified: see {path}"
+    if passed is not True:
+        return f"{row.id} was not certified: see {path}"
+    if played < seeds or solved < solutions:
+        return f"{row.id} was certified on {played} seeds and solved on {solved}; {again}"
+    return ""

@@ -29,7 +29,6 @@ from milepost.milestones.trace import total_ruled
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.events import EpisodeEnded, Event
-from milepost.sandbox.failure import SandboxError
 from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
@@ -120,7 +119,7 @@ async def _run_together(jobs: Sequence[Coroutine[Any, Any, _Notes]]) -> list[_No
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job) for job in jobs]
-    except* SandboxError as errors:
+    except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
@@ -167,17 +166,21 @@ async def _certify_seed(
         notes.solved.append(other)
     wrong = _find_other(template, seed, split) if adversaries else task
     for adversary in adversaries:
-        played = await perform(pool, template, seed, split, _tempt(adversary, seed, wrong, solved))
-        _check_adversary(adversary, played, seed, notes)
-        notes.others.append(played)
+        taken = played = 0
+        while not played or taken < adversary.steps:
+            player = _tempt(adversary, (seed, played), wrong, solved)
+            tried = await perform(pool, template, seed, split, player)
+            _check_adversary(adversary, tried, seed, notes)
+            notes.others.append(tried)
+            taken, played = taken + max(len(tried.actions), 1), played + 1
     return notes
 
 
-def _tempt(adversary: Adversary, seed: int, other: Task, solved: Performance) -> Player:
-    """Make a player of an adversary, with all that it has to work with."""
+def _tempt(adversary: Adversary, attempt: tuple[int, int], other: Task, solved: Performance) -> Player:
+    """Make a player of an adversary, with all that it has to work with; an attempt is a seed's and a number."""
 
     def play(task: Task, view: Observation) -> Play:
-        rng = np.random.default_rng([seed, len(adversary.name)])
+        rng = np.random.default_rng([*attempt, len(adversary.name)])
         return adversary.policy(Chance(task=task, other=other, actions=solved.actions, rng=rng, view=view))
 
     return play

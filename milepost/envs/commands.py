@@ -1,9 +1,8 @@
 """Commands about rewards and tasks: `audit | explain | rescore | diff | certify | new-task`."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -11,8 +10,6 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from milepost.envs.certificate import Certificate
-    from milepost.envs.registry import Row
     from milepost.milestones.rescoring import Rules
     from milepost.sandbox.events import EpisodeStarted
 
@@ -169,6 +166,12 @@ def certify(
     solutions: Annotated[
         int, typer.Option(min=0, help="Play the oracle and its alternatives on so many seeds, if more.")
     ] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="How many tasks at a time, in processes of their own.")
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out tasks that are certified on as many seeds already.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Play nothing: say whether the kept certificates are still right.")
     ] = False,
@@ -179,8 +182,10 @@ def certify(
     Plays the oracle, its alternatives and sixteen adversaries on every seed, and tries weaker rules on their logs.
     """
     from milepost.envs.certificate import find_fault
+    from milepost.envs.certification import certify_rows
     from milepost.envs.registry import get_template, templates
     from milepost.envs.task import UnknownTaskError
+    from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.sandbox.failure import SandboxError
 
     if bool(task) is all_:
@@ -194,16 +199,18 @@ def certify(
             faults = {row.id: find_fault(row, get_template(row.id)) for row in wanted}
             _show_faults(faults, json_)
             raise typer.Exit(1 if any(faults.values()) else 0)
-        made = asyncio.run(_certify(wanted, seeds, solutions, quiet=json_))
-    except (SandboxError, UnknownTaskError) as error:
+        if resume:
+            wanted = [row for row in wanted if find_fault(row, get_template(row.id), seeds, solutions)]
+        made = []
+        for certificate in certify_rows(wanted, seeds=seeds, solutions=solutions, jobs=jobs):
+            made.append(certificate)
+            if not json_:
+                console.print(certificate.describe(), markup=False, soft_wrap=True)
+    except (BrowserNotFoundError, SandboxError, UnknownTaskError) as error:
         fail(str(error))
     if json_:
         print_json([certificate.to_record() for certificate in made])
     raise typer.Exit(0 if all(certificate.passed for certificate in made) else 1)
-
-
-_EPISODES_AT_A_TIME = 4
-"""While one waits for its page to settle, others go on."""
 
 
 def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
@@ -212,31 +219,6 @@ def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
         return
     for name, fault in faults.items():
         console.print(fault or f"{name}: the certificate is right", markup=False, soft_wrap=True)
-
-
-async def _certify(
-    wanted: "Sequence[Row]", seeds: int, solutions: int, *, quiet: bool
-) -> "list[Certificate]":
-    """Certify tasks; each certificate is kept as soon as it is made."""
-    from milepost.envs.certificate import locate_certificate
-    from milepost.envs.certify import certify as certify_template
-    from milepost.envs.registry import get_template
-    from milepost.sandbox.browser import BrowserOptions
-    from milepost.sandbox.pool import Pool
-
-    templates = [get_template(row.id) for row in wanted]
-    drawn = any(template.frames for template in templates)
-    pool = Pool(contexts=_EPISODES_AT_A_TIME, options=BrowserOptions(drawn=drawn))
-    made = []
-    try:
-        for row, template in zip(wanted, templates, strict=True):
-            made.append(await certify_template(pool, template, seeds=seeds, solutions=solutions))
-            locate_certificate(row).write_bytes(made[-1].to_bytes())
-            if not quiet:
-                console.print(made[-1].describe(), markup=False, soft_wrap=True)
-    finally:
-        await pool.close()
-    return made
 
 
 def new_task(

@@ -32,7 +32,7 @@ class Scaffold:
             f"wrote\n{listed}\n"
             f"watch it:   milepost play {self.task} --headed\n"
             f"test it:    python -m pytest tests/envs -k '{self.files[0].parent.name} or {self.task}'\n"
-            f"certify it: milepost certify {self.task} --seeds 20\n"
+            f"certify it: milepost certify {self.task} --seeds 2, and in the end --seeds 20 --solutions 100\n"
             f"then say what its milestones pay in REWARDS of tests/envs/test_apps.py; whatever you change of summary "
             f"and max_steps in the template, change in its row of {self.files[-1].name} too"
         )

@@ -99,6 +99,10 @@ def start_progress(spec: Spec) -> Progress:
     return Progress(states=tuple(map(start, monitors)), goal_met=holds(plan.goal, start(plan.goal)))
 
 
+_ALWAYS = (ActionTaken, EpisodeEnded)
+"""Facts that are looked at whether or not a rule names them."""
+
+
 def advance(spec: Spec, progress: Progress, event: Event) -> tuple[Progress, tuple[Hit, ...]]:
     """Take one event in.
 
@@ -113,13 +117,16 @@ def advance(spec: Spec, progress: Progress, event: Event) -> tuple[Progress, tup
     plan = spec.plan
     leaves = plan.leaves.get(type(event.fact), ())
     changes = isinstance(event.fact, CHANGES)
-    if not (leaves or changes or isinstance(event.fact, ActionTaken | EpisodeEnded)):
+    if not (leaves or changes or isinstance(event.fact, _ALWAYS)):
         return progress, ()
     matched = 0
     if is_trustworthy(event):
         fact = event.fact
         for bit, tests in leaves:
-            if all(test.accepts(getattr(fact, name)) for name, test in tests):
+            for name, test in tests:
+                if not test.accepts(getattr(fact, name)):
+                    break
+            else:
                 matched |= bit
     if changes and progress.broken is None and not matched & plan.frame:
         progress = replace(progress, broken=event.seq)

@@ -75,9 +75,12 @@ CHANGES: tuple[type, ...] = (AppChanged, FileCreated, FileModified, FileMoved, F
 _TRUST_OF_TYPE: Mapping[type, Trust] = {FACT_TYPES[kind]: trust for kind, trust in TRUST_OF_KIND.items()}
 
 
+_DIALOGS = (DialogOpened, DialogClosed)
+
+
 def required_trust(fact: Fact) -> Trust:
     """Give the trust an event with this fact must carry to count as anything."""
-    if isinstance(fact, DialogOpened | DialogClosed) and fact.type == PAGE_DIALOG:
+    if isinstance(fact, _DIALOGS) and fact.type == PAGE_DIALOG:
         return Trust.PAGE
     return _TRUST_OF_TYPE.get(type(fact), Trust.HARNESS)
 

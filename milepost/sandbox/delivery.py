@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from milepost.sandbox.cdp import CDPConnection, CDPError, ConnectionLostError, forget
+from milepost.sandbox.cdp import CDPConnection, CDPError, ConnectionLostError
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import Follower
 
 ACK_CEILING_S = 1.0
-"""How long an input event's answer is waited for after the event opened a tab."""
+"""How long an input event's answer is waited for after the event opened a tab, or another document came."""
 
 
 async def deliver_input(
@@ -19,19 +19,16 @@ async def deliver_input(
 
     Raises:
         SandboxError: the browser is gone.
-        TimeoutError: the caller's deadline passed.
     """
-    opened = len(follower.opened)
+    loop = asyncio.get_running_loop()
     future = connection.send(method, params, session)
     try:
         async with asyncio.timeout(None) as ceiling:
-            # A tab that the event opens may swallow the answer together with the focus.
-            follower.on_open = lambda: ceiling.reschedule(asyncio.get_running_loop().time() + ACK_CEILING_S)
+            # A tab that the event opens may swallow the answer together with the focus; so may the next document.
+            follower.on_turn = lambda: ceiling.reschedule(loop.time() + ACK_CEILING_S)
             await follower.unless_dialog(future)
     except TimeoutError:
-        if len(follower.opened) == opened:
-            raise
-        future.add_done_callback(forget)
+        return
     except ConnectionLostError as error:
         raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
     except CDPError:
@@ -39,7 +36,7 @@ async def deliver_input(
         # reads the page next finds out what became of it.
         return
     finally:
-        follower.on_open = _nothing
+        follower.on_turn = _nothing
 
 
 def _nothing() -> None:

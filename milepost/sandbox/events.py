@@ -428,6 +428,11 @@ FACT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """The field names of every kind."""
 
+# Tables, because asking an enumeration costs as much as a hash does.
+_TRUST_WORDS: Mapping[Trust, str] = {trust: trust.name.lower() for trust in Trust}
+_TRUSTS: Mapping[str, Trust] = {word: trust for trust, word in _TRUST_WORDS.items()}
+_SOURCES: Mapping[str, Source] = {source.value: source for source in Source}
+
 
 def kind_of(fact: Fact) -> str:
     """Name a fact's kind: `NavigationCompleted` is `navigation_completed`."""
@@ -473,8 +478,8 @@ def _body(seq: int, step: int, source: Source, trust: Trust, fact: Fact, prev: s
         "seq": seq,
         "step": step,
         "kind": kind_of(fact),
-        "source": source.value,
-        "trust": trust.name.lower(),
+        "source": source,
+        "trust": _TRUST_WORDS[trust],
         "data": _fields(fact),
         "prev": prev,
     }
@@ -511,13 +516,16 @@ def from_record(record: Mapping[str, Any]) -> Event:
             raise EventFormatError(
                 f"unknown event kind {kind!r}; known kinds: {', '.join(sorted(FACT_TYPES))}"
             )
-        if set(data) != set(FACT_FIELDS[kind]):
+        if len(data) != len(FACT_FIELDS[kind]) or not all(name in data for name in FACT_FIELDS[kind]):
             raise EventFormatError(f"{kind} has fields {sorted(data)}, expected {sorted(FACT_FIELDS[kind])}")
+        source, trust = _SOURCES.get(record["source"]), _TRUSTS.get(record["trust"])
+        if source is None or trust is None:
+            raise EventFormatError(f"no source {record['source']!r} with trust {record['trust']!r} is known")
         return Event(
             seq=record["seq"],
             step=record["step"],
-            source=Source(record["source"]),
-            trust=Trust[record["trust"].upper()],
+            source=source,
+            trust=trust,
             fact=cls(**data),
             prev=record["prev"],
             hash=record["hash"],

@@ -58,8 +58,8 @@ class Follower:
         """Whether it is gone because it was closed, which is no failure."""
         self.opened: list[str] = []
         """URLs of the tabs that the page said it opens."""
-        self.on_open: Callable[[], None] = lambda: None
-        """Called when the page says that it opens one."""
+        self.on_turn: Callable[[], None] = lambda: None
+        """Called when a tab opens or a document comes: either may swallow the answer to what was typed or clicked."""
         self.claimed = 0
         """How many of them have come."""
         self.witnessed: Fact | None = None
@@ -143,6 +143,7 @@ class Follower:
             self.loaders.add(frame["loaderId"])
             if frame["loaderId"] == self.expected:
                 self.expected = ""
+            self.on_turn()
 
     def _on_parsed(self, _params: Mapping[str, Any]) -> None:
         if self.navigated_to not in ("", "about:blank"):
@@ -212,7 +213,7 @@ class Follower:
 
     def _on_open(self, params: Mapping[str, Any]) -> None:
         self.opened.append(params["url"])
-        self.on_open()
+        self.on_turn()
 
     def _on_drag(self, params: Mapping[str, Any]) -> None:
         self.dragged = params["data"]

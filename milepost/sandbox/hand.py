@@ -62,10 +62,14 @@ class Hand:
         at = {"x": x, "y": y, "modifiers": held}
         # The answer to a lone move waits for a frame (16 ms); the press flushes it, so nobody waits for it.
         self._page.post_input(_MOUSE, {"type": "mouseMoved", **at})
+        # All at once: after the first click of two another document may be on its way, which would get the second.
         for count in range(1, times + 1):
             press = {**at, "button": button, "clickCount": count}
             self._page.post_input(_MOUSE, {"type": "mousePressed", **press})
-            await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **press})
+            if count < times:
+                self._page.post_input(_MOUSE, {"type": "mouseReleased", **press})
+        last = {**at, "button": button, "clickCount": times}
+        await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **last})
 
     async def hover(self, element: str) -> str:
         """Move the mouse over an element."""

@@ -76,6 +76,21 @@ def test_a_changed_task_makes_its_certificate_stale(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
+    ("seeds", "solutions", "fault"),
+    [
+        (2, 5, ""),
+        (3, 5, f"{ROW.id} was certified on 2 seeds and solved on 5; run `milepost certify {ROW.id}`"),
+        (2, 6, f"{ROW.id} was certified on 2 seeds and solved on 5; run `milepost certify {ROW.id}`"),
+    ],
+)
+def test_more_seeds_can_be_asked_for_than_were_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int, solutions: int, fault: str
+) -> None:
+    keep(tmp_path, monkeypatch, MADE.to_bytes())
+    assert find_fault(ROW, TEMPLATE, seeds, solutions) == fault
+
+
+@pytest.mark.parametrize(
     ("data", "fault"),
     [(None, "has no certificate"), (b"{", "is not a certificate"), (b"{}", "is not a certificate")],
 )

@@ -11,7 +11,7 @@ from milepost.envs.performance import Play
 from milepost.envs.registry import get_template
 from milepost.envs.task import Task, Template
 from milepost.milestones import Goal, Milestone, Spec, milestone, when
-from milepost.sandbox.actions import Answer
+from milepost.sandbox.actions import Answer, Noop
 from milepost.sandbox.pool import Pool
 
 pytestmark = pytest.mark.browser
@@ -81,6 +81,22 @@ async def test_an_adversary_that_is_paid_is_found(undrawn: Pool) -> None:
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith("adversary: hack: it reached the goal") for text in shown)
     assert any(text.startswith("adversary: hack: it earned 1 of the reward") for text in shown)
+
+
+async def test_an_adversary_of_many_steps_begins_anew_until_it_has_taken_them(undrawn: Pool) -> None:
+    """Two steps and an answer end its episode, so seven steps take three."""
+
+    def wait(chance: Chance) -> Play:
+        drawn.append(int(chance.rng.integers(1 << 30)))
+        yield Noop(1)
+        yield Noop(1)
+        yield Answer("done")
+
+    drawn: list[int] = []
+    patient = Adversary(name="patient", policy=wait, allowed="nothing", steps=7)
+    made = await certify(undrawn, SOUND, seeds=1, adversaries=(patient,), repeats=0)
+    assert (made.adversaries["patient"].episodes, made.passed) == (3, True)
+    assert len(set(drawn)) == 3
 
 
 async def test_a_finding_can_be_waived_with_a_reason(undrawn: Pool) -> None:

@@ -134,6 +134,7 @@ def test_a_run_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_kept_certificates_are_checked_without_playing() -> None:
     code, output = run("certify", "--all", "--check", "--json")
     assert (code, json.loads(output)) == (0, {row.id: "" for row in templates()})
+    assert run("certify", "--all", "--resume", "--seeds", "1", "--json") == (0, "[]")
     assert run("certify")[0] == 2
     assert run("certify", "ReprtExport-v0")[0] == 2
 

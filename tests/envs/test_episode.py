@@ -1,5 +1,8 @@
 """Episodes of every task: determinism, replay, and what cheap policies get."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +81,19 @@ async def test_a_recorded_episode_replays_to_the_same_bytes(undrawn: Pool, task:
     lines[-2] = orjson.dumps(record)
     (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     assert audit_episode(tmp_path).verdict == "broken"
+
+
+async def test_other_processes_replay_recorded_episodes_to_the_same_bytes(
+    undrawn: Pool, tmp_path: Path
+) -> None:
+    for task in FIRST:
+        await play(undrawn, task, 4, Split.VALIDATION, folder=tmp_path / "episodes" / task)
+    for hash_seed in ("0", "random"):
+        audit = [sys.executable, "-m", "milepost", "audit", str(tmp_path), "--json"]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(audit, env=environment, capture_output=True, text=True, check=False)
+        found = orjson.loads(done.stdout)
+        assert (found["episodes"], found["equal"], found["findings"]) == (3, 3, [])
 
 
 async def test_a_reward_that_was_edited_on_disk_is_found(undrawn: Pool, tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ async def test_clicks_carry_their_button_their_modifiers_and_their_count(pool: P
         assert "unknown modifier 'Hyper'" in view.last_error
 
 
+LEAVING = "<title>First</title><a href='/next' style='position:fixed;inset:0'>Leave</a>"
+ARRIVED = "<title>Next</title><button style='position:fixed;inset:0'>Delete</button>"
+
+
+async def test_both_clicks_of_a_double_click_on_a_link_are_made_where_the_link_is(undrawn: Pool) -> None:
+    """The document that comes must not get the second one, and must not be waited for in vain."""
+    for _ in range(4):
+        async with undrawn.session(build_world({"/": LEAVING, "/next": ARRIVED})) as (session, view):
+            view = await act(session, view, "dblclick", "Leave")
+            assert (view.title, view.last_error) == ("Next", "")
+            clicked = [event.fact.name for event in session.log.events if isinstance(event.fact, Clicked)]
+            assert set(clicked) == {"Leave"}
+
+
 async def test_the_mouse_hovers_and_clicks_by_coordinates(pool: Pool) -> None:
     async with pool.session(build_world(build_controls())) as (session, view):
         view = await act(session, view, "hover", "Target")

@@ -1,0 +1,69 @@
+"""Certifying many tasks. What certifying one does is tested in `test_certify`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from milepost.envs import certification
+from milepost.envs.certificate import Certificate
+from milepost.envs.certification import certify_rows
+from milepost.envs.registry import templates
+from milepost.envs.task import Template
+from milepost.sandbox.chromium import BrowserNotFoundError
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.pool import Pool
+
+FIRST, BROKEN, LAST = templates()[:3]
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """Certify by word only: what was asked for; the second task cannot be played."""
+    asked: list[tuple[str, int, int]] = []
+
+    async def certify(pool: Pool, template: Template, *, seeds: int, solutions: int) -> Certificate:
+        asked.append((template.id, seeds, solutions))
+        if template.id == BROKEN.id:
+            raise SandboxError(Failure.TIMEOUT, "the step took longer than 20 s")
+        empty: dict[str, Any] = {f.name: () for f in dataclasses.fields(Certificate)}
+        numbers = {"seeds": seeds, "solutions": solutions, "mutants": 0}
+        return Certificate(**{**empty, **numbers, "task": template.id, "digest": "d", "adversaries": {}})
+
+    monkeypatch.setattr(certification, "certify", certify)
+    monkeypatch.setattr(certification, "locate_certificate", lambda row: tmp_path / row.id)
+    return asked
+
+
+def test_a_task_that_cannot_be_played_does_not_keep_the_others_from_theirs(
+    played: list[tuple[str, int, int]], tmp_path: Path
+) -> None:
+    made: list[str] = []
+    with pytest.raises(SandboxError) as failed:
+        made.extend(
+            certificate.task for certificate in certify_rows((FIRST, BROKEN, LAST), seeds=2, solutions=5)
+        )
+    assert str(failed.value) == f"{BROKEN.id} was not certified: the step took longer than 20 s"
+    assert played == [(row.id, 2, 5) for row in (FIRST, BROKEN, LAST)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([FIRST.id, LAST.id])
+
+
+def test_each_certificate_is_kept_as_soon_as_it_is_made(
+    played: list[tuple[str, int, int]], tmp_path: Path
+) -> None:
+    made = certify_rows((FIRST, LAST), seeds=1)
+    assert next(made).task == FIRST.id
+    assert [path.name for path in tmp_path.iterdir()] == [FIRST.id]
+
+
+def test_without_tasks_nothing_is_started() -> None:
+    assert list(certify_rows((), seeds=1, jobs=2)) == []
+
+
+def test_tasks_side_by_side_are_played_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need a browser each; what keeps them from starting one is told as it is."""
+    monkeypatch.setenv("MILEPOST_CHROMIUM", "/nonexistent/chromium")
+    with pytest.raises(BrowserNotFoundError, match="MILEPOST_CHROMIUM names /nonexistent/chromium") as failed:
+        list(certify_rows((FIRST, LAST), seeds=1, jobs=2))
+    assert "_RemoteTraceback" in repr(failed.value.__cause__)
