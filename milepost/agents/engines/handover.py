@@ -62,7 +62,7 @@ class Handover:
                 base = old.folder if old is not None else save_base(model, root / "base")
                 model.save_pretrained(folder)
                 (settings,) = model.peft_config.values()
-                self.weights = Weights(folder=base, adapter=folder, rank=settings.r)
+                self.weights = Weights(folder=base, adapter=folder, rank=int(getattr(settings, "r", 0)))
             else:
                 model.save_pretrained(folder)
                 self.weights = Weights(folder=folder)

@@ -24,7 +24,7 @@ from milepost.agents.engines.vllm import VllmEngine
 from milepost.agents.tiny.model import build_model
 from milepost.training.adapters import attach_adapter
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.asyncio(loop_scope="module")]
 
 LENGTHS = (1, 15, 16, 17, 40, 127, 128, 129, 300, 511, 640, 900)
 """Of prompts; vLLM's blocks on a CPU hold 128 tokens."""

@@ -133,7 +133,7 @@ def find_port() -> int:
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_a_real_server_takes_weights_and_serves_tokens(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
