@@ -160,18 +160,8 @@ def test_one_file_trains_the_same_on_a_cluster(
 @pytest.mark.vllm
 @pytest.mark.browser
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("backend", ["local", "ray"])
-def test_one_file_trains_with_vllm_here_and_on_a_cluster(
-    backend: str,
-    here: list[dict[str, Any]],
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if backend == "ray":
-        cluster = request.getfixturevalue("cluster")
-        monkeypatch.setenv("RAY_ADDRESS", cluster.get_runtime_context().gcs_address)
-    found = train(tmp_path, "vllm", backend)
+def test_one_file_trains_with_vllm(here: list[dict[str, Any]], tmp_path: Path) -> None:
+    found = train(tmp_path, "vllm", "local")
     assert found[0] == here[0]  # greedy, with the same weights
     assert found[1]["learner"]["rows_learnt"] > 0
     assert abs(found[1]["learner"]["kl_sampler"]) < 1e-4
