@@ -41,7 +41,7 @@ test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on thi
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)
 
 test-vllm: $(VLLM)/milepost-setup ## Run the tests of vLLM itself, in an environment of its own (3.5 GB)
-	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m vllm tests/agents/engines
+	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(VLLM)/bin/python -m pytest -m vllm tests/agents/engines tests/training/test_backends.py
 
 $(VLLM)/milepost-setup: pyproject.toml scripts/setup-vllm.sh
 	@scripts/setup-vllm.sh $(VLLM)

@@ -49,7 +49,7 @@ def check_adapter(config: Config) -> None:
     """Refuse what does not go together with an adapter.
 
     Raises:
-        ConfigError: a method that needs a second set of weights, or an engine that cannot serve an adapter.
+        ConfigError: a method that needs a second set of weights, or a server, which is sent no adapters.
     """
     if not config.policy.lora_rank:
         return
@@ -65,10 +65,10 @@ def check_adapter(config: Config) -> None:
                 f"policy.lora_rank is {config.policy.lora_rank} and {message}: with an adapter the reference is "
                 "the policy without it and cannot move; leave one of the two out"
             )
-    if config.policy.engine != "transformers":
+    if "@" in config.policy.engine:
         raise ConfigError(
-            f"policy.lora_rank is {config.policy.lora_rank} and policy.engine is {config.policy.engine!r}, which would be "
-            'given the adapter without its policy; set the engine to "transformers", or lora_rank to 0'
+            f"policy.lora_rank is {config.policy.lora_rank} and policy.engine is {config.policy.engine!r}, but a server is "
+            'sent whole weights, not adapters; set the engine to "vllm" or "transformers", or lora_rank to 0'
         )
 
 

@@ -295,12 +295,13 @@ async def unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
     Raises:
         EngineError: the engine could not serve the policy.
         FailureBudgetError: too many episodes failed for reasons that are not the policy's.
+        OSError: an episode could not be recorded, on a full disk for example.
     """
-    broken: EngineError | FailureBudgetError | None = None
+    broken: EngineError | FailureBudgetError | OSError | None = None
     trajectories: list[Trajectory] = []
     try:
         trajectories = await work
-    except* (EngineError, FailureBudgetError) as errors:
+    except* (EngineError, FailureBudgetError, OSError) as errors:
         broken = next(_leaves(errors))
     if broken is not None:
         raise broken
@@ -308,8 +309,8 @@ async def unwrap(work: Awaitable[list[Trajectory]]) -> list[Trajectory]:
 
 
 def _leaves(
-    group: BaseExceptionGroup[EngineError | FailureBudgetError],
-) -> Iterator[EngineError | FailureBudgetError]:
+    group: BaseExceptionGroup[EngineError | FailureBudgetError | OSError],
+) -> Iterator[EngineError | FailureBudgetError | OSError]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from milepost.training.overrides import ConfigError
 from milepost.training.tally import TokenSums
 
 _PATIENCE = timedelta(hours=2)
@@ -91,13 +92,23 @@ def join_ranks() -> Ranks:
     """Join the processes that a launcher started with this one; alone where none did.
 
     `accelerate launch --use_fsdp` asks for sharded weights.
+
+    Raises:
+        ConfigError: they cannot meet, for example because the port at which they would is taken.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks()
     if not distributed.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=_PATIENCE)
+        try:
+            distributed.init_process_group(backend, timeout=_PATIENCE)
+        except (distributed.DistError, ValueError) as broken:
+            place = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+            raise ConfigError(
+                f"the {world} processes of the learner cannot meet at {place}: {str(broken).splitlines()[0]}; start them "
+                "with `torchrun`, and where the port is taken with another one (--master-port)"
+            ) from broken
     return Ranks(
         rank=distributed.get_rank(),
         world=world,

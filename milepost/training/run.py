@@ -139,6 +139,13 @@ def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainSta
     return found
 
 
+def abandon_run(run: Path) -> None:
+    """Take back what `open_run` made for a new run, so that the same command can be given again."""
+    (run / CONFIG_FILE).unlink(missing_ok=True)
+    if not any(run.iterdir()):
+        run.rmdir()
+
+
 def _clear(run: Path) -> None:
     """Remove what a run without a checkpoint left behind, and nothing that is not a run's."""
     for name in (EPISODES_FOLDER, TENSORBOARD_FOLDER, CHECKPOINTS_FOLDER, REFERENCE_FOLDER):

@@ -12,6 +12,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from milepost.agents.engines.choice import check_installed
+from milepost.agents.llm import ModelLoadError
 from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
 from milepost.training.adapters import check_adapter
@@ -39,6 +41,7 @@ from milepost.training.ranks import Ranks
 from milepost.training.report.report import write_report
 from milepost.training.run import (
     Summary,
+    abandon_run,
     find_reference,
     load_start,
     open_run,
@@ -98,11 +101,16 @@ def train(
     ranks = ranks or Ranks()
     check_ranks(config, ranks)
     check_reward(config)
+    check_installed(config.policy.engine)
+    check_memory(config, find_memory(), needed=estimate_memory(config))
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)
-    check_memory(config, find_memory(), needed=estimate_memory(config))
-    model, tokenizer = load_start(config, checkpoint)
+    try:
+        model, tokenizer = load_start(config, checkpoint)
+    except ModelLoadError:
+        abandon_run(out)
+        raise
     trainer = Trainer(config, out, model, tokenizer, display, ranks=ranks)
     if checkpoint is not None and state is not None:
         trainer.restore(checkpoint, state)

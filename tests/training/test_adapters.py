@@ -95,9 +95,9 @@ def test_what_needs_a_second_set_of_weights_is_refused(other: str) -> None:
         check_adapter(config)
 
 
-def test_an_engine_that_would_get_the_adapter_alone_is_refused() -> None:
-    config = build_config({}, ["policy.lora_rank=4", "policy.engine=vllm"])
-    with pytest.raises(
-        ConfigError, match=r"policy\.engine is 'vllm', which would be given the adapter without"
-    ):
+def test_a_server_is_sent_no_adapter() -> None:
+    for engine in ("transformers", "vllm"):
+        check_adapter(build_config({}, ["policy.lora_rank=4", f"policy.engine={engine}"]))
+    config = build_config({}, ["policy.lora_rank=4", "policy.engine='vllm@http://127.0.0.1:8000'"])
+    with pytest.raises(ConfigError, match=r"a server is sent whole weights, not adapters; set the engine to"):
         check_adapter(config)

@@ -13,13 +13,13 @@ from milepost.agents.tiny.model import build_config, build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.milestones.audit import audit_run
 from milepost.sandbox.observation import Observation
-from milepost.training.arena import Arena, Limits
+from milepost.training.arena import Arena, Limits, unwrap
 from milepost.training.backends.local import LocalBackend
 from milepost.training.display import SilentDisplay
 from milepost.training.imitation import demonstrators
 from milepost.training.records import list_episodes, read_episode
 from milepost.training.sampler import plan_groups
-from milepost.training.trajectory import EpisodeRequest
+from milepost.training.trajectory import EpisodeRequest, Trajectory
 
 pytestmark = pytest.mark.browser
 
@@ -144,3 +144,12 @@ async def test_a_browser_that_is_killed_in_mid_run_costs_time_and_no_episode(tmp
     # Those that ran in it were begun again in the next one.
     assert 1 <= played.speed["retries"] <= 2
     assert audit_run(tmp_path).clean
+
+
+async def test_a_full_disk_is_told_as_itself() -> None:
+    async def record() -> list[Trajectory]:
+        full = OSError(28, "No space left on device", "episodes/1/turns.jsonl")
+        raise ExceptionGroup("rollout", [ExceptionGroup("group", [full])])
+
+    with pytest.raises(OSError, match=r"No space left on device: 'episodes/1/turns\.jsonl'"):
+        await unwrap(record())

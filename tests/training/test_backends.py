@@ -1,9 +1,12 @@
 """Episodes on other machines: a Ray cluster of two nodes, simulated on this one."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +97,74 @@ class Killer:
         if self._acted == 2 and self._kill:
             os.kill(self._kill.pop(), signal.SIGKILL)
         return await self._agent.act(observation)
+
+
+RUN = """
+[run]
+threads = 1
+[tasks]
+ids = ["ExpenseForm-v0"]
+[policy]
+temperature = 0.6
+[imitation]
+episodes = 0
+[rollout]
+group_size = 4
+contexts = 2
+[train]
+iterations = 1
+tasks_per_iteration = 2
+[eval]
+every = 0
+test_episodes = 2
+temperature = 0.0
+"""
+
+TIMINGS = {"elapsed_s", "eta_s", "time"}
+
+
+def train(folder: Path, engine: str, backend: str) -> list[dict[str, Any]]:
+    """Train with one file by the command; give its metrics, without those of time."""
+    config, out = folder / "run.toml", folder / f"{engine}-{backend}"
+    config.write_text(RUN)
+    command = [sys.executable, "-m", "milepost", "train", str(config), "--out", str(out)]
+    for choice in (f"policy.engine={engine}", f"rollout.backend={backend}"):
+        command += ["--set", choice]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert audit_run(out).clean
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["evaluation", "iteration", "evaluation"]
+    return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the file gives with nothing but this process and its browsers."""
+    return train(tmp_path_factory.mktemp("here"), "transformers", "local")
+
+
+@pytest.mark.ray
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_one_file_trains_the_same_on_a_cluster(
+    here: list[dict[str, Any]], cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.get_runtime_context().gcs_address)
+    found = train(tmp_path, "transformers", "ray")
+    assert found == here
+    assert found[1]["learner"]["rows_learnt"] > 0
+
+
+@pytest.mark.vllm
+@pytest.mark.browser
+@pytest.mark.timeout(1800)
+def test_one_file_trains_with_vllm(here: list[dict[str, Any]], tmp_path: Path) -> None:
+    found = train(tmp_path, "vllm", "local")
+    assert found[0] == here[0]  # greedy, with the same weights
+    assert found[1]["learner"]["rows_learnt"] > 0
+    assert abs(found[1]["learner"]["kl_sampler"]) < 1e-4
 
 
 @pytest.mark.ray

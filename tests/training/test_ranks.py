@@ -133,3 +133,22 @@ def test_a_process_without_a_launcher_is_alone(monkeypatch: pytest.MonkeyPatch) 
     assert join_ranks() == Ranks()
     assert Ranks().take([1, 2, 3]) == [1, 2, 3]
     assert Ranks(rank=1, world=2).take([1, 2, 3]) == [2]
+
+
+def test_a_meeting_place_that_is_taken_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name, value in (
+            ("RANK", "0"),
+            ("WORLD_SIZE", "2"),
+            ("MASTER_ADDR", "127.0.0.1"),
+            ("MASTER_PORT", port),
+        ):
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError, match=rf"cannot meet at 127\.0\.0\.1:{port}: .*--master-port"):
+            join_ranks()
+    monkeypatch.delenv("MASTER_PORT")
+    with pytest.raises(ConfigError, match=r"cannot meet at 127\.0\.0\.1:\?: .*MASTER_PORT"):
+        join_ranks()

@@ -10,7 +10,7 @@ from milepost.training.config import Config, build_config, load_config
 from milepost.training.learner import Learner
 from milepost.training.objective import Objective
 from milepost.training.overrides import ConfigError
-from milepost.training.run import RunExistsError, Summary, open_run, read_summary, write_summary
+from milepost.training.run import RunExistsError, Summary, abandon_run, open_run, read_summary, write_summary
 from tests.training.trajectories import make_model
 
 SCORE = {"success": 0.5, "proportion": {"n": 10, "low": 0.2, "high": 0.8}}
@@ -62,6 +62,16 @@ def test_a_folder_with_other_files_is_not_resumed_and_not_touched(tmp_path: Path
     with pytest.raises(RunExistsError, match="holds files but no run to resume"):
         open_run(tmp_path, Config(), resume=True)
     assert (tmp_path / "episodes").is_dir()
+
+
+def test_a_run_that_could_not_begin_leaves_nothing_behind(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", Config(), resume=False)
+    abandon_run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    open_run(tmp_path / "run", Config(), resume=False)
+    (tmp_path / "run" / "notes.txt").touch()
+    abandon_run(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
 def test_a_run_that_died_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from milepost.agents.llm import load_policy
+from milepost.agents.engines import choice
+from milepost.agents.engines.engine import EngineError
+from milepost.agents.llm import ModelLoadError, load_policy
 from milepost.agents.tiny.model import build_config as build_architecture
 from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
@@ -312,6 +314,17 @@ def test_a_run_goes_on_when_its_judge_breaks_down(
         assert (summary.iterations, len(server.requests) >= 2) == (1, True)
     [imitation] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "imitation"]
     assert imitation["solved"] == 0.0
+
+
+def test_what_cannot_be_loaded_or_served_leaves_no_run_behind(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "find_version", lambda package: "")
+    with pytest.raises(EngineError, match=r"needs vLLM 0\.32, which is not installed"):
+        train(make_config(policy, "policy.engine=vllm"), tmp_path / "run")
+    with pytest.raises(ModelLoadError, match="no such folder"):
+        train(make_config(tmp_path / "nothing"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_judge_that_is_not_there_leaves_no_run_behind(policy: Path, tmp_path: Path) -> None:

@@ -76,12 +76,25 @@ def make_engine(
         from milepost.agents.engines.vllm_server import VllmServer
 
         return VllmEngine(VllmServer(url), tokenizer, deadlines=deadlines)
-    check_vllm()
+    check_installed(name)
     from milepost.agents.engines.vllm_local import LocalVllm
 
     dtype = _DTYPES.get(model.dtype, "auto")
     backend = LocalVllm(dtype=dtype, max_batch=max_batch, threads=torch.get_num_threads(), log=log)
     return VllmEngine(backend, tokenizer, deadlines=deadlines)
+
+
+def check_installed(name: str) -> None:
+    """Check that what an engine needs is installed here.
+
+    Args:
+        name: as `check_engine` takes it; a server brings what it needs.
+
+    Raises:
+        EngineError: it is not; says which extra brings it.
+    """
+    if name == VLLM:
+        check_vllm()
 
 
 def check_vllm() -> None:

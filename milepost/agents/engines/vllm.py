@@ -7,7 +7,6 @@ cached block of other weights has; and after every update a probe compares log-p
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -16,7 +15,7 @@ from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.bounds import Bounds, find_bounds
 from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.gate import Gate, limit
-from milepost.agents.engines.handover import Handover
+from milepost.agents.engines.handover import Handover, Weights
 from milepost.agents.engines.probe import COMPLETION, compare, make_probe
 
 
@@ -36,12 +35,12 @@ class Served:
 class Backend(Protocol):
     """A vLLM: in child processes of ours, or a server."""
 
-    async def launch(self, folder: Path) -> None:
-        """Serve a checkpoint, from nothing."""
+    async def launch(self, weights: Weights) -> None:
+        """Serve a policy, from nothing."""
         ...
 
-    async def load(self, folder: Path) -> None:
-        """Serve a checkpoint's weights instead, without a restart."""
+    async def load(self, weights: Weights) -> None:
+        """Serve these weights instead, without a restart."""
         ...
 
     async def sample(
@@ -119,9 +118,9 @@ class VllmEngine:
             EngineError: vLLM cannot start, or serves something else.
         """
         self._bounds = find_bounds(model, self._tokenizer)
-        folder = await asyncio.to_thread(self._handover.put, model)
+        weights = await asyncio.to_thread(self._handover.put, model)
         async with limit(self._deadlines.start_s, "starting vLLM"):
-            await self._launch(folder)
+            await self._launch(weights)
             await self._probe(model)
         self.policy_version = version
 
@@ -161,16 +160,16 @@ class VllmEngine:
             limit(self._deadlines.update_s, f"sending weights of version {version}"),
             self._gate.closed(),
         ):
-            folder = await asyncio.to_thread(self._handover.put, model)
+            weights = await asyncio.to_thread(self._handover.put, model)
             self.counts.updates += 1
             try:
-                await self._backend.load(folder)
+                await self._backend.load(weights)
                 await self._probe(model)
             except EngineError as error:
                 if error.fault not in (Fault.DIED, Fault.WEIGHTS):
                     raise
                 self.counts.reloads += 1
-                await self._launch(folder)
+                await self._launch(weights)
                 await self._probe(model)
             self.policy_version = version
 
@@ -214,11 +213,11 @@ class VllmEngine:
         await self._backend.close()
         self._handover.close()
 
-    async def _launch(self, folder: Path) -> None:
+    async def _launch(self, weights: Weights) -> None:
         if self._launches:
             await self._backend.close()
         self._launches += 1
-        await self._backend.launch(folder)
+        await self._backend.launch(weights)
 
     @property
     def _salt(self) -> str:
@@ -250,11 +249,11 @@ class VllmEngine:
         async with self._reviving:
             if self._launches != launch:
                 return  # another request has done it
-            folder = self._handover.folder
-            if self.counts.revivals >= self._revivals or folder is None:
+            weights = self._handover.weights
+            if self.counts.revivals >= self._revivals or weights is None:
                 raise EngineError(
                     f"vLLM died {self.counts.revivals + 1} times; {error}", Fault.DIED
                 ) from error
             self.counts.revivals += 1
             async with limit(self._deadlines.start_s, "starting vLLM again"):
-                await self._launch(folder)
+                await self._launch(weights)

@@ -19,12 +19,14 @@ from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.inputs import TokensPrompt
+from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.vllm import Served
 from milepost.agents.engines.vllm_worker import PolicyReceiver
 
@@ -33,6 +35,9 @@ CPU_CACHE_BYTES = 2**30
 
 GPU_SHARE = 0.45
 """Part of a GPU's memory that vLLM may take, so that the learner has the rest."""
+
+ADAPTER_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM reserves room for; it refuses others, and larger adapters."""
 
 _LAST_WORDS = re.compile(r"^(?!.*root cause)(?:\w+\.)*\w*(?:Error|Exception)\b.*", re.MULTILINE)
 """How a traceback ends, unless it only points to another one as the root cause."""
@@ -56,10 +61,12 @@ class LocalVllm:
         self._log = log
         self._log_start = 0
         self._llm: AsyncLLM | None = None
+        self._adapter: LoRARequest | None = None
         self._names = count()
+        self._adapters = count(1)
 
-    async def launch(self, folder: Path) -> None:
-        """Serve a checkpoint, from nothing.
+    async def launch(self, weights: Weights) -> None:
+        """Serve a policy, from nothing.
 
         Raises:
             EngineError: vLLM does not start; says why in its own words.
@@ -68,21 +75,37 @@ class LocalVllm:
         with _settings(self._log, self._threads), self._explained("vLLM does not start", Fault.SETUP):
             # It blocks while its processes start; the browsers of this process go on meanwhile.
             self._llm = await asyncio.to_thread(
-                AsyncLLM.from_engine_args, AsyncEngineArgs(**self._arguments(folder))
+                AsyncLLM.from_engine_args, AsyncEngineArgs(**self._arguments(weights))
             )
+        self._adapter = None
+        if weights.adapter is not None:
+            await self.load(weights)
 
-    async def load(self, folder: Path) -> None:
-        """Serve a checkpoint's weights instead, and forget cached prompts.
+    async def load(self, weights: Weights) -> None:
+        """Serve these weights instead, and forget cached prompts.
 
         Raises:
             EngineError: vLLM failed.
         """
         async with self._running("taking new weights", Fault.WEIGHTS) as llm:
-            await llm.collective_rpc(PolicyReceiver.receive_policy.__name__, args=(str(folder),))
+            if weights.adapter is None:
+                receive = PolicyReceiver.receive_policy.__name__
+                await llm.collective_rpc(receive, args=(str(weights.folder),))
+            else:
+                await self._exchange(llm, weights.adapter)
             if not await llm.reset_prefix_cache():
                 raise EngineError(
                     "vLLM did not reset its prefix cache: a request is under way", Fault.WEIGHTS
                 )
+
+    async def _exchange(self, llm: AsyncLLM, folder: Path) -> None:
+        """Serve another adapter: vLLM knows adapters by a number, so every version has one of its own."""
+        old, number = self._adapter, next(self._adapters)
+        new = LoRARequest(f"policy-{number}", number, str(folder))
+        if old is not None:
+            await llm.remove_lora(old.lora_int_id)
+        await llm.add_lora(new)
+        self._adapter = new
 
     async def sample(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
@@ -102,7 +125,8 @@ class LocalVllm:
                 stop_token_ids=list(stops),
                 detokenize=False,
             )
-            async for output in llm.generate(prompt, parameters, request_id=f"milepost-{next(self._names)}"):
+            name = f"milepost-{next(self._names)}"
+            async for output in llm.generate(prompt, parameters, name, lora_request=self._adapter):
                 if output.finished:
                     return read_output(output, greedy=sampling.temperature == 0)
         raise EngineError("vLLM ended a request without a last output")
@@ -132,15 +156,18 @@ class LocalVllm:
             await asyncio.to_thread(llm.shutdown)
             multiprocessing.active_children()  # asks after those that were killed, so that none stays a zombie
 
-    def _arguments(self, folder: Path) -> Mapping[str, Any]:
+    def _arguments(self, weights: Weights) -> Mapping[str, Any]:
         on_cpu = bool(current_platform.is_cpu())
         place: dict[str, Any] = (
             {"kv_cache_memory_bytes": CPU_CACHE_BYTES, "enforce_eager": True}
             if on_cpu
             else {"gpu_memory_utilization": GPU_SHARE, "enable_sleep_mode": True}
         )
+        if weights.adapter is not None:
+            rank = next((known for known in ADAPTER_RANKS if known >= weights.rank), weights.rank)
+            place |= {"enable_lora": True, "max_lora_rank": rank}
         return place | {
-            "model": str(folder),
+            "model": str(weights.folder),
             "skip_tokenizer_init": True,
             "dtype": self._dtype,
             "max_num_seqs": self._max_batch,

@@ -10,13 +10,13 @@ Its development mode lets whoever reaches its port change it: let it listen on 1
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.vllm import Served
 from milepost.agents.engines.vllm_worker import PolicyReceiver
 
@@ -40,8 +40,8 @@ class VllmServer:
         self._http = httpx.AsyncClient(base_url=self._url, timeout=None, trust_env=False)
         self._model = ""
 
-    async def launch(self, folder: Path) -> None:
-        """Connect, and serve a checkpoint.
+    async def launch(self, weights: Weights) -> None:
+        """Connect, and serve a policy.
 
         Raises:
             EngineError: nothing answers, or the server does not take weights.
@@ -63,15 +63,21 @@ class VllmServer:
         else:
             raise AssertionError("unreachable")
         self._model = str(listed["data"][0]["id"])
-        await self.load(folder)
+        await self.load(weights)
 
-    async def load(self, folder: Path) -> None:
-        """Serve a checkpoint's weights instead, and forget cached prompts.
+    async def load(self, weights: Weights) -> None:
+        """Serve these weights instead, and forget cached prompts.
 
         Raises:
-            EngineError: the server does not take weights, or failed.
+            EngineError: the server does not take weights, or failed, or they are an adapter's.
         """
-        call = {"method": PolicyReceiver.receive_policy.__name__, "args": [str(folder)]}
+        if weights.adapter is not None:
+            raise EngineError(
+                'a vLLM server is sent whole weights, not adapters: take engine = "vllm", which serves them, or '
+                "policy.lora_rank = 0",
+                Fault.SETUP,
+            )
+        call = {"method": PolicyReceiver.receive_policy.__name__, "args": [str(weights.folder)]}
         try:
             await self._ask("POST", "/collective_rpc", call)
             await self._ask("POST", "/reset_prefix_cache")

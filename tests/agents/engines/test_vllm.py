@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,12 +11,21 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import Deadlines, EngineError, Fault
+from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.transformers import sample_batch
 from milepost.agents.engines.vllm import Served, VllmEngine
 from milepost.agents.tiny.model import build_model
+from milepost.training.adapters import attach_adapter
 
 PROMPT = tuple(range(4, 60))
+
+
+def read_policy(weights: Weights) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32)
+    if weights.adapter is not None:
+        model.load_adapter(str(weights.adapter))
+    return model
 
 
 class HereBackend:
@@ -25,20 +33,23 @@ class HereBackend:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.taken: list[Weights] = []
         self.salts: Counter[str] = Counter()
         self.deaths = 0
         self.deaf = False
         self.slow_s = 0.0
         self._model: PreTrainedModel | None = None
 
-    async def launch(self, folder: Path) -> None:
+    async def launch(self, weights: Weights) -> None:
         self.calls.append("launch")
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self.taken.append(weights)
+        self._model = read_policy(weights)
 
-    async def load(self, folder: Path) -> None:
+    async def load(self, weights: Weights) -> None:
         self.calls.append("load")
+        self.taken.append(weights)
         if not self.deaf:
-            self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            self._model = read_policy(weights)
 
     async def sample(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
@@ -95,6 +106,28 @@ async def test_an_update_changes_what_is_served_and_the_salt(
     assert backend.calls == ["launch", "load", "close"]
 
 
+async def test_a_policy_with_an_adapter_sends_the_rest_of_its_weights_once(
+    engine: VllmEngine, backend: HereBackend, model: Qwen3ForCausalLM
+) -> None:
+    policy = deepcopy(model)
+    attach_adapter(policy, 2, seed=0)
+    await engine.start(policy, 0)
+    before = await engine.generate(PROMPT, Sampling(max_tokens=8))
+    assert_served_by(model, before.completion_ids, before.logps)  # an adapter begins as no change
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.02)
+    await engine.update_weights(policy, 1)
+    after = await engine.generate(PROMPT, Sampling(max_tokens=8))
+    assert_served_by(policy, after.completion_ids, after.logps)
+    assert after.completion_ids != before.completion_ids
+    await engine.close()
+    assert [weights.folder for weights in backend.taken] == [backend.taken[0].folder] * 2
+    assert len({weights.adapter for weights in backend.taken}) == 2
+    assert [weights.rank for weights in backend.taken] == [2, 2]
+
+
 async def test_weights_that_do_not_arrive_are_sent_again_by_a_restart(
     engine: VllmEngine, backend: HereBackend, model: Qwen3ForCausalLM
 ) -> None:
@@ -114,7 +147,7 @@ async def test_what_serves_another_policy_is_refused_from_the_start(
 ) -> None:
     other = build_model(model.config, seed=9)
 
-    async def launch(folder: Path) -> None:
+    async def launch(weights: Weights) -> None:
         backend._model = other
 
     monkeypatch.setattr(backend, "launch", launch)

@@ -5,20 +5,29 @@ import math
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.choice import make_engine
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
+from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.engines.vllm import VllmEngine
 from milepost.agents.tiny.model import build_model
+from milepost.training.adapters import attach_adapter
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.asyncio(loop_scope="module")]
+
+LENGTHS = (1, 15, 16, 17, 40, 127, 128, 129, 300, 511, 640, 900)
+"""Of prompts; vLLM's blocks on a CPU hold 128 tokens."""
 
 PROMPT = tuple(range(4, 304))
 """Two blocks of the prefix cache and more."""
@@ -34,7 +43,7 @@ async def engine(
     await engine.start(model, 0)
     yield engine
     await engine.close()
-    assert find_processes() == {}
+    await wait_for_the_end()
 
 
 def find_processes() -> dict[int, str]:
@@ -55,11 +64,25 @@ def find_processes() -> dict[int, str]:
     return found
 
 
+async def wait_for_the_end() -> None:
+    """Processes whose parent has ended take a moment more; the test's own deadline bounds the wait."""
+    while find_processes():
+        await asyncio.sleep(0.2)
+
+
 def backend_of(engine: VllmEngine) -> "LocalVllm":  # type: ignore[name-defined]  # noqa: F821
     from milepost.agents.engines.vllm_local import LocalVllm  # noqa: PLC0415 - only this environment has vLLM
 
     assert isinstance(engine._backend, LocalVllm)
     return engine._backend
+
+
+@torch.no_grad()
+def learn_something(policy: PreTrainedModel, *, seed: int) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    for name, parameter in policy.named_parameters():
+        if "lora_B" in name:
+            parameter.add_(torch.randn(parameter.shape, generator=drawn), alpha=0.1)
 
 
 def difference(model: PreTrainedModel, served: Completion, temperature: float = 1.0) -> float:
@@ -83,6 +106,27 @@ async def test_tokens_come_with_the_log_probabilities_of_the_policy(
         assert one.stop == ("stop" if ended else "length")
         assert ended or len(one.completion_ids) == 24
         assert one.text == tokenizer.decode(list(one.completion_ids), skip_special_tokens=True)
+
+
+async def test_both_engines_write_the_same_greedy_tokens_before_and_after_an_update(
+    engine: VllmEngine, model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Prompts of many lengths together, so that batches, chunks and cache blocks are mixed as in a rollout."""
+    drawn = np.random.default_rng(1)
+    prompts = [tuple(map(int, drawn.integers(len(tokenizer), size=size))) for size in LENGTHS]
+    greedy = Sampling(temperature=0, max_tokens=24)
+    for version, policy in enumerate((model, build_model(model.config, seed=21), model), start=10):
+        await engine.update_weights(policy, version)
+        own = TransformersEngine(policy, tokenizer)
+        for sampling in (greedy, greedy):  # the second time out of the prefix cache
+            ours = await asyncio.gather(*(own.generate(prompt, sampling) for prompt in prompts))
+            theirs = await asyncio.gather(*(engine.generate(prompt, sampling) for prompt in prompts))
+            assert [(o.completion_ids, o.stop) for o in ours] == [(t.completion_ids, t.stop) for t in theirs]
+        sampled = await asyncio.gather(
+            *(engine.generate(prompt, Sampling(seed=n, max_tokens=24)) for n, prompt in enumerate(prompts))
+        )
+        assert max(difference(policy, one) for one in sampled) < 1e-3
+        await own.close()
 
 
 async def test_a_seed_gives_the_same_tokens_again_and_greedy_is_certain(engine: VllmEngine) -> None:
@@ -181,15 +225,42 @@ async def test_weights_that_do_not_fit_are_told_in_vllms_own_words(
 ) -> None:
     """The last of this engine: it does not survive it."""
     with pytest.raises(EngineError, match=r"vLLM failed while taking new weights: .*none") as failed:
-        await backend_of(engine).load(tmp_path / "none")
+        await backend_of(engine).load(Weights(folder=tmp_path / "none"))
     assert failed.value.fault is Fault.WEIGHTS
     await engine.close()
-    assert find_processes() == {}
+    await wait_for_the_end()
     model.save_pretrained(tmp_path)
     config = tmp_path / "config.json"
     config.write_text(config.read_text().replace('"head_dim": 32', '"head_dim": 16'))
     vllm = type(backend_of(engine))(dtype="float32", max_batch=2, threads=1, log=tmp_path / "engine.log")
     with pytest.raises(EngineError, match=r"vLLM does not start: \w*Error: .*32") as failed:
-        await vllm.launch(tmp_path)
+        await vllm.launch(Weights(folder=tmp_path))
     assert failed.value.fault is Fault.SETUP
     await vllm.close()
+
+
+async def test_an_adapter_is_served_by_version_beside_weights_that_stay(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    """Comes after the last of the other engine: one vLLM at a time is enough for a small machine."""
+    policy = deepcopy(model)
+    attach_adapter(policy, 2, seed=0)
+    engine = make_engine("vllm", policy, tokenizer, max_batch=4, log=tmp_path / "engine.log")
+    assert isinstance(engine, VllmEngine)
+    sampling = Sampling(seed=3, max_tokens=12)
+    try:
+        await engine.start(policy, 0)
+        start = await engine.generate(PROMPT, sampling)
+        assert difference(model, start) < 1e-3  # an adapter begins as no change
+        for version in (1, 2):
+            before = await engine.generate(PROMPT, sampling)
+            learn_something(policy, seed=version)
+            assert difference(policy, before) > 1e-2
+            cached = engine.counts.cached_tokens
+            await engine.update_weights(policy, version)
+            after = await engine.generate(PROMPT, sampling)
+            assert engine.counts.cached_tokens == cached
+            assert difference(policy, after) < 1e-3
+            assert (after.policy_version, engine.counts.reloads) == (version, 0)
+    finally:
+        await engine.close()

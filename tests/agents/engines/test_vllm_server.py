@@ -15,11 +15,14 @@ from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.choice import make_engine
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.vllm import Served, VllmEngine
 from milepost.agents.engines.vllm_server import VllmServer, read_choice
 from milepost.agents.tiny.model import build_model
 from tests.agents.engines.web import Answer, Heard, WebServer
+
+WEIGHTS = Weights(folder=Path("/x"))
 
 REPLY: dict[str, Any] = {
     "choices": [
@@ -38,7 +41,7 @@ def answer_well(heard: Heard, number: int) -> Answer:
 async def test_token_ids_go_in_and_out_and_nothing_is_left_to_the_servers_defaults() -> None:
     with WebServer(answer_well) as web:
         server = VllmServer(f"{web.url}/v1")
-        await server.launch(Path("/shared/000000"))
+        await server.launch(Weights(folder=Path("/shared/000000")))
         served = await server.sample((7, 8), Sampling(seed=2**63 + 1, max_tokens=4), stops=(1,), salt="1-0")
         await server.sleep()
         await server.wake()
@@ -86,7 +89,7 @@ async def test_a_server_that_fails_is_told_in_its_own_words(
     path: str, answer: Answer, reason: str, fault: Fault
 ) -> None:
     async def use(server: VllmServer) -> None:
-        await server.launch(Path("/x"))
+        await server.launch(WEIGHTS)
         await server.sample((7,), Sampling(), stops=(), salt="s")
 
     web = WebServer(lambda heard, n: answer if heard.path == path else answer_well(heard, n))
@@ -103,16 +106,24 @@ async def test_a_server_that_is_gone_is_waited_for_only_if_it_was_there() -> Non
 
     with WebServer(answer_well) as web:
         server = VllmServer(web.url, sleep=sleep)
-        await server.launch(Path("/x"))
+        await server.launch(WEIGHTS)
     with pytest.raises(EngineError, match="nothing answers at") as gone:
         await server.sample((7,), Sampling(), stops=(), salt="s")
     assert gone.value.fault is Fault.DIED
     with pytest.raises(EngineError, match=r"start it, see docs/engines\.md"):
-        await server.launch(Path("/x"))
+        await server.launch(WEIGHTS)
     assert waits == [1.0] * 59
     with pytest.raises(EngineError, match=r"start it, see docs/engines\.md"):
-        await VllmServer(web.url, sleep=sleep).launch(Path("/x"))
+        await VllmServer(web.url, sleep=sleep).launch(WEIGHTS)
     assert len(waits) == 59
+
+
+async def test_a_server_is_sent_no_adapter() -> None:
+    with WebServer(answer_well) as web:
+        with pytest.raises(EngineError, match="whole weights, not adapters") as refused:
+            await VllmServer(web.url).launch(Weights(folder=Path("/x"), adapter=Path("/y"), rank=2))
+        assert refused.value.fault is Fault.SETUP
+        assert [heard.path for heard in web.heard] == ["/v1/models"]
 
 
 def find_port() -> int:
@@ -122,7 +133,7 @@ def find_port() -> int:
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_a_real_server_takes_weights_and_serves_tokens(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
