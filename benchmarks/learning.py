@@ -35,7 +35,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
     """Make the configuration of one run; all methods share everything but their own parts."""
     name, _, variant = method.partition(":")
     data: dict[str, dict[str, Any]] = {
-        "run": {"name": f"{method} {seed}", "seed": seed, "threads": options.threads},
+        "run": {"seed": seed, "threads": options.threads},
         "tasks": {"ids": options.tasks},
         "rollout": {"group_size": 6, "contexts": options.contexts},
         "imitation": {"episodes": 0},
@@ -43,18 +43,15 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
         "optim": {"learning_rate": options.learning_rate, "token_budget": 2048},
         "train": {
             "iterations": 100_000,
-            "max_minutes": 100_000.0,
-            "max_steps": options.steps,
+            "budget": f"{options.steps} steps",
             "tasks_per_iteration": options.groups,
         },
         "eval": {
             "every": options.every,
-            "validation_episodes": options.validation,
-            "test_episodes": options.test,
+            "episodes": [options.validation, options.test],
             "first_seed": options.first_seed,
             "temperature": 0.0,
         },
-        "checkpoint": {"every": options.every},
     }
     if name in PRESETS:
         data["algorithm"]["preset"] = name
@@ -73,7 +70,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
             data["rollout"]["group_size"] = 2
             data["train"]["tasks_per_iteration"] = options.groups * 3
     elif variant:
-        data["rollout"]["reward"] = RewardMode(variant).value
+        data["reward"] = {"rules": RewardMode(variant).value}
     return build_config(data)
 
 

@@ -43,6 +43,10 @@ class Flag(StrEnum):
     """The ratio is at most 4 on the side that PPO leaves open (INTELLECT-2 2025)."""
     OFF_POLICY_MASK = "off_policy_mask"
     """Bad rows that the policy has left by more than 2 nats a token are dropped (DeepSeek-V3.2 2025)."""
+    FRONTIER = "frontier"
+    """Templates whose groups fared differently are drawn more often."""
+    BAND = "band"
+    """Templates of medium difficulty, by pass@4, are drawn more often."""
     SHUFFLED_REWARDS = "shuffled_rewards"
     """Rewards of a batch are dealt out to other trajectories: a control experiment, which must not learn."""
 
@@ -73,8 +77,8 @@ class Algorithm:
     shrinkage: float = 0.0
     loss: Loss = Loss.PPO
     ratio: Ratio = Ratio.TOKEN
-    clip_low: float = 0.2
-    clip_high: float = 0.28
+    clip: tuple[float, float] = (0.2, 0.28)
+    """How far the ratio may fall, and how far it may rise; for `cispo` the second bounds the ratio itself."""
     aggregation: Aggregation = Aggregation.ROLLOUT_SUM
     kl: KlKind = KlKind.K3
     kl_place: KlPlace = KlPlace.LOSS

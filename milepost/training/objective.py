@@ -84,8 +84,8 @@ def build_objective(config: Config) -> Objective:
     return Objective(
         loss=algorithm.loss,
         ratio=algorithm.ratio,
-        clip_low=algorithm.clip_low,
-        clip_high=algorithm.clip_high,
+        clip_low=algorithm.clip[0],
+        clip_high=algorithm.clip[1],
         dual_clip=DUAL_CLIP if Flag.DUAL_CLIP in flags else None,
         delta=TWO_SIDED_CLIP if Flag.TWO_SIDED_CLIP in flags else None,
         kl=algorithm.kl,

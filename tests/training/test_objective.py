@@ -7,7 +7,7 @@ from milepost.training.objective import Objective, build_objective
 def test_the_objective_takes_its_numbers_from_the_configuration() -> None:
     config = build_config(
         {
-            "algorithm": {"clip_low": 0.1, "flags": ["dual_clip"], "kl_coef": 0.5, "epochs": 2},
+            "algorithm": {"clip": [0.1, 0.28], "flags": ["dual_clip"], "kl_coef": 0.5, "epochs": 2},
             "optim": {"learning_rate": 0.25, "token_budget": 7},
             "policy": {"temperature": 0.5},
         }

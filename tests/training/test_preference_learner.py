@@ -13,7 +13,7 @@ from milepost.training.preference_learner import Lesson, Practice, PreferenceLea
 from milepost.training.preferences.losses import Form, Terms
 from milepost.training.preferences.method import METHODS, Method, Schedule, Source
 from milepost.training.preferences.pairs import Label, Pair, Sample
-from milepost.training.preferences.section import PreferenceSection
+from milepost.training.preferences.section import PreferenceSection, read_schedule
 from milepost.training.study import study_episodes
 from tests.training.trajectories import make_model
 from tests.training.world import GROUPS, PAGES, play
@@ -215,10 +215,11 @@ def learn(rounds: int, **keys: object) -> tuple[float, float, Tensor]:
     """Give the policy's mean return before and after some rounds in the small world, and its weights."""
     section = PreferenceSection(**keys)  # type: ignore[arg-type]
     method = section.resolve()
+    schedule, sync_every = read_schedule(section.schedule)
     practice = Practice(
         method=method,
-        schedule=section.schedule,
-        sync_every=section.sync_every,
+        schedule=schedule,
+        sync_every=sync_every,
         learning_rate=1e-2,
     )
     model, start = make_model(vocabulary=20), make_model(vocabulary=20)
@@ -246,5 +247,5 @@ def test_preferences_of_its_own_episodes_teach_a_policy() -> None:
 
 def test_semi_online_with_an_interval_of_one_is_online_to_the_last_bit() -> None:
     _, _, online = learn(3, method="dpo")
-    _, _, every = learn(3, method="dpo", schedule=Schedule.SEMI_ONLINE, sync_every=1)
+    _, _, every = learn(3, method="dpo", schedule="semi_online@1")
     assert torch.equal(online, every)
