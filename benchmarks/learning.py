@@ -39,7 +39,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
         "tasks": {"ids": options.tasks},
         "rollout": {"group_size": 6, "contexts": options.contexts},
         "imitation": {"episodes": 0},
-        "algorithm": {} if name in SINGLE_STEP else {"minibatches": 4},
+        "algorithm": {} if name in SINGLE_STEP else {"minibatches": options.minibatches},
         "optim": {"learning_rate": options.learning_rate, "token_budget": 2048},
         "train": {
             "iterations": 100_000,
@@ -167,6 +167,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps of each run")
     parser.add_argument("--groups", type=int, default=18, help="groups of 6 in an iteration")
+    parser.add_argument("--minibatches", type=int, default=4, help="optimiser steps of a pass")
     parser.add_argument("--every", type=int, default=2, help="iterations between validations")
     parser.add_argument("--validation", type=int, default=16, help="validation seeds of each task")
     parser.add_argument("--test", type=int, default=34, help="test seeds of each task")
