@@ -52,7 +52,6 @@ def make_config(policy: Path, *overrides: str) -> Config:
         "imitation": {"episodes": 1},
         "train": {"iterations": 2, "tasks_per_iteration": 1, "budget": "60 minutes"},
         "eval": {"every": 1, "episodes": [1, 1]},
-        "checkpoint": {"every": 1},
     }
     return build_config(small, overrides)
 
