@@ -148,10 +148,8 @@ def test_a_product_is_the_second_derivative_of_the_divergence() -> None:
     batches = list(cut_batch(make_rows(), token_budget=4, share_prompts=True))
     tokens = sum(len(batch.token_N) for batch in batches)
     vector = torch.randn(sum(p.numel() for p in parameters), generator=torch.Generator().manual_seed(0))
-    parts = [
-        part.view_as(p)
-        for part, p in zip(vector.split([p.numel() for p in parameters]), parameters, strict=True)
-    ]
+    cut = torch.split(vector, [p.numel() for p in parameters])
+    parts = [part.view_as(p) for part, p in zip(cut, parameters, strict=True)]
     expected = torch.zeros_like(vector)
     for batch in batches:
         with sdpa_kernel(SDPBackend.MATH):
