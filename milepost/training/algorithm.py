@@ -36,7 +36,7 @@ class Flag(StrEnum):
     WHITEN = "whiten"
     """Token advantages of a critic are shifted and scaled to mean 0 and variance 1 over the batch."""
     ADAPTIVE_KL = "adaptive_kl"
-    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at `step_kl` (PPO's penalty)."""
+    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at that of `step_kl` (PPO's penalty)."""
     DUAL_CLIP = "dual_clip"
     """A token with A < 0 loses at most 3 |A|, however far its ratio has risen (Ye et al. 2020)."""
     TWO_SIDED_CLIP = "two_sided_clip"
@@ -89,10 +89,9 @@ class Algorithm:
     flags: tuple[Flag, ...] = ()
     reference_every: int = 0
     """Iterations after which the reference becomes the current policy; 0 is never."""
-    step_kl_coef: float = 0.0
-    """Weight of KL(old || policy), the divergence from the policy of the batch's start; 0 is off."""
-    step_kl: float = 0.01
-    """The divergence a batch may lead to: where `adaptive_kl` holds it, what a trust region bounds (nats a token)."""
+    step_kl: tuple[float, float] = (0.0, 0.01)
+    """Weight of KL(old || policy), the divergence from the policy of the batch's start, where 0 is off; and the divergence
+    a batch may lead to: where `adaptive_kl` holds it, what a trust region bounds (nats a token)."""
     rehearsal_coef: float = 0.0
     """Weight of the likelihood of the oracles' demonstrations beside the loss (PPO-ptx); 0 is off."""
     epochs: int = 1

@@ -92,8 +92,8 @@ def build_objective(config: Config) -> Objective:
         kl_place=algorithm.kl_place,
         kl_coef=algorithm.kl_coef,
         # An adaptive weight must start somewhere.
-        step_kl_coef=algorithm.step_kl_coef or float(Flag.ADAPTIVE_KL in flags),
-        step_kl=algorithm.step_kl,
+        step_kl_coef=algorithm.step_kl[0] or float(Flag.ADAPTIVE_KL in flags),
+        step_kl=algorithm.step_kl[1],
         adapts=Flag.ADAPTIVE_KL in flags,
         rehearsal_coef=algorithm.rehearsal_coef,
         step=algorithm.step,

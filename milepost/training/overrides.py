@@ -21,6 +21,7 @@ FORMER: Mapping[str, str] = {
     "reward.weights": "write them as blend = [...] in [reward]",
     "algorithm.clip_low": "write both bounds as clip = [low, high]",
     "algorithm.clip_high": "write both bounds as clip = [low, high]",
+    "algorithm.step_kl_coef": "write weight and target as step_kl = [weight, target]",
     "preference.sync_every": 'write schedule = "semi_online@5"',
     "train.max_minutes": 'write budget = "13 minutes" in [train]',
     "train.max_steps": 'write budget = "20000 steps" in [train]',

@@ -81,7 +81,9 @@ _ROWS = (
         name="ppo_penalty",
         summary="PPO without a clip: a KL penalty against the batch's start whose weight adapts.",
         source="Schulman et al. 2017, equation 8",
-        algorithm=replace(_PPO, loss=Loss.SURROGATE, step_kl_coef=1.0, flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)),
+        algorithm=replace(
+            _PPO, loss=Loss.SURROGATE, step_kl=(1.0, 0.01), flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)
+        ),
     ),
     Preset(
         name="ppo_ptx",

@@ -35,6 +35,12 @@ def _check_clip(clip: list[float]) -> list[float]:
     return clip
 
 
+def _check_step_kl(step_kl: list[float]) -> list[float]:
+    if len(step_kl) != 2 or step_kl[1] == 0.0:
+        raise ValueError("expected the divergence's weight and, above 0, the divergence a batch may lead to")
+    return step_kl
+
+
 class AlgorithmSection(Section):
     """`[algorithm]`: credit and loss. What is left out is as in the preset."""
 
@@ -66,10 +72,9 @@ class AlgorithmSection(Section):
     """What is done besides: `dynamic_sampling`, `overlong_filter`, `adaptive_kl`, ..."""
     reference_every: Count = 0
     """Iterations after which the reference of the divergence becomes the current policy; 0 is never."""
-    step_kl_coef: Amount = 0.0
-    """Weight of the divergence from the policy of the batch's start, PPO's penalty; 0 is off."""
-    step_kl: Rate = 0.01
-    """The divergence a batch may lead to: the target of `adaptive_kl`, the bound of `trpo`."""
+    step_kl: Annotated[list[Amount], AfterValidator(_check_step_kl)] = [0.0, 0.01]
+    """Weight of the divergence from the policy of the batch's start, PPO's penalty, where 0 is off; and the divergence a
+    batch may lead to: the target of `adaptive_kl`, the bound of `trpo`."""
     rehearsal_coef: Amount = 0.0
     """Weight of the likelihood of the oracles' demonstrations beside the loss, as in `ppo_ptx`; 0 is off."""
     epochs: Positive = 1

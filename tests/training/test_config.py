@@ -90,6 +90,7 @@ def test_what_is_written_instead_of_a_key_is_understood() -> None:
         "rollout.reward": ("reward", 'rules = "outcome"'),
         "reward.router": ("reward", "blend = [0.6, 0.3, 0.1]"),
         "algorithm.clip_low": ("algorithm", "clip = [0.1, 0.3]"),
+        "algorithm.step_kl_coef": ("algorithm", "step_kl = [1.0, 0.02]"),
         "preference.sync_every": ("preference", 'schedule = "semi_online@5"'),
         "train.max_minutes": ("train", 'budget = "13 minutes"'),
         "train.max_steps": ("train", 'budget = "20000 steps"'),

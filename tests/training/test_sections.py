@@ -42,6 +42,7 @@ def test_two_rollouts_are_a_group_unless_another_size_is_given() -> None:
         ({"flags": ["dual_clip"], "loss": "cispo"}, r"the flag dual_clip and loss cispo do not go together"),
         ({"flags": ["two_sided_clip"], "clip": [0.2, 3]}, r"two_sided_clip, loss ppo and clip \[0\.2, 3\.0\] do not go together"),
         ({"flags": ["two_sided_clip"], "loss": "sapo"}, r"two_sided_clip, loss sapo and clip \[0\.2, 0\.28\] do not go"),
+        ({"step_kl": [1.0, 0.0]}, r"expected the divergence's weight and, above 0, .* got \[1\.0, 0\.0\]"),
         ({"clip": [0.2]}, r"expected two bounds, how far the ratio may fall, .* got \[0\.2\]"),
         ({"clip": [1.5, 0.2]}, r"expected two bounds, how far the ratio may fall, at most 1, .* got \[1\.5, 0\.2\]"),
         ({"flags": ["frontier", "band"]}, r"the flags frontier and band do not go together"),
