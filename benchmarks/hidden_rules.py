@@ -45,18 +45,16 @@ def fit_model(plays: Path, path: Path, task_ids: list[str]) -> int:
 def build_arm(arm: str, model: Path, options: argparse.Namespace) -> Config:
     """Make the configuration of a run; both share everything but who pays."""
     overrides = [
-        f'run.name="{arm} {options.seed}"',
         f"run.seed={options.seed}",
         f"train.iterations={options.iterations}",
-        "train.max_minutes=100000.0",
-        "eval.every=0",
-        "eval.test_episodes=1",
-        "checkpoint.every=1",
+        "train.budget=100000 minutes",
+        "eval.every=1",
+        "eval.episodes=[0, 1]",
         *options.set,
     ]
     if arm == "learned":
         # Every score counts: a policy that is worth little must be told so too.
-        overrides += ["reward.rules=false", f'reward.learned="{model}"', "reward.confidence=[0.0, 0.5]"]
+        overrides += ["reward.rules=off", f'reward.learned="{model}"', "reward.confidence=[0.0, 0.5]"]
     return load_config(Path("configs/first-light.toml"), overrides)
 
 

@@ -42,13 +42,13 @@ def main() -> None:
     up.wait(10)
     config = build_config(
         {
-            "run": {"name": f"{given.task} with a scripted judge", "threads": 1},
+            "run": {"threads": 1},
             "tasks": {"ids": [given.task]},
             "rollout": {"group_size": 4, "contexts": 4},
             "reward": {"judge": [f"scripted@{server.url}"]},
-            "imitation": {"episodes": 24, "epochs": 3},
+            "imitation": {"episodes": 24},
             "train": {"iterations": given.iterations, "tasks_per_iteration": 8},
-            "eval": {"every": 0, "test_episodes": 12, "temperature": 0.0},
+            "eval": {"episodes": [0, 12], "temperature": 0.0},
         },
         given.set,
     )

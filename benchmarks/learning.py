@@ -1,22 +1,26 @@
 """Which methods learn, and how many episodes they need: in the real browser, with the built-in policy.
 
-`python -m benchmarks.learning [--methods milestone_grpo grpo:outcome ...] [--seeds 0 1 2] [--json]`
+`python -m benchmarks.learning [--methods milestone_grpo grpo:outcome ...] [--seeds 0 1 2] [--json] [--markdown FILE]`
 
 Every method trains from the same warm start (the built-in checkpoint) on the same tasks for the same number of environment
 steps. A method is a preset or a preference method; after a colon comes a schedule (`dpo:semi_online`) or a way to pay
 (`grpo:outcome` sees the goal alone). Each finished run is a line of `OUT/results.jsonl`, and a run that was stopped is
 resumed, so a long study can be done in pieces: call it again with the same arguments. `--table` only prints what is there.
+`all` stands for every preset, outcome-only GRPO, and every preference method that learns online; `--markdown` says beside
+the table which of the three claims it shows, and which it does not.
 """
 
 import argparse
 import json
-import statistics
-from collections.abc import Iterator
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from benchmarks.report.claims import OUTCOME, summarize, write_study, write_table
+from benchmarks.report.markdown import describe_machine, write_section
 from milepost.milestones import RewardMode
 from milepost.training.config import Config, build_config
 from milepost.training.display import make_display
@@ -29,32 +33,32 @@ from milepost.training.trainer import train
 RESULTS = "results.jsonl"
 SINGLE_STEP = {"trpo"}
 """Methods that take one step a batch."""
+METHOD_NAMES = [*PRESETS, OUTCOME, *METHODS, "dpo:semi_online", "dpo:offline"]
+"""What `all` stands for, so that `dpo` is online DPO."""
+TITLE = "Which methods learn"
 
 
 def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
     """Make the configuration of one run; all methods share everything but their own parts."""
     name, _, variant = method.partition(":")
     data: dict[str, dict[str, Any]] = {
-        "run": {"name": f"{method} {seed}", "seed": seed, "threads": options.threads},
+        "run": {"seed": seed, "threads": options.threads},
         "tasks": {"ids": options.tasks},
         "rollout": {"group_size": 6, "contexts": options.contexts},
         "imitation": {"episodes": 0},
-        "algorithm": {} if name in SINGLE_STEP else {"minibatches": 4},
+        "algorithm": {} if name in SINGLE_STEP else {"minibatches": options.minibatches},
         "optim": {"learning_rate": options.learning_rate, "token_budget": 2048},
         "train": {
             "iterations": 100_000,
-            "max_minutes": 100_000.0,
-            "max_steps": options.steps,
+            "budget": f"{options.steps} steps",
             "tasks_per_iteration": options.groups,
         },
         "eval": {
             "every": options.every,
-            "validation_episodes": options.validation,
-            "test_episodes": options.test,
+            "episodes": [options.validation, options.test],
             "first_seed": options.first_seed,
             "temperature": 0.0,
         },
-        "checkpoint": {"every": options.every},
     }
     if name in PRESETS:
         data["algorithm"]["preset"] = name
@@ -73,7 +77,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
             data["rollout"]["group_size"] = 2
             data["train"]["tasks_per_iteration"] = options.groups * 3
     elif variant:
-        data["rollout"]["reward"] = RewardMode(variant).value
+        data["reward"] = {"rules": RewardMode(variant).value}
     return build_config(data)
 
 
@@ -84,12 +88,17 @@ def run_study(method: str, seed: int, options: argparse.Namespace) -> dict[str, 
     console = Console(stderr=True)
     console.print(f"{method}, seed {seed}: {folder}", markup=False)
     summary = train(config, folder, resume=True, progress=make_display(console))
-    return describe_run(method, seed, config, summary, target=options.target)
+    return describe_run(method, seed, summary, options)
 
 
-def describe_run(
-    method: str, seed: int, config: Config, summary: Summary, *, target: float
-) -> dict[str, Any]:
+def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Give what a run has in common with those that it is compared with; results of other studies are left alone."""
+    shared = ("tasks", "steps", "groups", "minibatches", "every", "validation", "test", "first_seed")
+    rate = options.learning_rate if method.partition(":")[0] in PRESETS else options.preference_rate
+    return {**{name: getattr(options, name) for name in shared}, "learning_rate": rate}
+
+
+def describe_run(method: str, seed: int, summary: Summary, options: argparse.Namespace) -> dict[str, Any]:
     """Give a run's line of the results: success before and after, and its curve over episodes and steps."""
     episodes = steps = 0
     curve: list[dict[str, float]] = []
@@ -101,19 +110,16 @@ def describe_run(
         elif record["kind"] == "evaluation" and record["phase"].startswith("validation"):
             point = {"episodes": episodes, "steps": steps, "success": record["success"]}
             curve += [point] if not curve or curve[-1]["steps"] < steps else []
-    reached = [point["episodes"] for point in curve if point["success"] >= target]
     return {
         "method": method,
         "seed": seed,
-        "digest": config.digest(),
+        "study": describe_study(method, options),
         "before": summary.before["success"],
         "after": summary.after["success"],
         "n": summary.after["proportion"]["n"],
         "iterations": summary.iterations,
         "episodes": episodes,
         "steps": steps,
-        "target": target,
-        "episodes_to_target": reached[0] if reached else None,
         "elapsed_s": summary.elapsed_s,
         "curve": curve,
     }
@@ -124,38 +130,17 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def summarize(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Give a row for each method: means over seeds, and the median of the episodes to the target."""
-    for method in dict.fromkeys(result["method"] for result in results):
-        own = [result for result in results if result["method"] == method]
-        reached = [r["episodes_to_target"] for r in own if r["episodes_to_target"] is not None]
-        yield {
-            "method": method,
-            "seeds": len(own),
-            "before": statistics.fmean(r["before"] for r in own),
-            "after": statistics.fmean(r["after"] for r in own),
-            "after_low": min(r["after"] for r in own),
-            "after_high": max(r["after"] for r in own),
-            "n": own[0]["n"],
-            "steps": statistics.fmean(r["steps"] for r in own),
-            "episodes": statistics.fmean(r["episodes"] for r in own),
-            "reached": len(reached),
-            "episodes_to_target": statistics.median(reached) if reached else None,
-        }
+def is_of(result: Mapping[str, Any], options: argparse.Namespace) -> bool:
+    """Say whether a result belongs to the study that these options describe."""
+    return bool(result["study"] == describe_study(result["method"], options))
 
 
-def print_table(rows: list[dict[str, Any]], target: float) -> None:
-    """Print the table as Markdown."""
-    print(f"| method | seeds | before | after (lowest to highest) | gain | steps | episodes to {target:g} |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        needed = row["episodes_to_target"]
-        reached = "-" if needed is None else f"{needed:.0f} ({row['reached']} of {row['seeds']})"
-        print(
-            f"| `{row['method']}` | {row['seeds']} | {row['before']:.2f} | {row['after']:.2f} "
-            f"({row['after_low']:.2f} to {row['after_high']:.2f}) | {row['after'] - row['before']:+.2f} | "
-            f"{row['steps']:.0f} | {reached} |"
-        )
+def describe_command(words: list[str]) -> str:
+    """Give the command that makes the study, without where its results are kept and shown."""
+    words = [word for word in words if word not in ("--table", "--markdown") and not word.endswith(".md")]
+    if "--out" in words:
+        del words[words.index("--out") : words.index("--out") + 2]
+    return " ".join(["python -m benchmarks.learning", *words])
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -170,6 +155,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps of each run")
     parser.add_argument("--groups", type=int, default=18, help="groups of 6 in an iteration")
+    parser.add_argument("--minibatches", type=int, default=4, help="optimiser steps of a pass")
     parser.add_argument("--every", type=int, default=2, help="iterations between validations")
     parser.add_argument("--validation", type=int, default=16, help="validation seeds of each task")
     parser.add_argument("--test", type=int, default=34, help="test seeds of each task")
@@ -180,29 +166,41 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--contexts", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
-    parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
+    parser.add_argument("--table", action="store_true", help="train nothing, show what is there")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the section of this benchmark there"
+    )
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     """Run what is missing of the study, one run after the other, and print all of it."""
     options = parse()
+    methods = METHOD_NAMES if options.methods == ["all"] else options.methods
     path = options.out / RESULTS
     for seed in options.seeds:
-        for method in () if options.table else options.methods:
-            digest = build_study(method, seed, options).digest()
-            if any(result["digest"] == digest for result in read_results(path)):
-                continue
-            result = run_study(method, seed, options)
-            with path.open("a") as file:
-                file.write(json.dumps(result) + "\n")
-    results = read_results(path)
-    rows = list(summarize(results))
+        for method in () if options.table else methods:
+            known = [r for r in read_results(path) if (r["method"], r["seed"]) == (method, seed)]
+            if not any(is_of(result, options) for result in known):
+                result = run_study(method, seed, options)
+                with path.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+    results = [result for result in read_results(path) if is_of(result, options)]
+    if options.markdown:
+        text = write_study(
+            results,
+            options,
+            command=describe_command(sys.argv[1:]),
+            machine=describe_machine(),
+            every_method=METHOD_NAMES,
+        )
+        write_section(options.markdown, "learning", TITLE, text)
+    rows = list(summarize(results, options.target))
     if options.json:
         print(json.dumps({"methods": rows, "runs": results}, indent=2))
     else:
-        print_table(rows, options.target)
+        print(write_table(rows, options.target))
 
 
 if __name__ == "__main__":

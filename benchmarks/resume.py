@@ -38,15 +38,13 @@ def build_run(*overrides: str, iterations: int, contexts: int) -> Config:
             "tasks": {"ids": ["ExpenseForm-v0", "ReportExport-v0"]},
             "rollout": {"group_size": 3, "contexts": contexts},
             "imitation": {"episodes": 0},
-            "algorithm": {"kl_coef": 0.01, "minibatches": 2},
+            "algorithm": {"kl_coef": 0.01, "minibatches": 2, "flags": ["frontier"]},
             "train": {
                 "iterations": iterations,
                 "tasks_per_iteration": 2,
-                "max_minutes": 600.0,
-                "selection": "frontier",
+                "budget": "600 minutes",
             },
-            "eval": {"every": 2, "validation_episodes": 1, "test_episodes": 1},
-            "checkpoint": {"every": 1},
+            "eval": {"every": 1, "episodes": [1, 1]},
         },
         overrides,
     )

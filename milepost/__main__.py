@@ -165,7 +165,7 @@ def train(
             "--set", metavar="KEY=VALUE", help="Override a setting, e.g. `--set train.iterations=5`."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/<name>.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/CONFIG.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run from its checkpoint.")
     ] = False,
@@ -197,13 +197,13 @@ def train(
     try:
         settings = load_config(config, set_ or ())
         if dry_run:
-            print_dry_run(settings, json_=json_)
+            print_dry_run(settings, name=config.stem, json_=json_)
             return
         ranks = join_ranks()
         if not ranks.leads:
             follow(settings, ranks)
             return
-        folder = out or Path("runs") / settings.run.name
+        folder = out or Path("runs") / config.stem
         summary = run_training(settings, folder, resume=resume, progress=make_display(console), ranks=ranks)
     except TrainingInterruptedError as stopped:
         errors.print(str(stopped), markup=False, soft_wrap=True)

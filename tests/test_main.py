@@ -182,7 +182,7 @@ def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
         '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\n'
         "[rollout]\ngroup_size = 2\ncontexts = 2\n"
         "[train]\niterations = 1\ntasks_per_iteration = 1\n"
-        "[eval]\nevery = 0\nvalidation_episodes = 1\ntest_episodes = 1\n[checkpoint]\nevery = 1\n"
+        "[eval]\nevery = 1\nepisodes = [0, 1]\n"
     )
     out = tmp_path / "run"
     code, output = run("train", str(config), "--out", str(out))

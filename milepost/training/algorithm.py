@@ -36,13 +36,17 @@ class Flag(StrEnum):
     WHITEN = "whiten"
     """Token advantages of a critic are shifted and scaled to mean 0 and variance 1 over the batch."""
     ADAPTIVE_KL = "adaptive_kl"
-    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at `step_kl` (PPO's penalty)."""
+    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at that of `step_kl` (PPO's penalty)."""
     DUAL_CLIP = "dual_clip"
     """A token with A < 0 loses at most 3 |A|, however far its ratio has risen (Ye et al. 2020)."""
     TWO_SIDED_CLIP = "two_sided_clip"
     """The ratio is at most 4 on the side that PPO leaves open (INTELLECT-2 2025)."""
     OFF_POLICY_MASK = "off_policy_mask"
     """Bad rows that the policy has left by more than 2 nats a token are dropped (DeepSeek-V3.2 2025)."""
+    FRONTIER = "frontier"
+    """Templates whose groups fared differently are drawn more often."""
+    BAND = "band"
+    """Templates of medium difficulty, by pass@4, are drawn more often."""
     SHUFFLED_REWARDS = "shuffled_rewards"
     """Rewards of a batch are dealt out to other trajectories: a control experiment, which must not learn."""
 
@@ -73,8 +77,8 @@ class Algorithm:
     shrinkage: float = 0.0
     loss: Loss = Loss.PPO
     ratio: Ratio = Ratio.TOKEN
-    clip_low: float = 0.2
-    clip_high: float = 0.28
+    clip: tuple[float, float] = (0.2, 0.28)
+    """How far the ratio may fall, and how far it may rise; for `cispo` the second bounds the ratio itself."""
     aggregation: Aggregation = Aggregation.ROLLOUT_SUM
     kl: KlKind = KlKind.K3
     kl_place: KlPlace = KlPlace.LOSS
@@ -85,10 +89,9 @@ class Algorithm:
     flags: tuple[Flag, ...] = ()
     reference_every: int = 0
     """Iterations after which the reference becomes the current policy; 0 is never."""
-    step_kl_coef: float = 0.0
-    """Weight of KL(old || policy), the divergence from the policy of the batch's start; 0 is off."""
-    step_kl: float = 0.01
-    """The divergence a batch may lead to: where `adaptive_kl` holds it, what a trust region bounds (nats a token)."""
+    step_kl: tuple[float, float] = (0.0, 0.01)
+    """Weight of KL(old || policy), the divergence from the policy of the batch's start, where 0 is off; and the divergence
+    a batch may lead to: where `adaptive_kl` holds it, what a trust region bounds (nats a token)."""
     rehearsal_coef: float = 0.0
     """Weight of the likelihood of the oracles' demonstrations beside the loss (PPO-ptx); 0 is off."""
     epochs: int = 1

@@ -72,7 +72,7 @@ def build_limits(config: Config) -> Limits:
         max_inflight=count_inflight(config.rollout.contexts),
         max_tokens=config.policy.max_tokens,
         engine=config.policy.engine,
-        reward=config.rollout.reward,
+        reward=RewardMode.NORMALIZED if config.reward.rules == "off" else config.reward.rules,
         drawn=any(get_template(task_id).frames for task_id in config.tasks.ids),
         backend=config.rollout.backend,
         apart=config.rollout.max_staleness > 0,

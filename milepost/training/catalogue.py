@@ -185,7 +185,7 @@ def _write_numbers() -> Iterable[str]:
     yield "|---|---|---|"
     for field in fields(Algorithm):
         value = getattr(Algorithm(), field.name)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) or (isinstance(value, tuple) and value):
             known = "yes" if field.name in AlgorithmSection.model_fields else "no"
-            yield f"| `{field.name}` | {value:g} | {known} |"
+            yield f"| `{field.name}` | {_show(value)} | {known} |"
     yield ""

@@ -26,7 +26,7 @@ reward_model = typer.Typer(
 Run = Annotated[Path, typer.Argument(help="A run's folder, with `episodes/` in it.")]
 
 
-def print_dry_run(config: "Config", *, json_: bool) -> None:
+def print_dry_run(config: "Config", *, name: str, json_: bool) -> None:
     """Play one group, take one step, and print what the whole run comes to."""
     from milepost.training.display import SilentDisplay, make_display
     from milepost.training.trial import dry_run
@@ -39,7 +39,7 @@ def print_dry_run(config: "Config", *, json_: bool) -> None:
     if json_:
         print_json(estimate.to_record())
         return
-    table = Table("count", "estimate", "how", title=f"{config.run.name}: what the whole run comes to")
+    table = Table("count", "estimate", "how", title=f"{name}: what the whole run comes to")
     for count in estimate.counts:
         table.add_row(count.name.replace("_", " "), count.show(), count.how)
     console.print(table)

@@ -1,4 +1,4 @@
-"""The configuration of a run: one TOML file, twelve sections, every field with its reason."""
+"""The configuration of a run: one TOML file, eleven sections, every field with its reason."""
 
 import hashlib
 import tomllib
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from milepost.agents.engines.choice import check_engine
 from milepost.milestones import RewardMode
-from milepost.milestones.router import RouterMode
+from milepost.training.budget import read_budget
 from milepost.training.overrides import ConfigError, describe_error, read_override
 from milepost.training.preferences.section import PreferenceSection
 from milepost.training.presets import DEFAULT, PRESETS
@@ -32,11 +32,26 @@ Judged = Annotated[str, Field(pattern=r"^\S+@https?://\S+$")]
 """A judge: `model@url`."""
 
 
+def _check_budget(text: str) -> str:
+    read_budget(text)
+    return text
+
+
+def _check_blend(weights: list[float]) -> list[float]:
+    if len(weights) not in (0, 3):
+        raise ValueError("expected three weights, of rules, model and judges, or none for a cascade")
+    return weights
+
+
+def _check_episodes(episodes: list[int]) -> list[int]:
+    if len(episodes) != 2 or episodes[1] == 0:
+        raise ValueError("expected two numbers of seeds, of a validation and of a test, the second above 0")
+    return episodes
+
+
 class RunSection(Section):
     """`[run]`: what holds for the whole run."""
 
-    name: str = "run"
-    """Shown in the report."""
     seed: Count = 0
     """Seed of everything that is drawn: tasks, sampling, batches."""
     threads: Positive = 2
@@ -81,8 +96,6 @@ class RolloutSection(Section):
     """Share of groups played beyond those wanted; the slowest are given up when enough are final."""
     backend: Literal["local", "ray"] = "local"
     """Whose browsers play: this machine's, or those of a Ray cluster's machines."""
-    reward: RewardMode = RewardMode.NORMALIZED
-    """How milestones pay; `normalized` makes every task worth 1."""
     record_every: Count = 0
     """Training episodes of every so many iterations are kept on disk; 0 keeps none (tests are always kept)."""
 
@@ -90,19 +103,17 @@ class RolloutSection(Section):
 class RewardSection(Section):
     """`[reward]`: who scores. Rules come first; what they leave open goes to the learned model, then to judges."""
 
-    rules: bool = True
-    """Without, rules pay nothing and the tiers below score every episode as a whole."""
+    rules: RewardMode | Literal["off"] = RewardMode.NORMALIZED
+    """How milestones pay; `normalized` makes every task worth 1. With `off` rules pay nothing, and the tiers below score
+    every episode as a whole, which is worth 1."""
     learned: str = ""
     """A reward model: the small tier's file or the text tier's folder, see `milepost reward-model train`; empty is off."""
     judge: list[Judged] = Field(default_factory=list)
     """Judges as `model@url`: one is asked in two styles, two or three in one each; none switches the tier off.
     The key is taken from the environment variable `MILEPOST_JUDGE_KEY`."""
-    router: RouterMode = RouterMode.CASCADE
-    """`cascade`: the first tier that is sure pays; `blend`: all that have scored share by `weights`."""
-    weights: Annotated[list[Fraction], Field(min_length=3, max_length=3)] = Field(
-        default_factory=lambda: [0.6, 0.3, 0.1]
-    )
-    """Of rules, model and judges in a blend; they sum to 1."""
+    blend: Annotated[list[Fraction], AfterValidator(_check_blend)] = Field(default_factory=list)
+    """Weights of rules, model and judges, which sum to 1: all that have scored share by them. Empty is a cascade: the
+    first tier that is sure pays."""
     confidence: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = Field(
         default_factory=lambda: [0.9, 0.5]
     )
@@ -137,14 +148,11 @@ class TrainSection(Section):
     """`[train]`: how long, on what."""
 
     iterations: Count = 200
-    max_minutes: Rate = 12.0
-    """Wall time of the whole run after which it stops, evaluation at its end excluded."""
-    max_steps: Count = 0
-    """Steps in the training environments after which it stops, a fair measure between methods; 0 is no limit."""
+    budget: Annotated[str, AfterValidator(_check_budget)] = "12 minutes"
+    """After which the run stops, evaluation at its end excluded: `N minutes` of wall time, or `N steps` in the training
+    environments, a fair measure between methods."""
     tasks_per_iteration: Positive = 24
     """Groups of one iteration."""
-    selection: Literal["uniform", "frontier", "band"] = "uniform"
-    """`frontier` prefers templates whose groups are mixed, `band` those of medium difficulty by pass@4."""
     stop_success: Annotated[float, Field(gt=0)] = 1.01
     """Validation success at which the run stops early; above 1 never."""
 
@@ -152,23 +160,16 @@ class TrainSection(Section):
 class EvalSection(Section):
     """`[eval]`: held-out success."""
 
-    every: Count = 10
-    """Iterations between validations; 0 is never."""
-    validation_episodes: Positive = 16
-    """Validation seeds of each task."""
-    test_episodes: Positive = 34
-    """Test seeds of each task, at the start and at the end."""
+    every: Positive = 10
+    """Iterations between checkpoints, and between the validations that go with them; the newest two are kept."""
+    episodes: Annotated[list[Count], AfterValidator(_check_episodes)] = Field(
+        default_factory=lambda: [16, 34]
+    )
+    """Seeds of each task in a validation, of which 0 makes none, and in the tests at the start and at the end."""
     first_seed: Count = 0
     """First test seed: move it to measure on seeds that no choice has been made on."""
     temperature: Amount = 1.0
     """Sampling temperature; 0 is greedy."""
-
-
-class CheckpointSection(Section):
-    """`[checkpoint]`: what a run keeps."""
-
-    every: Positive = 10
-    """Iterations between checkpoints; the newest two are kept."""
 
 
 class Config(Section):
@@ -185,7 +186,6 @@ class Config(Section):
     optim: OptimSection = OptimSection()
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()
-    checkpoint: CheckpointSection = CheckpointSection()
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from milepost.training.algorithm import Flag
+from milepost.training.budget import read_budget
 from milepost.training.config import Config
 from milepost.training.imitation import REHEARSED, build_drill
 from milepost.training.refill import REFILLS
@@ -79,14 +80,12 @@ def _episodes(config: Config) -> int:
 
 
 def _validations(config: Config, iterations: int) -> int:
-    every = config.eval.every
-    return 1 + math.ceil(iterations / every) if every else 0
+    return 1 + math.ceil(iterations / config.eval.every) if config.eval.episodes[0] else 0
 
 
 def _held_out(config: Config, iterations: int) -> int:
-    tasks, evaluation = len(config.tasks.ids), config.eval
-    own = _validations(config, iterations) * evaluation.validation_episodes + 2 * evaluation.test_episodes
-    return tasks * own
+    validation, test = config.eval.episodes
+    return len(config.tasks.ids) * (_validations(config, iterations) * validation + 2 * test)
 
 
 def _shown(config: Config) -> int:
@@ -144,7 +143,7 @@ def _count_work(config: Config, trial: Trial) -> list[Count]:
         ),
         Count(
             name="checkpoints",
-            value=math.ceil(iterations / config.checkpoint.every) + 1,
+            value=math.ceil(iterations / config.eval.every) + 1,
             unit="checkpoints",
             how="written; two are kept",
         ),
@@ -179,11 +178,12 @@ def _count_time(config: Config, trial: Trial) -> list[Count]:
     learnt = episodes or config.train.tasks_per_iteration
     iteration_s = episodes * episode_s + learnt * group_s * config.algorithm.epochs
     outside_s = (_held_out(config, 0) + _shown(config)) * episode_s
-    validations_s = len(config.tasks.ids) * config.eval.validation_episodes * episode_s
-    every_s = validations_s / config.eval.every if config.eval.every else 0.0
+    every_s = len(config.tasks.ids) * config.eval.episodes[0] * episode_s / config.eval.every
     whole_s = train.iterations * (iteration_s + every_s) + outside_s
-    room_s = train.max_minutes * 60.0 - outside_s
-    fitting = max(0, min(train.iterations, int(room_s // max(1e-9, iteration_s + every_s))))
+    budget = read_budget(train.budget)
+    by_time = (budget.seconds - outside_s) / max(1e-9, iteration_s + every_s)
+    by_steps = budget.steps / max(1e-9, episodes * trial.rows / trial.episodes)
+    fitting = max(0, math.floor(min(train.iterations, by_time, math.ceil(min(by_steps, train.iterations)))))
     return [
         Count(
             name="rollout_time_per_iteration",
@@ -194,9 +194,9 @@ def _count_time(config: Config, trial: Trial) -> list[Count]:
         Count(name="iteration_time", value=iteration_s, unit="s", how="rollouts and learning"),
         Count(name="run_time", value=whole_s / 60.0, unit="min", how="all iterations and evaluations"),
         Count(
-            name="iterations_in_time",
+            name="iterations_in_budget",
             value=fitting,
             unit="iterations",
-            how=f"fit into train.max_minutes = {train.max_minutes:g}",
+            how=f"fit into train.budget, {train.budget}",
         ),
     ]

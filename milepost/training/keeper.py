@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from milepost.training.budget import read_budget
 from milepost.training.checkpoint import Stateful, TrainState, restore_rng, save_checkpoint
 from milepost.training.config import Config
 from milepost.training.metrics import MetricsLog
@@ -70,9 +71,10 @@ class Keeper:
         train = self._config.train
         if iteration >= train.iterations:
             return "iterations"
-        if train.max_steps and steps >= train.max_steps:
+        budget = read_budget(train.budget)
+        if steps >= budget.steps:
             return "steps"
-        if self.elapsed_s >= train.max_minutes * 60.0:
+        if self.elapsed_s >= budget.seconds:
             return "time"
         return "success" if success >= train.stop_success else ""
 
@@ -80,7 +82,7 @@ class Keeper:
         """Estimate the seconds until the run stops, when an iteration takes `iteration_s`."""
         train = self._config.train
         by_count = (train.iterations - iteration) * iteration_s
-        return max(0.0, min(by_count, train.max_minutes * 60.0 - self.elapsed_s))
+        return max(0.0, min(by_count, read_budget(train.budget).seconds - self.elapsed_s))
 
     def restore(self, state: TrainState) -> None:
         """Go back to where a checkpoint stood: time, tasks, randomness. The metrics follow with `begin`."""

@@ -25,7 +25,7 @@ from milepost.training.ranks import Ranks, shard_model
 from milepost.training.surrogate import Prepared, measure_loss
 from milepost.training.tally import TokenSums
 from milepost.training.trajectory import Trajectory
-from milepost.training.trust_region import Region, join, take_step
+from milepost.training.trust_region import Region, join, take_step, thin_rows
 
 
 class DivergedError(RuntimeError):
@@ -132,13 +132,13 @@ class Learner:
         sums, work, norms = TokenSums(), TokenSums(), list[float]()
         facts: dict[str, float] = {}
         for _ in range(self.objective.epochs):
-            for minibatch in minibatches:
+            for minibatch, part in zip(minibatches, dealt, strict=True):
                 work.count(loss=self._accumulate(minibatch, len(minibatches), sums))
                 if rehearsal:
                     facts["rehearsal"] = self._rehearse(rehearsal)
                 norms.append(self._limit_norm())
                 if self.objective.step is Step.TRUST_REGION:
-                    facts |= self._move(minibatch, rehearsal)
+                    facts |= self._move(minibatch, part, rehearsal)
                 else:
                     self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
@@ -241,12 +241,20 @@ class Learner:
             total += float(loss.detach())
         return total
 
-    def _move(self, minibatch: Sequence[Prepared], rehearsal: Sequence[MicroBatch]) -> dict[str, float]:
+    def _move(
+        self, minibatch: Sequence[Prepared], rows: Sequence[Row], rehearsal: Sequence[MicroBatch]
+    ) -> dict[str, float]:
         """Move along the natural gradient of what was accumulated, inside the trust region."""
         parameters = self._parameters
         gradient_P = join([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
         batches = [prepared.batch for prepared in minibatch]
-        region = Region(self.model, batches, parameters, temperature=self.objective.temperature)
+        region = Region(
+            self.model,
+            batches,
+            parameters,
+            temperature=self.objective.temperature,
+            curved=[one.batch for one in self._cut(thin_rows(rows))],
+        )
 
         @torch.no_grad()
         def measure() -> tuple[float, float]:

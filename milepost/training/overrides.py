@@ -14,13 +14,31 @@ class ConfigError(ValueError):
     """The configuration is wrong; the message names the file, the key, what was expected and what came."""
 
 
-_BARE = re.compile(r"[A-Za-z_./~][\w./~:@-]*")
+FORMER: Mapping[str, str] = {
+    "run.name": "a run is called after its folder, so leave the key out; --out says which",
+    "rollout.reward": 'write it as rules = "..." in [reward]',
+    "reward.router": "write blend = [0.6, 0.3, 0.1] in [reward] for a blend, and leave both out for a cascade",
+    "reward.weights": "write them as blend = [...] in [reward]",
+    "algorithm.clip_low": "write both bounds as clip = [low, high]",
+    "algorithm.clip_high": "write both bounds as clip = [low, high]",
+    "algorithm.step_kl_coef": "write weight and target as step_kl = [weight, target]",
+    "preference.sync_every": 'write schedule = "semi_online@5"',
+    "train.max_minutes": 'write budget = "13 minutes" in [train]',
+    "train.max_steps": 'write budget = "20000 steps" in [train]',
+    "train.selection": 'write flags = ["frontier"] or flags = ["band"] in [algorithm]',
+    "eval.validation_episodes": "write both numbers as episodes = [validation, test] in [eval]",
+    "eval.test_episodes": "write both numbers as episodes = [validation, test] in [eval]",
+    "checkpoint.every": "a checkpoint is written with every validation, so leave [checkpoint] out; [eval] every says when",
+}
+"""Keys that went away, and what to write instead."""
+
+_BARE = re.compile(r"[A-Za-z_./~][\w./~:@-]*|\d[\d.]* [a-z]+")
 
 
 def read_override(override: str, keys: Keys) -> tuple[str, str, Any]:
     """Read `section.key=value`, or `key=value` where only one section has the key.
 
-    The value is a TOML value; a bare word is taken as a string.
+    The value is a TOML value; a bare word, or a number with its unit, is taken as a string.
 
     Raises:
         ConfigError: no such key, or not a value.
@@ -72,12 +90,26 @@ def describe_error(error: Mapping[str, Any], place: Sequence[str], keys: Keys, o
 
 
 def _describe_unknown(section: str, key: str, keys: Keys) -> str:
+    former = _find_former(section, key, keys)
+    if former:
+        return (
+            f"[{former.partition('.')[0]}] has no key {former.partition('.')[2]!r} any more; {FORMER[former]}"
+        )
     if section and section not in keys:
         near = difflib.get_close_matches(section, keys, n=1, cutoff=0.5)
         hint = f"did you mean [{near[0]}]? " if near else ""
         return f"there is no section [{section}]; {hint}The sections are {', '.join(keys)}"
     what = f"[{section}] has no key {key!r}" if section else f"no section has the key {key!r}"
     return f"{what}; {_hint(section, key, keys)}"
+
+
+def _find_former(section: str, key: str, keys: Keys) -> str:
+    """Find the key that went away: by its whole name, by the key alone, or by a section that went away."""
+    for name in FORMER:
+        home, _, own = name.partition(".")
+        if (home, own) == (section, key) or (not section and own == key) or (home == section not in keys):
+            return name
+    return ""
 
 
 def _hint(section: str, key: str, keys: Keys) -> str:

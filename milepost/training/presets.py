@@ -13,14 +13,14 @@ DEFAULT = "milestone_grpo"
 _GRPO = Algorithm(
     advantage=Estimator.GRPO,
     scale=Scale.GROUP,
-    clip_high=0.2,
+    clip=(0.2, 0.2),
     aggregation=Aggregation.ROW,
     kl_place=KlPlace.CORRECTED_LOSS,
     kl_coef=0.04,
 )
 _PPO = Algorithm(
     advantage=Estimator.TOKEN_GAE,
-    clip_high=0.2,
+    clip=(0.2, 0.2),
     aggregation=Aggregation.TOKEN,
     kl=KlKind.K1,
     kl_place=KlPlace.REWARD,
@@ -52,7 +52,7 @@ _ROWS = (
         algorithm=Algorithm(
             advantage=Estimator.RLOO,
             ratio=Ratio.TRAJECTORY,
-            clip_high=0.2,
+            clip=(0.2, 0.2),
             aggregation=Aggregation.ROW,
             kl=KlKind.K1,
             kl_place=KlPlace.REWARD,
@@ -81,7 +81,9 @@ _ROWS = (
         name="ppo_penalty",
         summary="PPO without a clip: a KL penalty against the batch's start whose weight adapts.",
         source="Schulman et al. 2017, equation 8",
-        algorithm=replace(_PPO, loss=Loss.SURROGATE, step_kl_coef=1.0, flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)),
+        algorithm=replace(
+            _PPO, loss=Loss.SURROGATE, step_kl=(1.0, 0.01), flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)
+        ),
     ),
     Preset(
         name="ppo_ptx",
@@ -134,7 +136,7 @@ _ROWS = (
         source="Yu et al. 2025, equations 8 to 13",
         algorithm=replace(
             _FREE,
-            clip_high=0.28,
+            clip=(0.2, 0.28),
             aggregation=Aggregation.TOKEN,
             flags=(Flag.DYNAMIC_SAMPLING, Flag.SOFT_OVERLONG),
         ),
@@ -143,19 +145,19 @@ _ROWS = (
         name="grpo_plus",
         summary="GRPO without KL and entropy, with clip-higher and overlong filtering.",
         source="DeepCoder 2025",
-        algorithm=replace(_FREE, clip_high=0.4, flags=(Flag.OVERLONG_FILTER,)),
+        algorithm=replace(_FREE, clip=(0.2, 0.4), flags=(Flag.OVERLONG_FILTER,)),
     ),
     Preset(
         name="gspo",
         summary="One ratio for a completion: the geometric mean over its tokens. `ratio` has the other gradient form.",
         source="Zheng et al. 2025, equations 5 to 7",
-        algorithm=replace(_FREE, ratio=Ratio.SEQUENCE, clip_low=3e-4, clip_high=4e-4),
+        algorithm=replace(_FREE, ratio=Ratio.SEQUENCE, clip=(3e-4, 4e-4)),
     ),
     Preset(
         name="cispo",
         summary="The bound cuts a token's weight and leaves its gradient.",
         source="MiniMax-M1 2025, equations 4 and 5",
-        algorithm=replace(_FREE, loss=Loss.CISPO, clip_high=5.0, aggregation=Aggregation.TOKEN),
+        algorithm=replace(_FREE, loss=Loss.CISPO, clip=(0.2, 5.0), aggregation=Aggregation.TOKEN),
     ),
     Preset(
         name="gdpo",

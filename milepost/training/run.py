@@ -30,7 +30,6 @@ SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 
 _MAY_CHANGE = {
-    "run.name",
     "run.threads",
     "policy.engine",
     "rollout.backend",
@@ -38,11 +37,9 @@ _MAY_CHANGE = {
     "rollout.record_every",
     "optim.token_budget",
     "train.iterations",
-    "train.max_minutes",
+    "train.budget",
     "reward.judge_calls",
-    "train.max_steps",
     "train.stop_success",
-    "checkpoint.every",
 }
 """What a resumed run may set otherwise than before, because earlier numbers stay comparable."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from milepost.training.algorithm import Flag
 from milepost.training.trajectory import EpisodeRequest, Trajectory
 
 SEEDS_PER_RUN = 1_000_000
@@ -20,6 +21,11 @@ PASSES = 4
 """The k of pass@k, by which `band` tells how hard a template is."""
 BAND = 0.25, 0.97
 """Between these values of pass@4 a template is worth practising: success of one attempt from 7 to 58 percent."""
+
+
+def find_selection(flags: Sequence[Flag]) -> str:
+    """Say how templates are drawn: `frontier` or `band` where a flag asks for it, else `uniform`."""
+    return next((flag.value for flag in flags if flag in (Flag.FRONTIER, Flag.BAND)), "uniform")
 
 
 class TaskSampler:

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
@@ -27,6 +27,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
+def _check_clip(clip: list[float]) -> list[float]:
+    if len(clip) != 2 or clip[0] > 1.0:
+        raise ValueError(
+            "expected two bounds, how far the ratio may fall, at most 1, and how far it may rise"
+        )
+    return clip
+
+
+def _check_step_kl(step_kl: list[float]) -> list[float]:
+    if len(step_kl) != 2 or step_kl[1] == 0.0:
+        raise ValueError("expected the divergence's weight and, above 0, the divergence a batch may lead to")
+    return step_kl
+
+
 class AlgorithmSection(Section):
     """`[algorithm]`: credit and loss. What is left out is as in the preset."""
 
@@ -42,8 +56,8 @@ class AlgorithmSection(Section):
     loss: Loss = Loss.PPO
     ratio: Ratio = Ratio.TOKEN
     """Of what the ratio of new to old probability is."""
-    clip_low: Fraction = 0.2
-    clip_high: Amount = 0.28
+    clip: Annotated[list[Amount], AfterValidator(_check_clip)] = [0.2, 0.28]
+    """How far the ratio may fall, and how far it may rise."""
     aggregation: Aggregation = Aggregation.ROLLOUT_SUM
     """How tokens weigh."""
     kl: KlKind = KlKind.K3
@@ -58,10 +72,9 @@ class AlgorithmSection(Section):
     """What is done besides: `dynamic_sampling`, `overlong_filter`, `adaptive_kl`, ..."""
     reference_every: Count = 0
     """Iterations after which the reference of the divergence becomes the current policy; 0 is never."""
-    step_kl_coef: Amount = 0.0
-    """Weight of the divergence from the policy of the batch's start, PPO's penalty; 0 is off."""
-    step_kl: Rate = 0.01
-    """The divergence a batch may lead to: the target of `adaptive_kl`, the bound of `trpo`."""
+    step_kl: Annotated[list[Amount], AfterValidator(_check_step_kl)] = [0.0, 0.01]
+    """Weight of the divergence from the policy of the batch's start, PPO's penalty, where 0 is off; and the divergence a
+    batch may lead to: the target of `adaptive_kl`, the bound of `trpo`."""
     rehearsal_coef: Amount = 0.0
     """Weight of the likelihood of the oracles' demonstrations beside the loss, as in `ppo_ptx`; 0 is off."""
     epochs: Positive = 1
@@ -80,9 +93,7 @@ class AlgorithmSection(Section):
             near = difflib.get_close_matches(str(name), PRESETS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the presets are {', '.join(PRESETS)}"
             raise ValueError(f"there is no preset {name!r}; {hint}")
-        preset = PRESETS[name].algorithm
-        given = {key: getattr(preset, key) for key in cls.model_fields if hasattr(preset, key)}
-        return {**given, "flags": list(preset.flags), **data}
+        return {**_list_parts(PRESETS[name].algorithm), **data}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -115,9 +126,13 @@ class AlgorithmSection(Section):
             ),
             (
                 Flag.TWO_SIDED_CLIP in self.flags
-                and (self.loss is not Loss.PPO or self.clip_high >= TWO_SIDED_CLIP - 1.0),
-                f"the flag two_sided_clip, loss {self.loss} and clip_high {self.clip_high:g} do not go together: "
-                f"it bounds the ratio of the loss ppo at {TWO_SIDED_CLIP:g}, above 1 + clip_high",
+                and (self.loss is not Loss.PPO or self.clip[1] >= TWO_SIDED_CLIP - 1.0),
+                f"the flag two_sided_clip, loss {self.loss} and clip {self.clip} do not go together: "
+                f"it bounds the ratio of the loss ppo at {TWO_SIDED_CLIP:g}, above 1 + clip[1]",
+            ),
+            (
+                Flag.FRONTIER in self.flags and Flag.BAND in self.flags,
+                "the flags frontier and band do not go together: each says which templates are drawn",
             ),
             (
                 PRESETS[self.preset].algorithm.step is Step.TRUST_REGION
@@ -132,16 +147,20 @@ class AlgorithmSection(Section):
 
     def _chosen(self) -> set[str]:
         """Name the fields that differ from the preset's."""
-        preset = PRESETS[self.preset].algorithm
-        return {
-            key
-            for key in type(self).model_fields
-            if hasattr(preset, key) and key != "flags" and getattr(self, key) != getattr(preset, key)
-        }
+        parts = _list_parts(PRESETS[self.preset].algorithm)
+        return {key for key, value in parts.items() if getattr(self, key) != value}
 
     def resolve(self) -> Algorithm:
         """Give the whole algorithm: this section, and from the preset what has no key here."""
-        fields = {key: getattr(self, key) for key in type(self).model_fields}
-        known = {f.name for f in dataclasses.fields(Algorithm)}
-        parts = {key: value for key, value in fields.items() if key in known}
-        return dataclasses.replace(PRESETS[self.preset].algorithm, **{**parts, "flags": tuple(self.flags)})
+        preset = PRESETS[self.preset].algorithm
+        parts = {key: getattr(self, key) for key in _list_parts(preset)}
+        parts |= {key: tuple(value) for key, value in parts.items() if isinstance(value, list)}
+        return dataclasses.replace(preset, **parts)
+
+
+def _list_parts(algorithm: Algorithm) -> dict[str, Any]:
+    """Give the parts of an algorithm that have a key, as a configuration writes them."""
+    values = {
+        key: getattr(algorithm, key) for key in AlgorithmSection.model_fields if hasattr(algorithm, key)
+    }
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

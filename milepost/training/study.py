@@ -23,7 +23,7 @@ from milepost.training.preferences.pairs import (
     pick_solved,
     take_sample,
 )
-from milepost.training.preferences.section import PreferenceSection
+from milepost.training.preferences.section import PreferenceSection, read_schedule
 from milepost.training.trajectory import Trajectory
 
 
@@ -37,7 +37,7 @@ def check_study(config: Config) -> None:
     section = config.preference
     if not section.method:
         return
-    if section.schedule is Schedule.CONTINUOUS and config.rollout.group_size != 2:
+    if read_schedule(section.schedule)[0] is Schedule.CONTINUOUS and config.rollout.group_size != 2:
         raise ConfigError(
             "preference.schedule is continuous, which plays two episodes of each task, but rollout.group_size is "
             f"{config.rollout.group_size}; set it to 2, or choose the schedule 'online'"
@@ -45,12 +45,12 @@ def check_study(config: Config) -> None:
     if config.rollout.max_staleness:
         raise ConfigError(
             f"rollout.max_staleness is {config.rollout.max_staleness} and preference.method is {section.method!r}: "
-            "preference methods play and learn in turn, their own staleness is preference.sync_every; set "
+            "preference methods play and learn in turn, their own staleness is that of preference.schedule; set "
             "max_staleness to 0"
         )
     if config.policy.engine != "transformers" and not section.file and build_practice(config).plays_with_copy:
         raise ConfigError(
-            f"preference.schedule is {section.schedule.value!r}, which plays with a copy of the policy, and policy.engine "
+            f"preference.schedule is {section.schedule!r}, which plays with a copy of the policy, and policy.engine "
             f"{config.policy.engine!r} serves the policy itself; set the engine to 'transformers', or the schedule to "
             "'online'"
         )
@@ -64,10 +64,11 @@ def check_study(config: Config) -> None:
 def build_practice(config: Config) -> Practice:
     """Take the practice out of a configuration that chooses a preference method."""
     section, algorithm, optim = config.preference, config.algorithm, config.optim
+    schedule, sync_every = read_schedule(section.schedule)
     return Practice(
         method=section.resolve(),
-        schedule=section.schedule,
-        sync_every=section.sync_every,
+        schedule=schedule,
+        sync_every=sync_every,
         entropy_coef=algorithm.entropy_coef,
         epochs=algorithm.epochs,
         minibatches=algorithm.minibatches,

@@ -49,7 +49,7 @@ from milepost.training.run import (
     run_until_told,
     write_summary,
 )
-from milepost.training.sampler import TaskSampler, plan_groups
+from milepost.training.sampler import TaskSampler, find_selection, plan_groups
 from milepost.training.study import check_study, draw_lessons, load_lessons
 from milepost.training.teaching import build_learner, teach
 from milepost.training.trajectory import Trajectory
@@ -116,7 +116,7 @@ def train(
         trainer.restore(checkpoint, state)
         done = read_summary(out)
         if done is not None and trainer.reason_to_stop():
-            display.say(f"{out} is finished; raise train.iterations or train.max_minutes to train on")
+            display.say(f"{out} is finished; raise train.iterations or train.budget to train on")
             ranks.tell("stop")
             return done
         display.say(f"resuming {out} after iteration {state.iteration}")
@@ -158,7 +158,7 @@ class Trainer:
         self._evaluation_s = 0.0
         self._rng = np.random.default_rng([config.run.seed, 1])
         self._sampler = TaskSampler(
-            config.tasks.ids, run_seed=config.run.seed, selection=config.train.selection
+            config.tasks.ids, run_seed=config.run.seed, selection=find_selection(config.algorithm.flags)
         )
         self._arena = build_arena(config, model, tokenizer, out, display, clock=clock)
         self._pipeline = Pipeline(self._arena, config, self._sampler, self._rng, display)
@@ -231,7 +231,7 @@ class Trainer:
         requests = plan_evaluation(
             self.config.tasks.ids,
             split=split,
-            episodes=evaluation.test_episodes if split == "test" else evaluation.validation_episodes,
+            episodes=evaluation.episodes[split == "test"],
             run_seed=self.config.run.seed,
             phase=phase,
             first_seed=evaluation.first_seed if split == "test" else 0,
@@ -278,7 +278,7 @@ class Trainer:
         start = self._clock()
         await self._evaluate("test", "test-start", record=True)
         self._evaluation_s = self._clock() - start
-        if self.config.eval.every:
+        if self.config.eval.episodes[0]:
             await self._evaluate("validation", "validation-0000")
         self._note()
         self._save()
@@ -330,11 +330,12 @@ class Trainer:
         """Note where the run stands after an iteration, validate and save when it is time."""
         config = self.config
         self._note()
-        if config.eval.every and number % config.eval.every == 0:
+        if number % config.eval.every:
+            return
+        if config.eval.episodes[0]:
             await self._evaluate("validation", f"validation-{number:04d}")
             self._note()
-        if number % config.checkpoint.every == 0:
-            self._save()
+        self._save()
 
     async def _study_file(self, learner: PreferenceLearner) -> None:
         """Learn an iteration's share of the preference file."""
@@ -365,7 +366,7 @@ class Trainer:
             return teach(learner, trajectories, self.config, self._rng, demonstrations=self._demonstrations)
 
     async def _finish(self, reason: str) -> Summary:
-        if self.config.eval.every and self._iteration % self.config.eval.every:
+        if self.config.eval.episodes[0] and self._iteration % self.config.eval.every:
             await self._evaluate("validation", f"validation-{self._iteration:04d}")
         self._note()
         self._save()

@@ -19,7 +19,7 @@ from milepost.milestones.judge.endpoint import Endpoint, EndpointSetupError, Jud
 from milepost.milestones.judge.panel import Judge, Panel
 from milepost.milestones.judge.question import Style
 from milepost.milestones.learned.ensemble import ModelFormatError, RewardModel, load_ensemble
-from milepost.milestones.router import Routing, Tier
+from milepost.milestones.router import RouterMode, Routing, Tier
 from milepost.milestones.settlement import name_judge
 from milepost.milestones.spec_error import SpecError
 from milepost.milestones.tiers import Tiers
@@ -92,12 +92,17 @@ def build_routing(section: RewardSection) -> Routing:
     Raises:
         ConfigError: no tier is on, or weights that do not sum to 1.
     """
-    on = {Tier.RULE: section.rules, Tier.LEARNED: bool(section.learned), Tier.JUDGE: bool(section.judge)}
+    weights = dict(zip(Tier, map(read_exact, section.blend), strict=False))
+    on = {
+        Tier.RULE: section.rules != "off",
+        Tier.LEARNED: bool(section.learned),
+        Tier.JUDGE: bool(section.judge),
+    }
     try:
         return Routing(
-            mode=section.router,
+            mode=RouterMode.BLEND if section.blend else RouterMode.CASCADE,
             tiers=frozenset(tier for tier, is_on in on.items() if is_on),
-            weights={tier: read_exact(w) for tier, w in zip(Tier, section.weights, strict=True)},
+            **({"weights": weights} if weights else {}),
             thresholds={
                 tier: read_exact(level)
                 for tier, level in zip((Tier.LEARNED, Tier.JUDGE), section.confidence, strict=True)

@@ -115,8 +115,7 @@ contexts = 2
 iterations = 1
 tasks_per_iteration = 2
 [eval]
-every = 0
-test_episodes = 2
+episodes = [0, 2]
 temperature = 0.0
 """
 

@@ -75,7 +75,7 @@ def test_everything_is_described_for_programs() -> None:
     )
     assert [row["name"] for row in rows if row["default"]] == ["milestone_grpo"]
     dapo = next(row for row in rows if row["name"] == "dapo")
-    assert dapo["parts"]["clip_high"] == 0.28
+    assert dapo["parts"]["clip"] == [0.2, 0.28]
     assert dapo["parts"]["flags"] == ["dynamic_sampling", "soft_overlong"]
 
 

@@ -23,9 +23,8 @@ CONFIG: dict[str, Any] = {
     "rollout": {"group_size": 4},
     "imitation": {"episodes": 10},
     "algorithm": {"epochs": 2, "minibatches": 3},
-    "train": {"iterations": 25, "tasks_per_iteration": 5, "max_minutes": 10.0},
-    "eval": {"every": 10, "validation_episodes": 6, "test_episodes": 20},
-    "checkpoint": {"every": 5},
+    "train": {"iterations": 25, "tasks_per_iteration": 5, "budget": "10 minutes"},
+    "eval": {"every": 10, "episodes": [6, 20]},
 }
 
 
@@ -51,7 +50,7 @@ def test_every_count_follows_from_the_configuration_and_the_trial() -> None:
         "oracle_episodes": 20,
         "imitation_steps": 2,  # 60 rows are one step, in two passes
         "held_out_episodes": 2 * (4 * 6 + 2 * 20),  # validations at 0, 10, 20, and the end
-        "checkpoints": 6,
+        "checkpoints": 4,
         "parameters": 2**20,
         "model_memory": 20.0,  # four numbers for each parameter, and one reference
         "peak_memory": 3072.0,
@@ -59,7 +58,7 @@ def test_every_count_follows_from_the_configuration_and_the_trial() -> None:
         "iteration_time": 60.0,  # 0.5 s an episode to learn, twice
         # 25 iterations, 24 s of validation every 10, 2 s for each of 92 + 20 episodes before, at the end and of oracles
         "run_time": pytest.approx((25 * (60 + 2.4) + 2 * 112) / 60),
-        "iterations_in_time": (600 - 224) // 62.4,
+        "iterations_in_budget": (600 - 224) // 62.4,
     }
 
 
@@ -76,9 +75,14 @@ def test_rehearsal_adds_the_oracles_episodes_of_every_task() -> None:
 
 
 def test_a_run_shorter_than_its_time_is_not_cut() -> None:
-    short = {**CONFIG, "train": {"iterations": 3, "tasks_per_iteration": 5, "max_minutes": 60.0}}
-    assert values(short)["iterations_in_time"] == 3
-    assert values(short, replace(TRIAL, rollout_s=1e6))["iterations_in_time"] == 0
+    short = {**CONFIG, "train": {"iterations": 3, "tasks_per_iteration": 5, "budget": "60 minutes"}}
+    assert values(short)["iterations_in_budget"] == 3
+    assert values(short, replace(TRIAL, rollout_s=1e6))["iterations_in_budget"] == 0
+
+
+def test_a_budget_of_steps_is_used_up_by_whole_iterations() -> None:
+    limited = {**CONFIG, "train": {"iterations": 25, "tasks_per_iteration": 5, "budget": "150 steps"}}
+    assert values(limited)["iterations_in_budget"] == 3  # 60 steps each
 
 
 def test_replaced_groups_are_said_to_cost_up_to_three_times_as_many_episodes() -> None:

@@ -105,12 +105,12 @@ def test_a_run_stops_by_iterations_time_or_success(tmp_path: Path) -> None:
     assert bench.keeper.reason_to_stop(1, 0.5, 0) == ""
     assert bench.keeper.reason_to_stop(Config().train.iterations, 0.5, 0) == "iterations"
     assert bench.keeper.reason_to_stop(1, 2.0, 10**9) == "success"
-    bench.now += 60.0 * Config().train.max_minutes
+    bench.now += 60.0 * 12
     assert bench.keeper.reason_to_stop(1, 0.5, 0) == "time"
 
 
 def test_a_run_stops_by_its_environment_steps(tmp_path: Path) -> None:
-    keeper = Bench(tmp_path, build_config({"train": {"max_steps": 500}})).keeper
+    keeper = Bench(tmp_path, build_config({"train": {"budget": "500 steps"}})).keeper
     assert keeper.reason_to_stop(1, 0.5, 499) == ""
     assert keeper.reason_to_stop(1, 0.5, 500) == "steps"
 
@@ -119,4 +119,4 @@ def test_the_rest_is_what_iterations_or_time_leave(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     left = Config().train.iterations - 190
     assert bench.keeper.estimate_rest(190, 2.0) == 2.0 * left
-    assert bench.keeper.estimate_rest(190, 1e6) == 60.0 * Config().train.max_minutes
+    assert bench.keeper.estimate_rest(190, 1e6) == 60.0 * 12

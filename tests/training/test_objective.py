@@ -7,7 +7,7 @@ from milepost.training.objective import Objective, build_objective
 def test_the_objective_takes_its_numbers_from_the_configuration() -> None:
     config = build_config(
         {
-            "algorithm": {"clip_low": 0.1, "flags": ["dual_clip"], "kl_coef": 0.5, "epochs": 2},
+            "algorithm": {"clip": [0.1, 0.28], "flags": ["dual_clip"], "kl_coef": 0.5, "epochs": 2},
             "optim": {"learning_rate": 0.25, "token_budget": 7},
             "policy": {"temperature": 0.5},
         }
@@ -37,10 +37,10 @@ def test_a_bound_is_there_with_its_flag_only(flag: str, name: str, value: float)
 def test_an_adaptive_weight_starts_at_one_unless_it_is_given() -> None:
     adaptive = build_objective(build_config({"algorithm": {"flags": ["adaptive_kl"]}}))
     assert (adaptive.adapts, adaptive.step_kl_coef, adaptive.step_kl) == (True, 1.0, 0.01)
-    given = {"flags": ["adaptive_kl"], "step_kl_coef": 3.0, "step_kl": 0.02}
+    given = {"flags": ["adaptive_kl"], "step_kl": [3.0, 0.02]}
     objective = build_objective(build_config({"algorithm": given}))
     assert (objective.step_kl_coef, objective.step_kl) == (3.0, 0.02)
-    fixed = build_objective(build_config({"algorithm": {"step_kl_coef": 3.0}}))
+    fixed = build_objective(build_config({"algorithm": {"step_kl": [3.0, 0.01]}}))
     assert (fixed.adapts, fixed.step_kl_coef) == (False, 3.0)
 
 

@@ -13,6 +13,7 @@ KEYS = {"run": ["name", "seed"], "optim": ["learning_rate"], "imitation": ["lear
         ("run.name=/tmp/a.b", ("run", "name", "/tmp/a.b")),
         ('run.name="two words"', ("run", "name", "two words")),
         ("optim.learning_rate = 3e-4", ("optim", "learning_rate", 3e-4)),
+        ("run.name=13 minutes", ("run", "name", "13 minutes")),
         ("seed=3", ("run", "seed", 3)),
         ('run.name=["a", "b"]', ("run", "name", ["a", "b"])),
     ],

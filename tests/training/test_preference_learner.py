@@ -1,19 +1,21 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from milepost.training import study
 from milepost.training.batch import Row
 from milepost.training.learner import DivergedError
 from milepost.training.preference_learner import Lesson, Practice, PreferenceLearner, mismatch
 from milepost.training.preferences.losses import Form, Terms
 from milepost.training.preferences.method import METHODS, Method, Schedule, Source
-from milepost.training.preferences.pairs import Label, Pair, Sample
-from milepost.training.preferences.section import PreferenceSection
+from milepost.training.preferences.pairs import Label, Pair, Sample, mine_pairs
+from milepost.training.preferences.section import PreferenceSection, read_schedule
 from milepost.training.study import study_episodes
 from tests.training.trajectories import make_model
 from tests.training.world import GROUPS, PAGES, play
@@ -187,12 +189,13 @@ def test_stages_and_behaviour_move_the_reference_and_nothing_else_does() -> None
 
 def test_rest_em_begins_every_iteration_at_the_starting_weights() -> None:
     learner = make_learner(METHODS["rest_em"])
-    after = []
+    before, after = weights(learner.model), []
     for iteration in (1, 2):
         learner.begin(iteration)
         learner.update([SAMPLES], np.random.default_rng(0))
         after.append(weights(learner.model))
     assert torch.equal(*after)
+    assert not torch.allclose(before, after[0], atol=1e-4)
 
 
 def test_a_state_brings_back_optimiser_copy_and_reference() -> None:
@@ -215,10 +218,11 @@ def learn(rounds: int, **keys: object) -> tuple[float, float, Tensor]:
     """Give the policy's mean return before and after some rounds in the small world, and its weights."""
     section = PreferenceSection(**keys)  # type: ignore[arg-type]
     method = section.resolve()
+    schedule, sync_every = read_schedule(section.schedule)
     practice = Practice(
         method=method,
-        schedule=section.schedule,
-        sync_every=section.sync_every,
+        schedule=schedule,
+        sync_every=sync_every,
         learning_rate=1e-2,
     )
     model, start = make_model(vocabulary=20), make_model(vocabulary=20)
@@ -238,13 +242,29 @@ def learn(rounds: int, **keys: object) -> tuple[float, float, Tensor]:
     return before, measure(), weights(model)
 
 
-def test_preferences_of_its_own_episodes_teach_a_policy() -> None:
-    start, end, _ = learn(16, method="dpo")
+def test_preferences_of_its_own_episodes_teach_a_policy_more_than_those_of_the_start() -> None:
+    """The same pairs turned round teach nothing, and what the first policy plays runs dry."""
+    start, online, _ = learn(32, method="dpo")
+    _, semi, _ = learn(32, method="dpo", schedule="semi_online@5")
+    _, offline, _ = learn(32, method="dpo", schedule="offline")
     assert start < 0.05
-    assert end > start + 0.1
+    assert min(online, semi) > offline + 0.05 > start + 0.15
+
+
+def test_preferences_turned_round_teach_the_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn_round(*given: Any, **how: Any) -> tuple[list[Pair], dict[str, float]]:
+        pairs, facts = mine_pairs(*given, **how)
+        return [Pair(chosen=pair.rejected, rejected=pair.chosen) for pair in pairs], facts
+
+    monkeypatch.setattr(study, "mine_pairs", turn_round)
+    start, end, _ = learn(16, method="dpo")
+    assert end <= start
 
 
 def test_semi_online_with_an_interval_of_one_is_online_to_the_last_bit() -> None:
     _, _, online = learn(3, method="dpo")
-    _, _, every = learn(3, method="dpo", schedule=Schedule.SEMI_ONLINE, sync_every=1)
+    _, _, every = learn(3, method="dpo", schedule="semi_online@1")
+    _, _, seldom = learn(3, method="dpo", schedule="semi_online@2")
     assert torch.equal(online, every)
+    assert not torch.allclose(online, seldom, atol=1e-4)
+    assert not torch.allclose(online, weights(make_model(vocabulary=20)), atol=1e-4)

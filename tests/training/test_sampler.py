@@ -3,10 +3,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from milepost.training.algorithm import Flag
 from milepost.training.sampler import (
     TaskSampler,
     draw_seed,
     estimate_pass,
+    find_selection,
     measure_mixed,
     measure_pass,
     plan_groups,
@@ -19,6 +21,12 @@ IDS = ["A-v0", "B-v0", "C-v0"]
 
 def make_rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def test_a_flag_says_how_templates_are_drawn() -> None:
+    assert find_selection([]) == find_selection([Flag.OVERLONG_FILTER]) == "uniform"
+    assert find_selection([Flag.OVERLONG_FILTER, Flag.BAND]) == "band"
+    assert find_selection([Flag.FRONTIER]) == "frontier"
 
 
 def test_uniform_selection_takes_templates_in_turn_and_no_seed_twice() -> None:

@@ -9,8 +9,8 @@ from milepost.training.overrides import ConfigError
 
 
 def test_what_is_left_out_is_as_in_the_preset_and_what_is_given_stays() -> None:
-    section = build_config({"algorithm": {"preset": "dapo", "clip_high": 0.5}}).algorithm
-    assert (section.clip_high, section.clip_low) == (0.5, 0.2)
+    section = build_config({"algorithm": {"preset": "dapo", "clip": [0.2, 0.5]}}).algorithm
+    assert section.clip == [0.2, 0.5]
     assert section.flags == [Flag.DYNAMIC_SAMPLING, Flag.SOFT_OVERLONG]
     assert build_config({"algorithm": {"preset": "dapo", "flags": []}}).algorithm.flags == []
 
@@ -40,8 +40,12 @@ def test_two_rollouts_are_a_group_unless_another_size_is_given() -> None:
         ({"advantage": "turn_gae", "shrinkage": 1}, r"advantage turn_gae and shrinkage 1\.0 do not go together"),
         ({"flags": ["whiten"]}, r"the flag whiten and advantage milestone_loo do not go together"),
         ({"flags": ["dual_clip"], "loss": "cispo"}, r"the flag dual_clip and loss cispo do not go together"),
-        ({"flags": ["two_sided_clip"], "clip_high": 3}, r"two_sided_clip, loss ppo and clip_high 3 do not go together"),
-        ({"flags": ["two_sided_clip"], "loss": "sapo"}, r"two_sided_clip, loss sapo and clip_high 0\.28 do not go"),
+        ({"flags": ["two_sided_clip"], "clip": [0.2, 3]}, r"two_sided_clip, loss ppo and clip \[0\.2, 3\.0\] do not go together"),
+        ({"flags": ["two_sided_clip"], "loss": "sapo"}, r"two_sided_clip, loss sapo and clip \[0\.2, 0\.28\] do not go"),
+        ({"step_kl": [1.0, 0.0]}, r"expected the divergence's weight and, above 0, .* got \[1\.0, 0\.0\]"),
+        ({"clip": [0.2]}, r"expected two bounds, how far the ratio may fall, .* got \[0\.2\]"),
+        ({"clip": [1.5, 0.2]}, r"expected two bounds, how far the ratio may fall, at most 1, .* got \[1\.5, 0\.2\]"),
+        ({"flags": ["frontier", "band"]}, r"the flags frontier and band do not go together"),
         ({"preset": "trpo", "epochs": 2}, r"trpo takes one step a batch, but epochs is 2 and minibatches is 1"),
         ({"flags": ["whitened"]}, r"should be 'dynamic_sampling', .* got 'whitened'"),
     ],

@@ -1,9 +1,18 @@
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from milepost.training.config import build_config
+from milepost.training.config import Config, build_config
+from milepost.training.credit import credit_batch
 from milepost.training.learner import Learner
+from milepost.training.overrides import ConfigError
 from milepost.training.preference_learner import PreferenceLearner
+from milepost.training.preferences.method import METHODS, Schedule
+from milepost.training.presets import PRESETS
+from milepost.training.study import check_study
 from milepost.training.teaching import build_learner, needs_reference, teach
 from tests.training.trajectories import make_model, make_trajectory, make_turn
 
@@ -54,3 +63,54 @@ def test_the_preference_loop_learns_from_the_same_episodes() -> None:
     facts, mined = teach(build_learner(config, make_model(), None), BATCH, config, np.random.default_rng(0))
     assert facts["optimizer_steps"] == 1.0
     assert mined["pairs"] == 1.0
+
+
+EPISODES = [
+    make_trajectory(
+        [make_turn(first, completion=(4, 10 + i)), make_turn(second, completion=(5 + i, 12))],
+        group=group,
+        member=i,
+        success=first + second == 1.0,
+    )
+    for group in ("g", "h")
+    for i, (first, second) in enumerate(((0.25, 0.75), (0.25, 0.0), (0.0, 0.0)))
+]
+
+
+def teach_twice(config: Config) -> tuple[float, dict[str, float]]:
+    """Take two iterations as a run does, browsers aside; give how far a weight moved, and all that is reported."""
+    check_study(config)
+    model = make_model()
+    reference = deepcopy(model).requires_grad_(False) if needs_reference(config) else None
+    learner = build_learner(config, model, reference)
+    before = torch.cat([p.detach().flatten() for p in model.parameters()])
+    rng, facts = np.random.default_rng(0), dict[str, float]()
+    rows, _ = credit_batch(EPISODES, Config().algorithm, constant=2, rng=rng)
+    for number in (1, 2):
+        if isinstance(learner, PreferenceLearner):
+            learner.begin(number)
+        shown = [replace(row, advantage=0.0) for row in rows]
+        for own in teach(learner, EPISODES, config, rng, demonstrations=shown):
+            facts |= own
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    return float((after - before).abs().max()), facts
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_learns_from_a_configuration(name: str) -> None:
+    moved, facts = teach_twice(build_config({"algorithm": {"preset": name}}))
+    assert moved > 1e-5
+    assert all(np.isfinite(value) for value in facts.values())
+
+
+@pytest.mark.parametrize("schedule", Schedule)
+@pytest.mark.parametrize("name", METHODS)
+def test_every_preference_method_learns_on_every_schedule(name: str, schedule: Schedule) -> None:
+    data = {"preference": {"method": name, "schedule": schedule.value}, "rollout": {"group_size": 2}}
+    if METHODS[name].restarts and schedule is Schedule.CONTINUOUS:
+        with pytest.raises(ConfigError, match="choose another schedule"):
+            build_config(data)
+        return
+    moved, facts = teach_twice(build_config(data))
+    assert moved > 1e-5
+    assert all(np.isfinite(value) for value in facts.values())

@@ -50,9 +50,8 @@ def make_config(policy: Path, *overrides: str) -> Config:
         "policy": {"model": str(policy), "max_tokens": 6},
         "rollout": {"group_size": 2, "contexts": 2},
         "imitation": {"episodes": 1},
-        "train": {"iterations": 2, "tasks_per_iteration": 1, "max_minutes": 60.0},
-        "eval": {"every": 1, "validation_episodes": 1, "test_episodes": 1},
-        "checkpoint": {"every": 1},
+        "train": {"iterations": 2, "tasks_per_iteration": 1, "budget": "60 minutes"},
+        "eval": {"every": 1, "episodes": [1, 1]},
     }
     return build_config(small, overrides)
 

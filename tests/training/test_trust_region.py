@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from milepost.training.algorithm import Step
@@ -14,7 +15,7 @@ from milepost.training.learner import Learner
 from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.policy import score_logits
-from milepost.training.trust_region import DAMPING, Region, join, put, solve, take_step
+from milepost.training.trust_region import DAMPING, Region, join, put, solve, take_step, thin_rows
 from tests.training.trajectories import make_model
 
 MATRIX = torch.tensor([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 2.0]], dtype=torch.float64)
@@ -42,13 +43,22 @@ def test_conjugate_gradient_is_exact_after_as_many_steps_as_there_are_unknowns()
         calls.append(vector)
         return MATRIX @ vector
 
-    found = solve(multiply, TARGET, iterations=3, tolerance=0.0)
+    found, image = solve(multiply, TARGET, iterations=3, tolerance=0.0)
     torch.testing.assert_close(found, torch.linalg.solve(MATRIX, TARGET), rtol=0, atol=1e-12)
+    torch.testing.assert_close(image, TARGET, rtol=0, atol=1e-12)
     assert len(calls) == 3
 
 
+def test_an_unfinished_solution_comes_with_its_own_product() -> None:
+    found, image = solve(lambda vector: MATRIX @ vector, TARGET, iterations=1)
+    torch.testing.assert_close(image, MATRIX @ found, rtol=0, atol=1e-12)
+    assert not torch.allclose(image, TARGET, rtol=0, atol=0.1)
+
+
 def test_conjugate_gradient_of_nothing_is_nothing() -> None:
-    assert not solve(lambda vector: MATRIX @ vector, torch.zeros(3, dtype=torch.float64)).any()
+    found, image = solve(lambda vector: MATRIX @ vector, torch.zeros(3, dtype=torch.float64))
+    assert not found.any()
+    assert not image.any()
 
 
 def test_the_longest_step_meets_the_limit_of_a_quadratic_divergence() -> None:
@@ -131,17 +141,50 @@ def test_a_product_with_the_fisher_matrix_is_that_of_the_matrix_itself() -> None
     assert float(expected.abs().max()) > 1e-6
 
 
-def test_a_large_batch_gives_the_fisher_matrix_of_a_share_of_it() -> None:
+def test_a_product_is_the_second_derivative_of_the_divergence() -> None:
+    """The product of before: the derivative of (the derivative of KL(old || policy)) v, over all parameters."""
     model = make_model(vocabulary=20)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    batches = list(cut_batch(make_rows(), token_budget=4, share_prompts=True))
+    tokens = sum(len(batch.token_N) for batch in batches)
+    vector = torch.randn(sum(p.numel() for p in parameters), generator=torch.Generator().manual_seed(0))
+    cut = torch.split(vector, [p.numel() for p in parameters])
+    parts = [part.view_as(p) for part, p in zip(cut, parameters, strict=True)]
+    expected = torch.zeros_like(vector)
+    for batch in batches:
+        with sdpa_kernel(SDPBackend.MATH):
+            logp_NV = score_logits(model, batch, temperature=0.7).log_softmax(dim=-1)[batch.token_N]
+        cross = -(logp_NV.exp().detach() * logp_NV).sum() / tokens
+        slopes = torch.autograd.grad(cross, parameters, create_graph=True)
+        along = torch.stack([(slope * part).sum() for slope, part in zip(slopes, parts, strict=True)]).sum()
+        expected += join(torch.autograd.grad(along, parameters))
+    found = Region(model, batches, parameters, temperature=0.7).multiply(vector)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+    assert float(expected.abs().max()) > 1e-3
+
+
+def test_a_large_batch_gives_the_fisher_matrix_of_a_share_of_its_rows() -> None:
     row = replace(make_rows()[0], completion_ids=(4,) * 64, sampler_logps=(0.0,) * 64)
-    rows = [replace(row, prompt_ids=(2, 3 + i % 16, 3 + i // 16)) for i in range(48)]
-    batches = list(cut_batch(rows, token_budget=70, share_prompts=True))
-    assert len(batches) == 48
-    few = Region(model, batches[:8], [next(model.parameters())], temperature=1.0)
-    assert len(few.curved) == 8
-    many = Region(model, batches, [next(model.parameters())], temperature=1.0)
-    assert many.curved == batches[::3]  # 3,072 tokens, of which 1,024 are enough
-    assert many.measure_divergence() == pytest.approx(0.0, abs=1e-6)
+    few = [replace(row, prompt_ids=(2, 3 + i)) for i in range(7)]
+    assert list(thin_rows(few)) == few  # 448 tokens, of which 256 are wanted
+    some = [replace(row, prompt_ids=(2, 3 + i)) for i in range(24)]
+    assert list(thin_rows(some)) == some[::6]  # 256 of 1,536 tokens
+    many = [replace(row, prompt_ids=(2, 3 + i)) for i in range(100)]
+    assert list(thin_rows(many)) == many[::10]  # a tenth of 6,400
+
+
+def test_the_divergence_is_measured_over_all_and_the_matrix_is_that_of_what_curves() -> None:
+    model = make_model(vocabulary=20)
+    parameters = list(model.parameters())
+    batches = list(cut_batch(make_rows(), token_budget=4, share_prompts=True))
+    share = Region(model, batches, parameters, temperature=1.0, curved=batches[:1])
+    alone = Region(model, batches[:1], parameters, temperature=1.0)
+    whole = Region(model, batches, parameters, temperature=1.0)
+    vector = torch.ones(sum(p.numel() for p in parameters))
+    assert torch.equal(share.multiply(vector), alone.multiply(vector))
+    assert not torch.allclose(share.multiply(vector), whole.multiply(vector))
+    put(parameters, join(parameters) + 0.1)
+    assert share.measure_divergence() == whole.measure_divergence() != alone.measure_divergence()
 
 
 class Scored(torch.nn.Module):

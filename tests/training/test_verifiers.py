@@ -33,7 +33,7 @@ def make_config(*judges: str, tasks: Sequence[str] = (JUDGED,), **reward: object
 
 def test_each_tier_is_one_line() -> None:
     assert build_routing(Config().reward).tiers == {Tier.RULE}
-    section = make_config("m@http://j.test/v1", rules=False, learned="m.npz", router="blend").reward
+    section = make_config("m@http://j.test/v1", rules="off", learned="m.npz", blend=[0.6, 0.3, 0.1]).reward
     routing = build_routing(section)
     assert (set(routing.tiers), routing.mode) == ({Tier.LEARNED, Tier.JUDGE}, RouterMode.BLEND)
     assert routing.weights == {
@@ -55,8 +55,8 @@ def test_a_judge_is_a_model_at_an_address() -> None:
     [
         (make_config(), f"no rule of {JUDGED} decides settled, goal, so its episodes would have no reward"),
         (make_config(learned="none.npz"), r"reward.learned: none.npz is no reward model: .*train one with"),
-        (make_config(tasks=[RULED], rules=False), "no tier is on"),
-        (make_config("m@http://127.0.0.1:9/v1", weights=[0.5, 0.3, 0.1]), "must sum to 1"),
+        (make_config(tasks=[RULED], rules="off"), "no tier is on"),
+        (make_config("m@http://127.0.0.1:9/v1", blend=[0.5, 0.3, 0.1]), "must sum to 1"),
         (make_config(*["m@http://127.0.0.1:9/v1"] * 4), "a panel has two judges, or three; got 4"),
         (make_config(*["m@http://127.0.0.1:9/v1"] * 3), "judges must differ in model or style"),
         (make_config("m@http://127.0.0.1:9/v1"), "nothing listens there; is the server up"),
@@ -144,7 +144,7 @@ async def test_judged_episodes_are_paid_recorded_and_audited_without_the_judge(t
 async def test_a_model_alone_pays_with_the_rules_off(tmp_path: Path) -> None:
     sure = gauged(familiar=1e9, slope=0.0, offset=3.0)
     sure.save(tmp_path / "phi.npz")
-    section = make_config(learned=str(tmp_path / "phi.npz"), rules=False, tasks=[RULED]).reward
+    section = make_config(learned=str(tmp_path / "phi.npz"), rules="off", tasks=[RULED]).reward
     [played] = await play_with(section, [RULED], tmp_path, seeds=1)
     assert [turn.rewards for turn in played.turns[:-1]] == [{}] * (len(played.turns) - 1)
     assert played.turns[-1].rewards == {"goal": pytest.approx(0.9526)}

@@ -14,7 +14,7 @@ class Schedule(StrEnum):
     ONLINE = "online"
     """Its own, of this iteration."""
     SEMI_ONLINE = "semi_online"
-    """Those of a copy that takes the policy's weights every `sync_every` iterations: 1 is online, none offline."""
+    """Those of a copy that takes the policy's weights every so many iterations: 1 is online, none offline."""
     CONTINUOUS = "continuous"
     """Two of its own for each task; the policy that played a round is the reference of that round's learning."""
 

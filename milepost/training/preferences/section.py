@@ -1,14 +1,36 @@
 """The section of a configuration that chooses the preference loop."""
 
 import difflib
+import re
 from dataclasses import replace
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from milepost.training.preferences.losses import Form
 from milepost.training.preferences.method import METHODS, Method, Reference, Schedule, Source
 from milepost.training.preferences.pairs import Pairing
+
+SYNC_EVERY = 5
+"""Iterations between updates of the copy that plays, where `semi_online` stands alone."""
+
+
+def read_schedule(text: str) -> tuple[Schedule, int]:
+    """Read a schedule and the iterations after which the copy that plays takes the policy's weights.
+
+    Raises:
+        ValueError: there is no such schedule, or a number where none belongs.
+    """
+    name, at, number = text.partition("@")
+    is_known = name in list(Schedule) and (not at or name == Schedule.SEMI_ONLINE)
+    if not is_known or (at and not re.fullmatch(r"0*[1-9]\d*", number)):
+        raise ValueError("expected 'offline', 'online', 'continuous', or 'semi_online@N' with N of 1 or more")
+    return Schedule(name), int(number) if at else SYNC_EVERY
+
+
+def _check_schedule(text: str) -> str:
+    read_schedule(text)
+    return text
 
 
 class PreferenceSection(BaseModel):
@@ -21,10 +43,9 @@ class PreferenceSection(BaseModel):
 
     method: str = ""
     """A preference method by name, such as `dpo`; empty is the policy-gradient loop."""
-    schedule: Schedule = Schedule.ONLINE
-    """Whose episodes it learns from: `offline`, `online`, `semi_online` or `continuous`."""
-    sync_every: Annotated[int, Field(ge=1)] = 5
-    """Iterations between updates of the copy that plays (`semi_online`)."""
+    schedule: Annotated[str, AfterValidator(_check_schedule)] = "online"
+    """Whose episodes it learns from: `offline`, `online`, `continuous`, or `semi_online@N`: those of a copy that takes
+    the policy's weights every N iterations, 5 if not said."""
     file: str = ""
     """Preferences to learn from in place of episodes (`offline`)."""
     beta: Annotated[float, Field(ge=0)] = 0.0
@@ -44,7 +65,8 @@ class PreferenceSection(BaseModel):
             hint = f"did you mean {near[0]!r}?" if near else f"the methods are {', '.join(METHODS)}"
             raise ValueError(f"there is no preference method {self.method!r}; {hint}")
         method = METHODS[self.method]
-        if self.file and self.schedule is not Schedule.OFFLINE:
+        schedule, _ = read_schedule(self.schedule)
+        if self.file and schedule is not Schedule.OFFLINE:
             raise ValueError(
                 f"file is {self.file!r} and schedule is {self.schedule}: a file is learnt from offline; "
                 "set schedule to 'offline', or leave file out"
@@ -58,7 +80,7 @@ class PreferenceSection(BaseModel):
                 f"file is {self.file!r} and method is {self.method!r}: its reference is the policy that played "
                 "the episodes, which a file does not hold; use 'dpo'"
             )
-        if method.restarts and self.schedule is Schedule.CONTINUOUS:
+        if method.restarts and schedule is Schedule.CONTINUOUS:
             raise ValueError(
                 f"schedule is continuous and method is {self.method!r}: it begins every iteration at the "
                 "starting weights; choose another schedule"
@@ -78,6 +100,6 @@ class PreferenceSection(BaseModel):
         method = METHODS[self.method]
         if self.beta:
             method = replace(method, terms=replace(method.terms, beta=self.beta))
-        if self.schedule is Schedule.CONTINUOUS and method.needs_reference:
+        if read_schedule(self.schedule)[0] is Schedule.CONTINUOUS and method.needs_reference:
             method = replace(method, reference=Reference.BEHAVIOUR)
         return method

@@ -66,7 +66,7 @@ def build_context(run: Path) -> dict[str, Any]:
     tasks = sorted({name for r in [*iterations, *evaluations] for name in r["tasks"]})
     colours = {name: index + 1 for index, name in enumerate(tasks)}
     return {
-        "name": config.get("run", {}).get("name", run.name),
+        "name": run.resolve().name,
         "config": config,
         "config_text": config_text,
         "before": before,

@@ -4,8 +4,9 @@ import pytest
 
 from milepost.training.config import build_config
 from milepost.training.overrides import ConfigError
-from milepost.training.preferences.method import METHODS, Reference
-from milepost.training.preferences.section import PreferenceSection
+from milepost.training.preferences.method import METHODS, Reference, Schedule
+from milepost.training.preferences.section import PreferenceSection, read_schedule
+from milepost.training.study import build_practice
 
 
 def test_no_method_is_the_policy_gradient_loop() -> None:
@@ -29,6 +30,13 @@ def test_a_continuous_round_is_held_to_the_policy_that_played_it() -> None:
     assert section.resolve() == replace(METHODS["dpo"], reference=Reference.BEHAVIOUR)
 
 
+def test_a_schedule_says_how_often_the_copy_that_plays_is_renewed() -> None:
+    assert read_schedule("semi_online") == (Schedule.SEMI_ONLINE, 5)
+    assert read_schedule("semi_online@12") == (Schedule.SEMI_ONLINE, 12)
+    config = build_config({}, ["preference.method=dpo", "preference.schedule=semi_online@3"])
+    assert build_practice(config).sync_every == 3
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -42,7 +50,11 @@ def test_a_continuous_round_is_held_to_the_policy_that_played_it() -> None:
         ({"method": "bpo", "file": "x.jsonl", "schedule": "offline"}, "use 'dpo'"),
         ({"method": "rest_em", "schedule": "continuous"}, "choose another schedule"),
         ({"method": "sft", "beta": 0.1}, "imitation has no beta"),
-        ({"method": "dpo", "sync_every": 0}, "sync_every"),
+        (
+            {"method": "dpo", "schedule": "semi_online@0"},
+            "'semi_online@N' with N of 1 or more, got 'semi_online@0'",
+        ),
+        ({"method": "dpo", "schedule": "online@3"}, "expected 'offline', 'online', 'continuous', or"),
         ({"method": "dpo", "margin": -0.1}, "margin"),
         ({"method": "dpo", "schedule": "sometimes"}, "schedule"),
     ],

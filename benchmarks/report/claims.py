@@ -1,0 +1,148 @@
+"""What the runs of `benchmarks.learning` come to: a table, curves, and which claims they show."""
+
+import argparse
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+OUTCOME = "grpo:outcome"
+"""GRPO that sees the goal alone, what milestones are compared with."""
+GAIN = 0.3
+"""The rise of held-out success that a method is asked for."""
+
+
+def count_episodes(curve: Sequence[Mapping[str, float]], target: float) -> float | None:
+    """Count the training episodes before the first validation at or above the target."""
+    return next((point["episodes"] for point in curve if point["success"] >= target), None)
+
+
+def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str, Any]]:
+    """Give a row for each method: means over seeds, and the median of the episodes to the target."""
+    for method in dict.fromkeys(result["method"] for result in results):
+        own = [result for result in results if result["method"] == method]
+        needed = [count_episodes(r["curve"], target) for r in own]
+        reached = [count for count in needed if count is not None]
+        yield {
+            "method": method,
+            "seeds": len(own),
+            "before": statistics.fmean(r["before"] for r in own),
+            "after": statistics.fmean(r["after"] for r in own),
+            "after_low": min(r["after"] for r in own),
+            "after_high": max(r["after"] for r in own),
+            "n": own[0]["n"],
+            "steps": statistics.fmean(r["steps"] for r in own),
+            "episodes": statistics.fmean(r["episodes"] for r in own),
+            "reached": len(reached),
+            "episodes_to_target": statistics.median(reached) if reached else None,
+        }
+
+
+def write_table(rows: list[dict[str, Any]], target: float) -> str:
+    """Write the table as Markdown."""
+    lines = [
+        f"| method | seeds | before | after (lowest to highest) | gain | steps | episodes to {target:g} |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        needed = row["episodes_to_target"]
+        reached = "-" if needed is None else f"{needed:.0f} ({row['reached']} of {row['seeds']})"
+        lines.append(
+            f"| `{row['method']}` | {row['seeds']} | {row['before']:.2f} | {row['after']:.2f} "
+            f"({row['after_low']:.2f} to {row['after_high']:.2f}) | {row['after'] - row['before']:+.2f} | "
+            f"{row['steps']:.0f} | {reached} |"
+        )
+    return "\n".join(lines)
+
+
+def write_curves(results: list[dict[str, Any]]) -> str:
+    """Write how success on validation seeds went, after so many steps, for each run."""
+    lines = ["| run | success after steps |", "|---|---|"]
+    for result in results:
+        points = ", ".join(f"{p['success']:.2f} ({p['steps']:.0f})" for p in result["curve"])
+        lines.append(f"| `{result['method']}`, seed {result['seed']} | {points} |")
+    return "\n".join(lines)
+
+
+def judge_claims(rows: list[dict[str, Any]], target: float, *, every_method: Sequence[str]) -> list[str]:
+    """Say what the rows show of the three claims, and what they do not."""
+    by_name = {row["method"]: row for row in rows}
+    gains = {row["method"]: row["after"] - row["before"] for row in rows}
+    learnt = [name for name, gain in gains.items() if gain >= GAIN]
+    short = [name for name, gain in gains.items() if gain < GAIN]
+    missing = [name for name in every_method if not {name, f"{name}:online"} & set(by_name)]
+    return [
+        f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
+        f"{_compare_episodes(by_name.get('milestone_grpo'), by_name.get(OUTCOME), target)}.",
+        f"A rise of {GAIN:g} or more: {_join(learnt)}; less: {_join(short)}; not run: {_join(missing)}.",
+        f"Online and semi-online DPO end above offline DPO: {_compare_schedules(by_name)}.",
+    ]
+
+
+def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] | None, target: float) -> str:
+    if ours is None or plain is None:
+        return "not run"
+    if ours["reached"] < ours["seeds"]:
+        return f"not shown, {ours['reached']} of {ours['seeds']} runs of `milestone_grpo` reached {target:g}"
+    # Where not every run of the other reached the target, what it spent is the least that it needs.
+    needed = plain["episodes_to_target"] if plain["reached"] == plain["seeds"] else plain["episodes"]
+    shown = "shown" if ours["episodes_to_target"] <= needed / 2 else "not shown"
+    least = "" if plain["reached"] == plain["seeds"] else "more than "
+    return f"{shown}, {ours['episodes_to_target']:.0f} against {least}{needed:.0f}"
+
+
+def _compare_schedules(by_name: Mapping[str, Mapping[str, Any]]) -> str:
+    dpo = {name: by_name.get(f"dpo:{name}") for name in ("online", "semi_online", "offline")}
+    dpo["online"] = dpo["online"] or by_name.get("dpo")
+    scores = {name: row["after"] for name, row in dpo.items() if row is not None}
+    said = ", ".join(f"{name} {score:.2f}" for name, score in scores.items()) or "none of them"
+    if len(scores) < len(dpo):
+        return f"not run as a whole ({said})"
+    is_shown = min(scores["online"], scores["semi_online"]) > scores["offline"]
+    return f"{'shown' if is_shown else 'not shown'} ({said})"
+
+
+def _join(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def write_study(
+    results: list[dict[str, Any]],
+    options: argparse.Namespace,
+    *,
+    command: str,
+    machine: str,
+    every_method: Sequence[str],
+) -> str:
+    """Write the section of `docs/benchmarks.md`: command, machine, table, curves, claims.
+
+    Args:
+        results: the runs.
+        options: what they have in common.
+        command: makes them.
+        machine: where they were made.
+        every_method: what could have been run.
+    """
+    rows = list(summarize(results, options.target))
+    minutes = sum(result["elapsed_s"] for result in results) / 60.0
+    tested, validated = (count * len(options.tasks) for count in (options.test, options.validation))
+    about = (
+        f"Held-out success of the greedy policy on {tested} test episodes, before and after {options.steps:,} steps in "
+        f"{_join(options.tasks)}, from the same warm start. The last column counts training episodes until success on "
+        f"{validated} validation episodes was that high, looked at every {options.every} iterations. One rate of .5 is "
+        f"known to within {_half_width(tested):.2f} in a test and {_half_width(validated):.2f} in a validation (95 %)."
+    )
+    parts = [
+        f"`{command}`",
+        f"{machine}; {len(results)} runs, {minutes:.0f} minutes of training.",
+        about,
+        write_table(rows, options.target),
+        write_curves(results),
+        "What this shows of what is claimed:",
+        "\n".join(f"- {line}" for line in judge_claims(rows, options.target, every_method=every_method)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _half_width(count: int) -> float:
+    """Give half the width of the 95 % interval of a rate of one half."""
+    return float(1.96 * (0.25 / count) ** 0.5)
