@@ -208,7 +208,6 @@ def test_gymnasiums_wrappers_and_specs_work() -> None:
 
 
 def test_gymnasium_records_videos_of_it(tmp_path: Path) -> None:
-    pytest.importorskip("moviepy")
     env = gymnasium.make("milepost/CatalogSearch-v0", render_mode="rgb_array", max_episode_steps=3)
     video: Any = gymnasium.wrappers.RecordVideo(env, str(tmp_path / "videos"), disable_logger=True)
     video.reset(seed=1)

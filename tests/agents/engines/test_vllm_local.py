@@ -151,6 +151,7 @@ async def test_an_update_changes_what_is_served_and_no_cached_prompt_outlives_it
     engine: VllmEngine, model: Qwen3ForCausalLM
 ) -> None:
     sampling = Sampling(seed=3, max_tokens=12)
+    await engine.update_weights(model, 0)  # whatever the tests before have served
     await engine.generate(PROMPT, sampling)
     cached = engine.counts.cached_tokens
     before = await engine.generate(PROMPT, sampling)
