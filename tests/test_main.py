@@ -96,7 +96,7 @@ def test_auditing_a_folder_without_episodes_is_not_clean(tmp_path: Path) -> None
 )
 def test_a_wrong_setting_names_the_right_one(tmp_path: Path, setting: str, message: str) -> None:
     config = tmp_path / "run.toml"
-    config.write_text('[run]\nname = "x"\n')
+    config.write_text("[run]\nseed = 3\n")
     code, output = run("train", str(config), "--out", str(tmp_path / "run"), "--set", setting)
     assert code == 2
     assert message in output

@@ -135,7 +135,11 @@ def test_rollouts_that_run_ahead_are_one_update_old_and_learnt_all_the_same(
     run = tmp_path / "run"
     train(
         make_config(
-            policy, "rollout.max_staleness=1", "rollout.contexts=4", "imitation.episodes=0", "eval.every=0"
+            policy,
+            "rollout.max_staleness=1",
+            "rollout.contexts=4",
+            "imitation.episodes=0",
+            "eval.episodes=[0,1]",
         ),
         run,
     )
@@ -146,7 +150,7 @@ def test_rollouts_that_run_ahead_are_one_update_old_and_learnt_all_the_same(
 
 
 def test_oracles_are_rehearsed_even_where_no_reward_teaches(policy: Path, tmp_path: Path) -> None:
-    more = ("algorithm.preset=ppo_ptx", "imitation.episodes=0", "eval.every=0", "train.iterations=1")
+    more = ("algorithm.preset=ppo_ptx", "imitation.episodes=0", "eval.episodes=[0,1]", "train.iterations=1")
     train(make_config(policy, *more), tmp_path / "run")
     [iteration] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "iteration"]
     assert iteration["learner"]["rehearsal"] > 0
@@ -232,7 +236,7 @@ def play(run, left):
 config = build_run(
     "train.tasks_per_iteration=1",
     "rollout.group_size=2",
-    "eval.every=0",
+    "eval.episodes=[0,1]",
     'tasks.ids=["ReportExport-v0"]',
     iterations=2,
     contexts=2,
@@ -309,7 +313,9 @@ def test_a_run_goes_on_when_its_judge_breaks_down(
 
     with serve(break_down) as server:
         judged = ('tasks.ids=["MeantInvoice-v0"]', f'reward.judge=["scripted@{server.url}"]')
-        summary = train(make_config(policy, *judged, "eval.every=0", "train.iterations=1"), tmp_path / "run")
+        summary = train(
+            make_config(policy, *judged, "eval.episodes=[0,1]", "train.iterations=1"), tmp_path / "run"
+        )
         assert (summary.iterations, len(server.requests) >= 2) == (1, True)
     [imitation] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "imitation"]
     assert imitation["solved"] == 0.0
