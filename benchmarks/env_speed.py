@@ -79,7 +79,12 @@ def describe(times: Mapping[str, Sequence[float]]) -> Table:
 
 def measure_steps(tasks: Sequence[str], rounds: int, episodes: int) -> dict[str, Table]:
     """Steps, fresh resets and resets in the page, by task and of all."""
-    kinds = {"step_ms": "step", "fresh_ms": "reset, fresh", "in_page_ms": "reset, in the page"}
+    kinds = {
+        "step_ms": "step",
+        "fresh_ms": "reset, fresh",
+        "emptied_ms": "reset, in an emptied context",
+        "in_page_ms": "reset, in the page",
+    }
     times: dict[str, Times] = {kind: defaultdict(list) for kind in kinds}
     for number in range(rounds):
         results = run_part(

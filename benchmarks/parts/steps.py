@@ -1,7 +1,7 @@
 """Steps and resets through the public Gymnasium API: `python steps.py --tasks ID ... [--episodes 5] [--first-seed 0]`.
 
 The oracle plays; event log, file probe, milestones and the text observation are on, no pictures. Every seed is played twice: after
-a reset into a fresh context, and after one that may begin in the page of the episode before.
+a reset into a fresh context, and after one that may begin in the page of the episode before or in its emptied context.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from milepost.envs.computer import ComputerEnv
+from milepost.envs.registry import get_template
 from milepost.sandbox.dialect import render_action
 
 
@@ -28,15 +29,17 @@ def play(env: ComputerEnv, seed: int, *, fresh: bool) -> tuple[float, list[float
 
 
 def measure(task: str, seeds: range) -> dict[str, list[float]]:
-    """Give the milliseconds of each step, of each fresh reset, and of each in the page."""
-    env = ComputerEnv(task)
+    """Give the milliseconds of each step and of each reset: into a fresh context, an emptied one, or in the page."""
+    env, tidy = ComputerEnv(task), get_template(task).tidy
     play(env, seeds[0], fresh=True)
-    times: dict[str, list[float]] = {"step_ms": [], "fresh_ms": [], "in_page_ms": []}
+    times: dict[str, list[float]] = {"step_ms": [], "fresh_ms": [], "emptied_ms": [], "in_page_ms": []}
     for seed in seeds:
         for fresh in (True, False):
             reset, steps = play(env, seed, fresh=fresh)
             times["step_ms"] += steps
-            times["in_page_ms" if env.episode.renewed else "fresh_ms"].append(reset)
+            kind = "fresh_ms" if fresh else "in_page_ms" if env.episode.renewed else "emptied_ms"
+            # Pages that are neither tidy nor can begin anew have a fresh context every time.
+            times["fresh_ms" if kind == "emptied_ms" and not tidy else kind].append(reset)
     env.close()
     return times
 
