@@ -1,6 +1,7 @@
 """Delivers an input event to a tab, and knows when the page has handled it."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ async def deliver_input(
             # A tab that the event opens may swallow the answer together with the focus; so may the next document.
             follower.on_turn = lambda: ceiling.reschedule(loop.time() + ACK_CEILING_S)
             await follower.unless_dialog(future)
+        follower.interrupted = None if future.done() else future
     except TimeoutError:
         return
     except ConnectionLostError as error:
@@ -37,6 +39,21 @@ async def deliver_input(
         return
     finally:
         follower.on_turn = _nothing
+
+
+async def finish_input(follower: Follower) -> None:
+    """Wait until the page has handled the input that a dialog interrupted, or opens another dialog.
+
+    What the page does with the dialog's answer, such as to submit a form, it does before that.
+    """
+    future = follower.interrupted
+    if future is None:
+        return
+    with contextlib.suppress(TimeoutError, CDPError):
+        async with asyncio.timeout(ACK_CEILING_S):
+            await follower.unless_dialog(future)
+    if follower.dialog is None:
+        follower.interrupted = None
 
 
 def _nothing() -> None:

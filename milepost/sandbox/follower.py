@@ -62,6 +62,8 @@ class Follower:
         """Called when a tab opens or a document comes: either may swallow the answer to what was typed or clicked."""
         self.claimed = 0
         """How many of them have come."""
+        self.interrupted: asyncio.Future[dict[str, Any]] | None = None
+        """The answer to an input event in whose handling a dialog opened."""
         self.witnessed: Fact | None = None
         """The last input that a walker of ours reported."""
         self.done: Mapping[str, Any] | None = None

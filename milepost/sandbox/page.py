@@ -9,7 +9,7 @@ import orjson
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.cdp import CDPError, ConnectionLostError, ScriptError, forget
 from milepost.sandbox.clock import PageClock, PageTime
-from milepost.sandbox.delivery import deliver_input
+from milepost.sandbox.delivery import deliver_input, finish_input
 from milepost.sandbox.equipment import RESIZE, WALKER, equip, replace_steady, size
 from milepost.sandbox.events import Filled
 from milepost.sandbox.failure import Failure, SandboxError
@@ -272,6 +272,7 @@ class Page:
         await self._connection.send(
             "Page.handleJavaScriptDialog", {"accept": accept, "promptText": text}, self._session
         )
+        await finish_input(self._follower)
         return ""
 
     async def ask(self, function: str, element: str, *arguments: Argument) -> Mapping[str, Any]:
