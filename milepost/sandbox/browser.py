@@ -107,6 +107,7 @@ class Browser:
         self._tab_handlers: dict[str, Callable[[str, Mapping[str, Any]], None]] = {}
         self._context_of: dict[str, str] = {}
         sweep_scratch()
+        self._lock: int | None
         self.scratch, self._lock = make_scratch()
         connection.on("", self._on_browser_event)
 
@@ -222,12 +223,13 @@ def _read_pss(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
-def make_scratch() -> tuple[Path, int | None]:
+def make_scratch() -> tuple[Path, int]:
     """Make a browser's scratch folder; the lock in it is held while its process lives."""
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-    lock: int | None = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    assert lock is not None
+    # It gets its name when it is held already: another process that sweeps never finds it free.
+    lock = os.open(folder / "lock.new", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    (folder / "lock.new").rename(folder / "lock")
     return folder, lock
 
 

@@ -1,6 +1,7 @@
 """Follows what a tab's DevTools session tells: what loads, what is open, what became of it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -267,6 +268,13 @@ class Follower:
             self.check()
             await self._next_change()
         self.check()
+
+    async def until_pending(self, ceiling_s: float) -> None:
+        """Wait until something loads, a dialog opens or the tab is gone, but no longer than the ceiling."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ceiling_s):
+                while not (self.busy or self.dialog or self.gone):
+                    await self._next_change()
 
     async def until_expired(self) -> None:
         """Wait until the page time that was given has passed, or a dialog opens."""

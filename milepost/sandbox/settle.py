@@ -25,6 +25,9 @@ SETTLE_CEILING_S = 5.0
 DRAW_CEILING_S = 0.5
 """How long a drawing is waited for: a page that nobody looks at has none."""
 
+LEAVING_CEILING_S = 0.5
+"""How long a page that has sent a form may take to begin to load what comes of it."""
+
 _LAST_CHANCE_S = 5.0
 """How long a page that never settles may take to be read as it is."""
 
@@ -95,6 +98,7 @@ class Settler:
                     if await open_closed_roots(value, self._connection, self._session, self._follower.world):
                         continue
                     last = await self._reading(value, left)
+                    await self._pass_departure(value)
             except TimeoutError:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
@@ -117,6 +121,11 @@ class Settler:
         else:
             await self._clock.pass_step()
         return self._follower.dialog is None
+
+    async def _pass_departure(self, value: Mapping[str, Any]) -> None:
+        """Wait until a page that has sent a form begins to load what comes of it."""
+        if value["leaving"] and self._clock is None:
+            await self._follower.until_pending(LEAVING_CEILING_S)
 
     async def _look(self, left_s: float) -> Mapping[str, Any] | None:
         ahead, self.ahead = self.ahead, None

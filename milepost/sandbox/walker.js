@@ -245,6 +245,14 @@
     return quiet >= 2;
   };
 
+  // A form that nobody kept from it is sent in a task of its own: until that has run, nothing else tells of it.
+  let submission = null;
+  const leaves = sent => {
+    if (!sent || sent.defaultPrevented) return false;
+    const form = sent.target, by = sent.submitter, of = name => (by && by.getAttribute('form' + name)) || form.getAttribute(name) || '';
+    return form.isConnected && of('method').toLowerCase() !== 'dialog' && ['', '_self'].includes(of('target').toLowerCase());
+  };
+
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
     const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());
@@ -288,7 +296,9 @@
       const all = rows();
       given = null;
       if (inside && !inside[1]) for (const row of all) row[5] = row[5].filter(state => state !== 'focused');
-      return {settled, url: location.href, title: document.title, rows: JSON.stringify(all), hosts: suspects.length, foreign};
+      const leaving = leaves(submission);
+      submission = null;
+      return {settled, leaving, url: location.href, title: document.title, rows: JSON.stringify(all), hosts: suspects.length, foreign};
     },
     // Where a point of a foreign frame's viewport is in ours, brought into view.
     place(id, px, py) {
@@ -494,7 +504,7 @@
     if (e.type === 'checkbox' || e.type === 'radio') note('toggled', e, {checked: e.checked});
     else if (e.tagName === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
   });
-  listen('submit', e => note('submitted', e));
+  listen('submit', (e, event) => { note('submitted', e); submission = event; });
   const LONGEST = 200000;  // of what is copied
   for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(e.ownerDocument.getSelection()).slice(0, LONGEST)}));
   // The browser's clipboard is that of all episodes, so no native paste goes through. The episode's own text takes its

@@ -143,6 +143,27 @@ setInterval(() => { o.textContent = +o.textContent + 1; }, 200);</script>"""
         assert any(e.name == "done" for e in view.elements)
 
 
+STAYING = """<form {form}><input aria-label=Name><button>Go</button></form>
+<script>document.forms[0].onsubmit = event => {{ {script} }};</script>"""
+
+
+@pytest.mark.parametrize(
+    ("form", "script"),
+    [
+        ("", "event.preventDefault();"),
+        ("method=dialog", ""),
+        ("", "event.target.remove();"),
+        ("action='javascript:1'", ""),
+    ],
+)
+async def test_a_form_that_goes_nowhere_leaves_the_page_settled(pool: Pool, form: str, script: str) -> None:
+    page = serve(STAYING.format(form=form, script=script))
+    async with pool.session(build_slow_world("/", page)) as (session, view):
+        seen = await session.step(f'click("{view.find("button", "Go")}")')
+    assert session.settled
+    assert seen.url == "http://slow.test/"
+
+
 async def test_a_page_that_changes_in_every_task_is_read_unsettled(pool: Pool) -> None:
     page = """<title>x</title><p id=p></p><script>const c = new MessageChannel();
 c.port1.onmessage = () => { p.textContent = +p.textContent + 1; c.port2.postMessage(0); }; c.port2.postMessage(0);</script>"""
