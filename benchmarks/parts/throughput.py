@@ -18,48 +18,59 @@ from milepost.sandbox.failure import SandboxError
 from milepost.sandbox.pool import Pool
 
 
-async def play(pool: Pool, task: str, first_seed: int, until: float, counts: dict[str, int]) -> None:
-    """Play episodes of a task until the time is over."""
-    template, seed = get_template(task), first_seed
+class Counter:
+    """What all contexts have done so far."""
+
+    def __init__(self) -> None:
+        self.steps = self.resets = self.failures = 0
+        self.over = False
+        """Whether the contexts shall end."""
+
+    def take(self) -> dict[str, int]:
+        """Give the counts as they are."""
+        return {"steps": self.steps, "resets": self.resets, "failures": self.failures}
+
+
+async def play(pool: Pool, task: str, seed: int, counter: Counter, opened: asyncio.Event) -> None:
+    """Play episodes of a task until it is over; `opened` tells of the first step."""
+    template = get_template(task)
     before: Episode | None = None
-    while time.perf_counter() < until:
+    while not counter.over:
         try:
             before, view = await Episode.open(pool, template, seed, after=before)
             seed += 1
-            counts["resets"] += 1
-            while not before.over and time.perf_counter() < until:
+            counter.resets += 1
+            while not before.over and not counter.over:
                 view = (await before.step(render_action(before.task.oracle(view)))).observation
-                counts["steps"] += 1
+                counter.steps += 1
+                opened.set()
         except SandboxError:
-            counts["failures"] += 1
+            counter.failures += 1
             before = None
     if before is not None:
         await before.close()
 
 
 async def measure(contexts: int, seconds: float, tasks: list[str]) -> dict[str, float]:
-    """Give the steps and resets a second of so many contexts."""
+    """Give the steps and resets a second of so many contexts, from when the last of them has made its first step."""
     drawn = any(get_template(task).frames for task in tasks)
     pool = Pool(contexts=contexts, options=BrowserOptions(drawn=drawn))
     await pool.warm_up()
-    counts = {"steps": 0, "resets": 0, "failures": 0}
-    # What is opened first warms caches up, and is not counted.
-    await asyncio.gather(
-        *(
-            play(pool, tasks[i % len(tasks)], 0, time.perf_counter() + 1, dict(counts))
-            for i in range(contexts)
-        )
-    )
-    start = time.perf_counter()
-    until = start + seconds
-    await asyncio.gather(
-        *(play(pool, tasks[i % len(tasks)], 1000 * i, until, counts) for i in range(contexts))
-    )
-    took = time.perf_counter() - start
+    counter, opened = Counter(), [asyncio.Event() for _ in range(contexts)]
+    players = [
+        asyncio.create_task(play(pool, tasks[i % len(tasks)], 1000 * i, counter, event))
+        for i, event in enumerate(opened)
+    ]
+    for event in opened:
+        await event.wait()
+    start, before = time.perf_counter(), counter.take()
+    await asyncio.sleep(seconds)
+    took, after = time.perf_counter() - start, counter.take()
+    counter.over = True
+    await asyncio.gather(*players)
     await pool.close()
-    return {"contexts": contexts, "seconds": took, "per_s": counts["steps"] / took} | {
-        name: float(count) for name, count in counts.items()
-    }
+    done = {name: float(after[name] - before[name]) for name in after}
+    return {"contexts": contexts, "seconds": took, "per_s": done["steps"] / took} | done
 
 
 def main() -> None:

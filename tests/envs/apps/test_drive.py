@@ -75,9 +75,9 @@ def test_a_file_of_the_same_name_with_other_content_is_not_the_goal() -> None:
     assert pay(make_rules(FILE), finished(), created(sha256="0")) == (Fraction(5, 4), False)
 
 
-def test_a_stray_download_costs_tidiness() -> None:
+def test_a_stray_download_costs_tidiness_and_the_goal() -> None:
     stray = created("Downloads/other.csv", "1")
-    assert pay(make_rules(FILE), stray, finished(), created()) == (Fraction(3, 2), True)
+    assert pay(make_rules(FILE), stray, finished(), created()) == (Fraction(3, 2), False)
 
 
 def test_a_change_must_come_before_the_download() -> None:

@@ -110,8 +110,9 @@ def make_rules(wanted: File, *, change: Predicate | None = None, may_change: Pre
     if change is not None:
         arrived, right = change.then(arrived), change.then(right)
     stray = when("file_created", path=matches(rf"(?!Downloads/{re.escape(stem)}( \(\d+\))?\.{suffix}$).*"))
-    any_file = when("file_created", path=matches(r"Downloads/[\w-]+( \(\d+\))?\.(csv|tsv|json)"))
-    frame = (any_file,) if may_change is None else (any_file, may_change)
+    # Whoever downloads everything has found nothing: another file breaks the goal.
+    only_file = when("file_created", path=path)
+    frame = (only_file,) if may_change is None else (only_file, may_change)
     return Spec(
         milestones=(
             milestone("created", reward="1.0", component="file", when=arrived),
