@@ -7,7 +7,7 @@ told from the rules themselves; the same actions give the same events twice.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -74,6 +74,7 @@ async def certify(
     split: Split = Split.TRAIN,
     adversaries: Sequence[Adversary] = ADVERSARIES,
     repeats: int = DETERMINISM_SEEDS,
+    on_seed: Callable[[int, int], None] = lambda done, of: None,
 ) -> Certificate:
     """Certify a template on the seeds from 0 on; as many at a time as the pool has places.
 
@@ -85,16 +86,22 @@ async def certify(
         split: of which split.
         adversaries: who must not succeed.
         repeats: on how many of the seeds the same actions are played twice.
+        on_seed: told how many seeds have been played, and of how many, whenever one has.
 
     Raises:
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
     """
     solved = max(seeds, solutions)
-    jobs = [
-        _certify_seed(pool, template, seed, split, adversaries if seed < seeds else ())
-        for seed in range(solved)
-    ]
-    notes = _join(await _run_together(jobs))
+    done = 0
+
+    async def play(seed: int) -> _Notes:
+        nonlocal done
+        found = await _certify_seed(pool, template, seed, split, adversaries if seed < seeds else ())
+        done += 1
+        on_seed(done, solved)
+        return found
+
+    notes = _join(await _run_together([play(seed) for seed in range(solved)]))
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
         notes.add("mutants", -1, f"survived: {survivor}")

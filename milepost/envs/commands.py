@@ -1,8 +1,9 @@
 """Commands about rewards and tasks: `audit | explain | rescore | diff | certify | new-task`."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from milepost.envs.certification import Progress
     from milepost.milestones.rescoring import Rules
     from milepost.sandbox.events import EpisodeStarted
 
@@ -202,15 +204,35 @@ def certify(
         if resume:
             wanted = [row for row in wanted if find_fault(row, get_template(row.id), seeds, solutions)]
         made = []
-        for certificate in certify_rows(wanted, seeds=seeds, solutions=solutions, jobs=jobs):
-            made.append(certificate)
-            if not json_:
-                console.print(certificate.describe(), markup=False, soft_wrap=True)
+        with _show_progress() as progress:
+            for certificate in certify_rows(
+                wanted, seeds=seeds, solutions=solutions, jobs=jobs, progress=progress
+            ):
+                made.append(certificate)
+                if not json_:
+                    console.print(certificate.describe(), markup=False, soft_wrap=True)
     except (BrowserNotFoundError, SandboxError, UnknownTaskError) as error:
         fail(str(error))
     if json_:
         print_json([certificate.to_record() for certificate in made])
     raise typer.Exit(0 if all(certificate.passed for certificate in made) else 1)
+
+
+@contextlib.contextmanager
+def _show_progress() -> Iterator["Progress"]:
+    """Show a bar for each task that is being certified, on the error stream and if that is a terminal."""
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    bars: dict[str, TaskID] = {}
+    with Bars(console=errors, transient=True, disable=not errors.is_terminal) as shown:
+
+        def tell(task: str, done: int, of: int) -> None:
+            if task not in bars:
+                bars[task] = shown.add_task(f"{task}, seeds", total=of)
+            shown.update(bars[task], completed=done, visible=done < of)
+
+        yield tell
 
 
 def _show_faults(faults: Mapping[str, str], json_: bool) -> None:

@@ -30,11 +30,13 @@ class Scaffold:
         listed = "\n".join(f"  {path}" for path in self.files)
         return (
             f"wrote\n{listed}\n"
-            f"watch it:   milepost play {self.task} --headed\n"
-            f"test it:    python -m pytest tests/envs -k '{self.files[0].parent.name} or {self.task}'\n"
-            f"certify it: milepost certify {self.task} --seeds 2, and in the end --seeds 20 --solutions 100\n"
-            f"then say what its milestones pay in REWARDS of tests/envs/test_apps.py; whatever you change of summary "
-            f"and max_steps in the template, change in its row of {self.files[-1].name} too"
+            f"1. watch it:   milepost play {self.task} --headed (or --policy oracle, without a window)\n"
+            f"2. change it:  server.py and its page, then rules and oracle in {self.files[2]}; test as you go:\n"
+            f"   python -m pytest tests/envs -k '{self.files[0].parent.name} or {self.task}'\n"
+            f"3. try it:     milepost certify {self.task} --seeds 2\n"
+            f"4. say what its milestones pay in REWARDS of tests/envs/test_apps.py; whatever you change of summary\n"
+            f"   and max_steps in the template, change in its row of {self.files[-1].name} too\n"
+            f"5. certify it: milepost certify {self.task} --seeds 20 --solutions 100, when nothing changes any more"
         )
 
 

@@ -1,6 +1,8 @@
 """Certifying many tasks. What certifying one does is tested in `test_certify`."""
 
 import dataclasses
+import queue
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,11 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, i
     """Certify by word only: what was asked for; the second task cannot be played."""
     asked: list[tuple[str, int, int]] = []
 
-    async def certify(pool: Pool, template: Template, *, seeds: int, solutions: int) -> Certificate:
+    async def certify(
+        pool: Pool, template: Template, *, seeds: int, solutions: int, on_seed: Callable[[int, int], None]
+    ) -> Certificate:
         asked.append((template.id, seeds, solutions))
+        on_seed(1, solutions)
         if template.id == BROKEN.id:
             raise SandboxError(Failure.TIMEOUT, "the step took longer than 20 s")
         empty: dict[str, Any] = {f.name: () for f in dataclasses.fields(Certificate)}
@@ -55,6 +60,20 @@ def test_each_certificate_is_kept_as_soon_as_it_is_made(
     made = certify_rows((FIRST, LAST), seeds=1)
     assert next(made).task == FIRST.id
     assert [path.name for path in tmp_path.iterdir()] == [FIRST.id]
+
+
+def test_each_seed_that_was_played_is_told(played: list[tuple[str, int, int]]) -> None:
+    told: list[tuple[str, int, int]] = []
+    list(certify_rows((FIRST, LAST), seeds=2, solutions=5, progress=lambda *one: told.append(one)))
+    assert told == [(FIRST.id, 1, 5), (LAST.id, 1, 5)]
+
+
+def test_other_processes_tell_in_order_until_they_have_ended() -> None:
+    told: list[tuple[str, int, int]] = []
+    with certification.listen_to(queue.Queue(), lambda *one: told.append(one)) as way:
+        certification.tell(way, "one", 1, 2)
+        certification.tell(way, "one", 2, 2)
+    assert told == [("one", 1, 2), ("one", 2, 2)]
 
 
 def test_without_tasks_nothing_is_started() -> None:
