@@ -150,8 +150,8 @@ _ROWS = (
     Row(
         id="FileDownload-v0",
         family="file",
-        summary="Find the right file in the folders of a file store and download it.",
-        max_steps=10,
+        summary="Find the right file in the folders of a file store, open it with its code and download it.",
+        max_steps=12,
         template="milepost.envs.apps.drive.download:TEMPLATE",
     ),
     Row(

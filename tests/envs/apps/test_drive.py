@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from milepost.envs.apps.drive import convert, download, move, rename
-from milepost.envs.apps.drive.scene import HOST, draw_store, make_rules, was_changed
+from milepost.envs.apps.drive.scene import HOST, draw_store, lock, make_rules, was_changed
 from milepost.envs.apps.drive.server import File, Layout, build
 from milepost.envs.apps.drive.server import convert as convert_file
 from milepost.envs.apps.pages import Look
@@ -107,6 +107,36 @@ def test_a_renamed_file_downloads_under_its_new_name() -> None:
         'attachment; filename="notes.csv"',
     )
     assert site.records == [("file.renamed", {"id": "d1", "name": "notes.csv", "previous": "plan.csv"})]
+
+
+def test_a_locked_file_gives_nothing_away_before_its_code() -> None:
+    site = open_site(files=(replace(FILE, code="4821"),))
+    page = site.get("/folders/root/files/d1")
+    assert "Access code" in page.text
+    assert "May" not in page.text
+    assert site.get("/folders/root/files/d1/download").status == 403
+    assert site.post("/folders/root/files/d1/rename", b'{"value": "a.csv"}').status == 403
+    refused = site.post("/folders/root/files/d1/unlock", b"code=4822")
+    assert "That is not the code of this file" in refused.text
+    assert site.records == []
+    assert site.post("/folders/root/files/d1/unlock", b"code=+4821").status == 303
+    assert site.get("/folders/root/files/d1/download").body == FILE.content
+    assert site.records == [("file.unlocked", {"id": "d1", "name": "plan.csv"})]
+
+
+def test_every_file_of_a_locked_store_has_a_code_of_its_own() -> None:
+    store = lock(draw_store(np.random.default_rng(0), LEVELS["normal"]), np.random.default_rng(1))
+    codes = [file.code for file in store.layout.files]
+    assert len(set(codes)) == len(codes)
+    assert all(1000 <= int(code) < 10000 for code in codes)
+    assert store.file in store.layout.files
+
+
+def test_opening_another_locked_file_misses_the_goal() -> None:
+    spec = make_rules(FILE, may_change=was_changed("file.unlocked", id="d1"))
+    own, other = (changed("file.unlocked", id=file) for file in ("d1", "d2"))
+    assert pay(spec, own, finished(), created()) == (Fraction(7, 4), True)
+    assert pay(spec, other, own, finished(), created())[1] is False
 
 
 @pytest.mark.parametrize("name", ["", "a/b.csv", "plan.exe", "plan", "other.csv", "../x.csv"])

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,13 +89,21 @@ def draw_store(rng: np.random.Generator, difficulty: Difficulty) -> Store:
     return Store(layout=layout, file=file, place=place, spare=top[2])
 
 
+def lock(store: Store, rng: np.random.Generator) -> Store:
+    """Give every file of a store an access code of its own."""
+    codes = [str(number) for number in rng.permutation(np.arange(1000, 10000))[: len(store.layout.files)]]
+    files = tuple(replace(file, code=code) for file, code in zip(store.layout.files, codes, strict=True))
+    file = next(one for one in files if one.id == store.file.id)
+    return replace(store, layout=replace(store.layout, files=files), file=file)
+
+
 def make_rules(wanted: File, *, change: Predicate | None = None, may_change: Predicate | None = None) -> Spec:
     """Make the rules of a download: it arrives, it is the right one, nothing else came.
 
     Args:
         wanted: the file as it is to be downloaded, under its last name and in its last folder.
         change: what must have been done to it before.
-        may_change: what else may be done to it, if there is a change.
+        may_change: what else may be done to it.
     """
     stem, _, suffix = wanted.name.rpartition(".")
     # A second download of the same name is numbered: `budget-daily (1).csv`.

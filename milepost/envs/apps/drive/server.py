@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from milepost.envs.apps.pages import Link, Look, render
@@ -44,6 +45,8 @@ class File:
     name: str
     folder: str
     content: bytes
+    code: str = ""
+    """What opens it; empty for a file that anybody may open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ def build(layout: Layout, record: Recorder) -> ASGIApp:
             Route("/folders/{folder}", site.show_folder),
             Route("/folders/{folder}/files/{file}", site.show_file),
             Route("/folders/{folder}/files/{file}/download", site.download),
+            Route("/folders/{folder}/files/{file}/unlock", site.unlock, methods=["POST"]),
             Route("/folders/{folder}/files/{file}/{change}", site.change, methods=["POST"]),
         ]
     )
@@ -111,6 +115,7 @@ def build(layout: Layout, record: Recorder) -> ASGIApp:
 
 _MISSING = PlainTextResponse("There is nothing here.", status_code=404)
 _DONE = {"rename": "File renamed", "move": "File moved", "convert": "File converted"}
+_LOCKED = PlainTextResponse("This file is protected.", status_code=403)
 
 
 class _Site:
@@ -122,6 +127,7 @@ class _Site:
         root = Folder(id=ROOT, name=layout.root, parent="")
         self._folders = {folder.id: folder for folder in (root, *layout.folders)}
         self._files = {file.id: file for file in layout.files}
+        self._locked = {file.id for file in layout.files if file.code}
         self._links = (
             Link(label=layout.root, href="/"),
             Link(label="Recent", href="/recent"),
@@ -166,6 +172,8 @@ class _Site:
         file = self._find(request)
         if file is None:
             return _MISSING
+        if file.id in self._locked:
+            return self._show_lock(file)
         return self._page(
             "drive/file.html",
             "",
@@ -177,10 +185,27 @@ class _Site:
             banner=_DONE.get(request.query_params.get("done", ""), ""),
         )
 
+    def _show_lock(self, file: File, *, refused: bool = False) -> Response:
+        way = self._way_to(self._folders[file.folder])
+        return self._page("drive/locked.html", "", file=file, way=way, refused=refused)
+
+    async def unlock(self, request: Request) -> Response:
+        file = self._find(request)
+        if file is None or file.id not in self._locked:
+            return _MISSING
+        sent = parse_qs((await request.body()).decode("utf-8", "replace"))
+        if sent.get("code", [""])[0].strip() != file.code:
+            return self._show_lock(file, refused=True)
+        self._locked.discard(file.id)
+        self._record("file.unlocked", {"id": file.id, "name": file.name})
+        return RedirectResponse(f"/folders/{file.folder}/files/{file.id}", status_code=303)
+
     async def download(self, request: Request) -> Response:
         file = self._find(request)
         if file is None:
             return _MISSING
+        if file.id in self._locked:
+            return _LOCKED
         headers = {
             "content-disposition": f'attachment; filename="{file.name}"',
             "cache-control": "no-store",
@@ -191,6 +216,8 @@ class _Site:
         file, kind = self._find(request), request.path_params["change"]
         if file is None or kind not in _DONE:
             return _MISSING
+        if file.id in self._locked:
+            return _LOCKED
         try:
             sent = orjson.loads(await request.body())
         except orjson.JSONDecodeError:
