@@ -16,6 +16,7 @@ from milepost.sandbox.events import (
     HistoryNavigated,
     NavigationCompleted,
     Source,
+    Submitted,
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Dialog
@@ -38,6 +39,8 @@ class Follower:
         self.loading = False
         self.awaited = False
         """Whether a document was announced for a tab that is still blank."""
+        self.sent = False
+        """Whether a form was sent and nothing has begun to load since."""
         self.navigated_to = ""
         """URL of the document that loads."""
         self.expected = ""
@@ -125,6 +128,7 @@ class Follower:
             self.world = None
 
     def _on_navigation_start(self, params: Mapping[str, Any]) -> None:
+        self.sent = False
         kind = params.get("navigationType", "")
         if kind in ("sameDocument", "historySameDocument"):
             return
@@ -233,6 +237,7 @@ class Follower:
             self.done = note["answer"]
         fact = read_note(self._tab, note)
         if fact is not None:
+            self.sent = self.sent or isinstance(fact, Submitted)
             self.witnessed = fact
             self._note(Source.INPUT, fact)
 
@@ -269,12 +274,13 @@ class Follower:
             await self._next_change()
         self.check()
 
-    async def until_pending(self, ceiling_s: float) -> None:
-        """Wait until something loads, a dialog opens or the tab is gone, but no longer than the ceiling."""
+    async def until_departed(self, ceiling_s: float) -> None:
+        """Wait until a form that was sent makes something load, or a dialog opens, but no longer than the ceiling."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ceiling_s):
-                while not (self.busy or self.dialog or self.gone):
+                while self.sent and not (self.busy or self.dialog or self.gone):
                     await self._next_change()
+        self.sent = False
 
     async def until_expired(self) -> None:
         """Wait until the page time that was given has passed, or a dialog opens."""

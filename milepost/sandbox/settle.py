@@ -125,7 +125,7 @@ class Settler:
     async def _pass_departure(self, value: Mapping[str, Any]) -> None:
         """Wait until a page that has sent a form begins to load what comes of it."""
         if value["leaving"] and self._clock is None:
-            await self._follower.until_pending(LEAVING_CEILING_S)
+            await self._follower.until_departed(LEAVING_CEILING_S)
 
     async def _look(self, left_s: float) -> Mapping[str, Any] | None:
         ahead, self.ahead = self.ahead, None

@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_sockets
 from websockets.http11 import Request, Response
 
+from milepost.sandbox.follower import Follower
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 from milepost.sandbox.session import Session
@@ -257,3 +258,29 @@ async def test_an_answer_of_a_service_worker_is_waited_for(pool: Pool, live: str
         view = await session.step(f'click("{view.find("button", "Ask")}")')
         assert view.find("status", "from the worker")
         assert session.settled
+
+
+def make_follower() -> Follower:
+    follower = Follower(tab=0, target="main", sink=lambda *_: None)
+    follower.world = 1
+    follower.note_input('{"kind": "submitted", "role": "form", "name": ""}')
+    return follower
+
+
+async def test_a_form_that_was_sent_is_waited_for_until_something_loads() -> None:
+    follower = make_follower()
+    waiting = asyncio.create_task(follower.until_departed(60))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    follower.on_event("Page.frameRequestedNavigation", {"frameId": "main", "disposition": "currentTab"})
+    await asyncio.wait_for(waiting, 10)
+    assert follower.loading
+
+
+async def test_a_form_whose_answer_has_come_as_a_file_is_waited_for_no_more() -> None:
+    """Its navigation begins and stops before the page is looked at."""
+    follower = make_follower()
+    follower.on_event("Page.frameRequestedNavigation", {"frameId": "main", "disposition": "currentTab"})
+    follower.on_event("Page.frameStoppedLoading", {"frameId": "main"})
+    await asyncio.wait_for(follower.until_departed(60), 10)
+    assert not follower.loading
