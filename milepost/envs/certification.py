@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -69,7 +71,7 @@ def _certify_all(
     with (
         spawned.Manager() as manager,
         listen_to(manager.Queue(), progress) as told,
-        ProcessPoolExecutor(min(jobs, len(rows)), mp_context=spawned) as pool,
+        ProcessPoolExecutor(min(jobs, len(rows)), spawned, end_with_parent) as pool,
     ):
         work = [pool.submit(_certify_row, row, seeds, solutions, partial(tell, told)) for row in rows]
         try:
@@ -77,6 +79,18 @@ def _certify_all(
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that began it is gone, however it ended: what is asked already is for nobody then."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def tell(queue: Any, task: str, done: int, of: int) -> None:

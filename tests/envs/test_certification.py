@@ -1,7 +1,12 @@
 """Certifying many tasks. What certifying one does is tested in `test_certify`."""
 
 import dataclasses
+import os
 import queue
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,3 +91,45 @@ def test_tasks_side_by_side_are_played_in_processes_of_their_own(monkeypatch: py
     with pytest.raises(BrowserNotFoundError, match="MILEPOST_CHROMIUM names /nonexistent/chromium") as failed:
         list(certify_rows((FIRST, LAST), seeds=1, jobs=2))
     assert "_RemoteTraceback" in repr(failed.value.__cause__)
+
+
+ORPHANED = """
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from milepost.envs.certification import end_with_parent
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent)
+    sys.stdout.write(str(pool.submit(os.getpid).result()))
+    sys.stdout.flush()
+    pool.submit(time.sleep, 60)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_process_goes_on_when_the_one_that_began_it_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "orphaned.py"
+    script.write_text(ORPHANED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, env=environment
+    )
+    assert killed.returncode == -signal.SIGKILL
+    worker, end = int(killed.stdout), time.monotonic() + 30
+    while _runs(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _runs(worker)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; one that waits to be buried does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
