@@ -86,7 +86,7 @@ async def certify(
         split: of which split.
         adversaries: who must not succeed.
         repeats: on how many of the seeds the same actions are played twice.
-        on_seed: told how many seeds have been played, and of how many, whenever one has.
+        on_seed: told how many seeds have been played, and of how many: at the beginning, and whenever one has.
 
     Raises:
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
@@ -101,6 +101,7 @@ async def certify(
         on_seed(done, solved)
         return found
 
+    on_seed(0, solved)
     notes = _join(await _run_together([play(seed) for seed in range(solved)]))
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
