@@ -51,7 +51,7 @@ def test_a_kept_certificate_has_no_goals_of_adversaries_and_catches_weaker_rules
         [finding for finding in waived if "reached the goal" in finding["detail"]]
     )
     assert 1 - Fraction(len(stored["survivors"]), stored["mutants"]) >= Fraction(95, 100)
-    assert stored["seeds"] >= 4
+    assert (stored["seeds"] >= 20, stored["solutions"] >= 100) == (True, True)
 
 
 def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes | None) -> None:
