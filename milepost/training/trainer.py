@@ -102,7 +102,8 @@ def train(
     check_ranks(config, ranks)
     check_reward(config)
     check_installed(config.policy.engine)
-    check_memory(config, find_memory(), needed=estimate_memory(config))
+    parts = ranks.world if ranks.sharded else 1
+    check_memory(config, find_memory(), needed=estimate_memory(config, parts=parts))
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)
@@ -211,8 +212,10 @@ class Trainer:
         return float(find_evaluation(self._out, "validation").get("success", -1.0))
 
     def interrupt(self) -> str:
-        """Keep what was learnt up to the last whole iteration, and say how to go on."""
-        return self._keeper.interrupt(self._learner)
+        """Keep what was learnt up to the last whole iteration, let the other ranks go, and say how to go on."""
+        said = self._keeper.interrupt(self._learner)
+        self._ranks.tell("stop")
+        return said
 
     def _note(self) -> None:
         self._keeper.note(self._iteration, self._arena.engine.policy_version)
