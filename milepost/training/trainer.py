@@ -24,6 +24,7 @@ from milepost.training.config import Config, count_engine_threads
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
 from milepost.training.follower import check_ranks
+from milepost.training.horizon import find_limits
 from milepost.training.imitation import (
     build_drill,
     collect_examples,
@@ -323,6 +324,7 @@ class Trainer:
             learner=facts,
             staleness=staleness,
             turns_seen=describe_turns(played.trajectories),
+            **({"horizon": limits} if (limits := find_limits(config, number)) else {}),
             drift=watch_routes(self._out, score.routes),
             time=played.speed | {"learn_s": learn_s, "learner_busy": learn_s / max(1e-9, iteration_s)},
             eta_s=self._keeper.estimate_rest(number, iteration_s) + self._evaluation_s,
