@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,18 +110,23 @@ def work(rank: int, port: int, folder: str) -> None:
         found = learn(replace(ranks, sharded=sharded), CASES[name])
         if found is not None:
             torch.save(found, Path(folder) / f"{name} {sharded}")
+    processes = [0, 0]
+    distributed.all_gather_object(processes, os.getpid())
     if ranks.leads:
-        torch.save(lead_built_in(ranks), Path(folder) / "run")
+        torch.save(lead_built_in(ranks, others=processes[1:]), Path(folder) / "run")
     else:
         follow(CONFIG, ranks)
     distributed.destroy_process_group()
 
 
-def lead_built_in(ranks: Ranks) -> dict[str, float]:
-    """Do what a run does when it begins, learns a batch and is over."""
+def lead_built_in(ranks: Ranks, others: Sequence[int] = ()) -> dict[str, float]:
+    """Do what a run does when it begins, learns a batch and is over; the others hear that they should stop before."""
     model = load_policy("tiny")[0]
     ranks.tell("begin")
     learner = Learner(model, build_objective(CONFIG), ranks=ranks)
+    for process in others:
+        os.kill(process, signal.SIGTERM)
+        os.kill(process, signal.SIGINT)
     facts = learner.update(ROWS, np.random.default_rng(0))
     ranks.tell("stop")
     return facts
@@ -168,7 +175,7 @@ def test_what_is_saved_and_what_rank_0_asks_alone_is_whole(name: str, sharded: b
         assert facts[0] == pytest.approx(facts[1], abs=1e-5)
 
 
-def test_a_follower_loads_the_policy_of_the_run_and_stops_with_it(two: Path) -> None:
+def test_a_follower_loads_the_policy_of_the_run_and_stops_when_rank_0_says_so(two: Path) -> None:
     found, alone = torch.load(two / "run"), lead_built_in(Ranks())
     assert found["loss"] == pytest.approx(alone["loss"], abs=1e-5)
     assert found["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-5)

@@ -29,7 +29,7 @@ threads = 1
 ids = ["CatalogSearch-v0"]
 [policy]
 model = "{policy}"
-max_tokens = 8
+max_tokens = 4
 [imitation]
 episodes = 0
 [rollout]
@@ -37,7 +37,7 @@ group_size = 2
 contexts = 2
 [algorithm]
 # A random policy earns nothing, but every turn costs it something, and from that it can learn.
-flags = ["length_penalty"]
+flags = ["length_penalty", "horizon"]
 kl_coef = 0.1
 reference_every = 1
 entropy_coef = 0.01
