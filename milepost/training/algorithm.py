@@ -47,6 +47,8 @@ class Flag(StrEnum):
     """Templates whose groups fared differently are drawn more often."""
     BAND = "band"
     """Templates of medium difficulty, by pass@4, are drawn more often."""
+    HORIZON = "horizon"
+    """Episodes may take half a template's steps at first, and one more after every two iterations (AgentGym-RL 2025)."""
     SHUFFLED_REWARDS = "shuffled_rewards"
     """Rewards of a batch are dealt out to other trajectories: a control experiment, which must not learn."""
 

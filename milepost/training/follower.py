@@ -1,6 +1,10 @@
 """What every process but the first does: it learns its part of each batch, and nothing else."""
 
 import copy
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -18,8 +22,7 @@ def check_ranks(config: Config, ranks: Ranks) -> None:
     """Refuse what several processes cannot do in a run.
 
     Raises:
-        ConfigError: preferences, rehearsal or a trust region, which one process learns, or sharded weights, which the engine of a run cannot
-            serve.
+        ConfigError: preferences, rehearsal or a trust region, which one process learns.
     """
     if ranks.world > 1 and config.preference.method:
         raise ConfigError(
@@ -31,11 +34,6 @@ def check_ranks(config: Config, ranks: Ranks) -> None:
         raise ConfigError(
             f"{ranks.world} processes were started, and rehearsal (rehearsal_coef {algorithm.rehearsal_coef}) and steps "
             f"inside a trust region (step {algorithm.step.value!r}) are taken by one process alone"
-        )
-    if ranks.sharded:
-        raise ConfigError(
-            "sharded weights (ACCELERATE_USE_FSDP) cannot be served by the run's own engine: start without FSDP, "
-            "or use `milepost.training.learner.Learner` with an engine of your own and `gather_weights`"
         )
 
 
@@ -59,6 +57,21 @@ def follow(config: Config, ranks: Ranks) -> None:
         reference = model if config.algorithm.kl_coef else None
     elif config.algorithm.kl_coef:
         reference = copy.deepcopy(model).requires_grad_(False)
-    order, _ = ranks.listen()
-    if order == "begin":  # the run may be over already
-        Learner(model, build_objective(config), reference=reference, ranks=ranks).follow()
+    with _ended_by_rank_0():
+        order, _ = ranks.listen()
+        if order == "begin":  # the run may be over already
+            Learner(model, build_objective(config), reference=reference, ranks=ranks).follow()
+
+
+@contextmanager
+def _ended_by_rank_0() -> Iterator[None]:
+    """Leave Ctrl-C and SIGTERM to rank 0, which gets them too: what it still saves may take all ranks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {sent: signal.signal(sent, signal.SIG_IGN) for sent in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for sent, handler in before.items():
+            signal.signal(sent, handler)

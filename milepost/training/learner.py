@@ -21,7 +21,17 @@ from milepost.training.divergence import price_divergence
 from milepost.training.objective import Objective
 from milepost.training.policy import TokenScores, check_head, score_tokens
 from milepost.training.precision import choose_precision, computing
-from milepost.training.ranks import Ranks, shard_model
+from milepost.training.ranks import Ranks
+from milepost.training.shards import (
+    collect_weights,
+    deal_optimizer,
+    gather_state,
+    load_weights,
+    outline_state,
+    run_gathered,
+    shard_model,
+    take_shards,
+)
 from milepost.training.surrogate import Prepared, measure_loss
 from milepost.training.tally import TokenSums
 from milepost.training.trajectory import Trajectory
@@ -52,7 +62,9 @@ class Learner:
             reference: the frozen policy of the KL term; required when `kl_coef` is not 0. The policy itself, where
                 it carries an adapter: that is off then.
             critic: kept beside the policy, for advantages that need values.
-            ranks: the processes that learn together; this one alone by default. All take rank 0's weights.
+            ranks: the processes that learn together; this one alone by default. All take rank 0's weights. Where they
+                share weights out, `model` and `reference` are theirs from now on, but for rank 0's `model`: that stays
+                whole and follows after every batch.
 
         Raises:
             ValueError: a KL term without a reference.
@@ -64,17 +76,21 @@ class Learner:
             )
         if reference is model and not has_adapter(model):
             raise ValueError("the policy without an adapter cannot be its own reference")
-        check_head(model)
-        self.model: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
-        self.objective = objective
-        self._share_prompts = share_beginnings(model)
         self.ranks = ranks or Ranks()
         for copied in (model, reference):
             if copied is not None:
                 self.ranks.copy_weights(copied)
+        check_head(model)
+        self.policy: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
+        """What the learner was given."""
+        self.model = self.policy
+        """What it computes with: the same, or this rank's part of it."""
+        self.objective = objective
+        self._share_prompts = share_beginnings(model)
+        self._reference = reference
         if self.ranks.sharded:
-            shard_model(model)
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
+            self._take_shards()
+        self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self._parameters,
             lr=objective.learning_rate,
@@ -82,10 +98,16 @@ class Learner:
             betas=(0.9, 0.95),
         )
         self.critic = critic
-        self._reference = reference
         self._refreshed = False
         self._step_kl_coef = objective.step_kl_coef
         self._precision = choose_precision(objective.precision, model.device)
+
+    def _take_shards(self) -> None:
+        self.model = take_shards(self.policy, keep=self.ranks.leads)
+        if self._reference is self.policy:
+            self._reference = self.model
+        elif self._reference is not None and self.objective.penalizes:
+            self._reference = shard_model(self._reference)
 
     def update(
         self, rows: Sequence[Row], rng: np.random.Generator, *, demonstrations: Sequence[Row] = ()
@@ -118,6 +140,7 @@ class Learner:
             "learn": self._learn,
             "load": self._load,
             "refresh": self._refresh,
+            "gather": self._gather,
         }
         while True:
             order, load = self.ranks.listen()
@@ -145,6 +168,8 @@ class Learner:
         for minibatch in minibatches:
             for one in filter(lambda one: one.counted, minibatch):
                 work.count(computed=one.batch.tokens, given=one.batch.given)
+        if self.ranks.sharded:
+            collect_weights(self.model, self.policy if self.ranks.leads else None)
         sums, work = self.ranks.sum_facts(sums), self.ranks.sum_facts(work)
         self._adapt(sums)
         computed, given = work.values.get("computed", 0.0), work.values.get("given", 0.0)
@@ -192,17 +217,15 @@ class Learner:
             return self._score(model, batch).logp_U[batch.token_N]
 
     def _score(self, model: PreTrainedModel, batch: MicroBatch) -> TokenScores:
-        def work() -> TokenScores:
-            return score_tokens(
+        return run_gathered(
+            model,
+            lambda: score_tokens(
                 model,
                 batch,
                 temperature=self.objective.temperature,
                 entropy_gradient=self.objective.entropy_coef != 0.0,
-            )
-
-        if self.ranks.sharded and model is self.model:
-            return model.call(work)  # type: ignore[operator,no-any-return]
-        return work()
+            ),
+        )
 
     def _accumulate(self, minibatch: Sequence[Prepared], parts: int, sums: TokenSums) -> float:
         """Accumulate the gradient of one optimiser step; weights are of the whole batch, hence `parts`."""
@@ -280,10 +303,12 @@ class Learner:
         objective = self.objective
         if self._reference is None or not objective.kl_coef or objective.kl_place is not KlPlace.REWARD:
             return list(trajectories)
+        # This rank does it alone, so with whole weights: such a reference is not shared out.
+        policy = self.policy
         return price_divergence(
             trajectories,
-            self.model,
-            self._reference,
+            policy,
+            policy if self._reference is self.model else self._reference,
             coef=objective.kl_coef,
             kind=objective.kl,
             temperature=objective.temperature,
@@ -294,38 +319,55 @@ class Learner:
         """Make the current policy the reference."""
         if self._reference is self.model:
             raise ValueError("a policy whose reference is itself without its adapter cannot refresh it")
-        self.ranks.tell("refresh")
+        if self.objective.penalizes:  # or else only this rank asks it
+            self.ranks.tell("refresh")
         self._refresh()
 
     def _refresh(self) -> None:
         if self._reference is not None:
-            self._reference.load_state_dict(self.model.state_dict())
+            now = self.model if self.objective.penalizes else self.policy
+            self._reference.load_state_dict(now.state_dict())
             self._refreshed = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all that a resumed run needs besides the policy's weights."""
-        state = {**self.optimizer.state_dict(), "step_kl_coef": self._step_kl_coef}
+        """Give all that a resumed run needs besides the policy's weights: the same however many ranks there are."""
+        if self.ranks.sharded:
+            self.ranks.tell("gather")
+        state = self._gather()
         if self.critic is not None:
             state["critic"] = self.critic.state_dict()
+        return state
+
+    def _gather(self) -> dict[str, Any]:
+        state = {**self.optimizer.state_dict(), "step_kl_coef": self._step_kl_coef}
         if self._reference is not None and self._refreshed:
             state["reference"] = self._reference.state_dict()
-        return state
+        whole: dict[str, Any] = gather_state(state, keep=self.ranks.leads)
+        return whole
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put everything back, on all ranks."""
-        self.ranks.tell("load", (state,))
-        self._load(state)
+        rest = dict(state)
+        critic = rest.pop("critic", None)
+        if self.critic is not None and critic is not None:
+            self.critic.load_state_dict(critic)
+        if not self.objective.penalizes:  # or else only this rank asks the reference
+            self._load_reference(rest.pop("reference", None))
+        self.ranks.tell("load", (outline_state(rest) if self.ranks.sharded else rest,))
+        self._load(rest)
 
     def _load(self, state: Mapping[str, Any]) -> None:
         rest = dict(state)
         self._step_kl_coef = rest.pop("step_kl_coef", self._step_kl_coef)
-        critic, reference = rest.pop("critic", None), rest.pop("reference", None)
-        if self.critic is not None and critic is not None:
-            self.critic.load_state_dict(critic)
-        if self._reference is not None and reference is not None:
-            self._reference.load_state_dict(reference)
-            self._refreshed = True
+        self._load_reference(rest.pop("reference", None))
+        if self.ranks.sharded:
+            rest = deal_optimizer(rest, self._parameters)
         self.optimizer.load_state_dict(rest)
+
+    def _load_reference(self, state: Mapping[str, Tensor] | None) -> None:
+        if self._reference is not None and state is not None:
+            load_weights(state, self._reference)
+            self._refreshed = True
 
     def _limit_norm(self) -> float:
         """Give the gradient's norm, and cut it where AdamW takes the step; a trust region has a limit of its own."""

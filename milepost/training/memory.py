@@ -8,6 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from milepost.agents.llm import TINY, TINY_FOLDER, ModelLoadError
+from milepost.training.algorithm import KlPlace
 from milepost.training.config import Config
 
 _FLOAT = 4
@@ -25,6 +26,7 @@ class MemoryEstimate:
     """Bytes, by what they hold."""
 
     weights: int
+    """Of the policy as it is served, and of this process's part where they are shared out."""
     gradients: int
     optimizer: int
     """AdamW's two moments."""
@@ -44,8 +46,16 @@ class MemoryEstimate:
         return ", ".join(f"{name} {_show(value)}" for name, value in parts if value)
 
 
-def estimate_memory(config: Config) -> MemoryEstimate | None:
-    """Estimate what learning takes; None when the policy's description cannot be read, which loading it will say."""
+def estimate_memory(config: Config, *, parts: int = 1) -> MemoryEstimate | None:
+    """Estimate what learning takes in the process that leads.
+
+    Args:
+        config: the run's.
+        parts: processes among which weights are shared out.
+
+    Returns:
+        The estimate; None when the policy's description cannot be read, which loading it will say.
+    """
     source = str(TINY_FOLDER) if config.policy.model == TINY else config.policy.model
     try:
         described = AutoConfig.from_pretrained(str(Path(source).expanduser()))
@@ -61,13 +71,15 @@ def estimate_memory(config: Config) -> MemoryEstimate | None:
     elif config.algorithm.kl_coef or (
         config.preference.method and config.preference.resolve().needs_reference
     ):
-        copies += weights
+        # One that prices rewards is asked by one process, and stays whole.
+        whole = config.algorithm.kl_place is KlPlace.REWARD
+        copies += weights if whole else -(-weights // parts)
     if config.algorithm.advantage.needs_critic:
         copies += 4 * weights  # weights, gradients, and AdamW's two moments
     return MemoryEstimate(
-        weights=weights * _FLOAT,
-        gradients=learning * _FLOAT,
-        optimizer=2 * learning * _FLOAT,
+        weights=(weights + (-(-weights // parts) if parts > 1 else 0)) * _FLOAT,
+        gradients=-(-learning // parts) * _FLOAT,
+        optimizer=2 * -(-learning // parts) * _FLOAT,
         copies=copies * _FLOAT,
         activations=_estimate_activations(described, config) * _FLOAT,
     )

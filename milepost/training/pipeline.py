@@ -12,6 +12,7 @@ from milepost.training.algorithm import Flag
 from milepost.training.arena import Played
 from milepost.training.config import Config
 from milepost.training.display import Display
+from milepost.training.horizon import find_limits
 from milepost.training.meter import Meter, describe_pace
 from milepost.training.refill import REFILLS, play_groups
 from milepost.training.rollout import Group, MakeAgent
@@ -134,6 +135,7 @@ class Pipeline:
             size=self._config.rollout.group_size,
             run_seed=self._config.run.seed,
             phase=f"train-{number:04d}",
+            limits=find_limits(self._config, number),
         )
 
 

@@ -12,17 +12,15 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor
-from transformers import PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from milepost.training.overrides import ConfigError
 from milepost.training.tally import TokenSums
 
 _PATIENCE = timedelta(hours=2)
 """How long a rank waits for the others: rank 0 plays an iteration's episodes meanwhile."""
+
+SHARDED = "ACCELERATE_USE_FSDP"
+"""Environment variable by which a launcher asks for sharded weights."""
 
 _Item = TypeVar("_Item")
 
@@ -34,7 +32,7 @@ class Ranks:
     rank: int = 0
     world: int = 1
     sharded: bool = False
-    """Whether each holds a part of the weights (FSDP2) and not all of them."""
+    """Whether each learns a part of the weights (FSDP2) and not all of them."""
 
     @property
     def leads(self) -> bool:
@@ -91,7 +89,7 @@ class Ranks:
 def join_ranks() -> Ranks:
     """Join the processes that a launcher started with this one; alone where none did.
 
-    `accelerate launch --use_fsdp` asks for sharded weights.
+    The environment variable `ACCELERATE_USE_FSDP`, which `accelerate launch --use_fsdp` sets, asks for sharded weights.
 
     Raises:
         ConfigError: they cannot meet, for example because the port at which they would is taken.
@@ -109,28 +107,8 @@ def join_ranks() -> Ranks:
                 f"the {world} processes of the learner cannot meet at {place}: {str(broken).splitlines()[0]}; start them "
                 "with `torchrun`, and where the port is taken with another one (--master-port)"
             ) from broken
-    return Ranks(
-        rank=distributed.get_rank(),
-        world=world,
-        sharded=os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true",
-    )
-
-
-def shard_model(model: PreTrainedModel) -> None:
-    """Give each rank a part of every layer's weights (FSDP2), gathered layer by layer when they are needed."""
-    mesh = init_device_mesh(model.device.type, (distributed.get_world_size(),))
-    for layer in model.modules():
-        if isinstance(layer, GradientCheckpointingLayer):
-            fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-    # The head runs at chosen positions only, so the model's own forward is never called.
-    model.call = lambda work: work()  # type: ignore[assignment]
-    register_fsdp_forward_method(model, "call")
-
-
-def gather_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Give the whole weights, for the engine and for a checkpoint; every rank has to ask."""
-    return {
-        name: tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-        for name, tensor in model.state_dict().items()
-    }
+    sharded = os.environ.get(SHARDED, "").lower() in ("1", "true", "t", "yes", "y", "on")
+    if sharded:
+        # With `accelerate launch` transformers would load rank 0's weights alone and leave the others' on no device.
+        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
+    return Ranks(rank=distributed.get_rank(), world=world, sharded=sharded)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -146,9 +147,22 @@ def draw_seed(*parts: int | str) -> int:
 
 
 def plan_groups(
-    tasks: Sequence[tuple[str, int]], *, size: int, run_seed: int, phase: str
+    tasks: Sequence[tuple[str, int]],
+    *,
+    size: int,
+    run_seed: int,
+    phase: str,
+    limits: Mapping[str, int] = MappingProxyType({}),
 ) -> list[EpisodeRequest]:
-    """Plan the episodes of training tasks: `size` members for each, which draw differently."""
+    """Plan the episodes of training tasks: `size` members for each, which draw differently.
+
+    Args:
+        tasks: template and seed of each.
+        size: members of a group.
+        run_seed: seed of the run.
+        phase: what the episodes are for.
+        limits: most steps by template, where that is not the template's own limit.
+    """
     return [
         EpisodeRequest(
             task_id=task_id,
@@ -158,6 +172,7 @@ def plan_groups(
             member=member,
             sampling_seed=draw_seed(run_seed, "train", task_id, seed, member),
             phase=phase,
+            max_steps=limits.get(task_id),
         )
         for task_id, seed in tasks
         for member in range(size)

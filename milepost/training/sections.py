@@ -135,6 +135,11 @@ class AlgorithmSection(Section):
                 "the flags frontier and band do not go together: each says which templates are drawn",
             ),
             (
+                Flag.HORIZON in self.flags and Flag.OVERLONG_FILTER in self.flags,
+                "the flags horizon and overlong_filter do not go together: what the first one cuts off, which is most "
+                "episodes at first, the second one does not learn from",
+            ),
+            (
                 PRESETS[self.preset].algorithm.step is Step.TRUST_REGION
                 and self.epochs * self.minibatches > 1,
                 f"preset {self.preset} takes one step a batch, but epochs is {self.epochs} and minibatches is "

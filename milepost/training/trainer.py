@@ -24,6 +24,7 @@ from milepost.training.config import Config, count_engine_threads
 from milepost.training.display import Display, SilentDisplay
 from milepost.training.evaluation import describe_turns, plan_evaluation, summarize
 from milepost.training.follower import check_ranks
+from milepost.training.horizon import find_limits
 from milepost.training.imitation import (
     build_drill,
     collect_examples,
@@ -102,7 +103,8 @@ def train(
     check_ranks(config, ranks)
     check_reward(config)
     check_installed(config.policy.engine)
-    check_memory(config, find_memory(), needed=estimate_memory(config))
+    parts = ranks.world if ranks.sharded else 1
+    check_memory(config, find_memory(), needed=estimate_memory(config, parts=parts))
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)
@@ -211,8 +213,10 @@ class Trainer:
         return float(find_evaluation(self._out, "validation").get("success", -1.0))
 
     def interrupt(self) -> str:
-        """Keep what was learnt up to the last whole iteration, and say how to go on."""
-        return self._keeper.interrupt(self._learner)
+        """Keep what was learnt up to the last whole iteration, let the other ranks go, and say how to go on."""
+        said = self._keeper.interrupt(self._learner)
+        self._ranks.tell("stop")
+        return said
 
     def _note(self) -> None:
         self._keeper.note(self._iteration, self._arena.engine.policy_version)
@@ -320,6 +324,7 @@ class Trainer:
             learner=facts,
             staleness=staleness,
             turns_seen=describe_turns(played.trajectories),
+            **({"horizon": limits} if (limits := find_limits(config, number)) else {}),
             drift=watch_routes(self._out, score.routes),
             time=played.speed | {"learn_s": learn_s, "learner_busy": learn_s / max(1e-9, iteration_s)},
             eta_s=self._keeper.estimate_rest(number, iteration_s) + self._evaluation_s,

@@ -40,6 +40,8 @@ class EpisodeRequest:
     """Seed of everything the agent draws in this episode."""
     phase: str = "rollout"
     """What the episode is for: `imitation`, `train-0007`, `validation-0010`, `test-start`, `test-end`."""
+    max_steps: int | None = None
+    """Steps before it is truncated, where that is not the template's own limit."""
 
     @property
     def episode_id(self) -> str:

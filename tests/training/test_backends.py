@@ -166,6 +166,19 @@ def test_one_file_trains_with_vllm(here: list[dict[str, Any]], tmp_path: Path) -
     assert abs(found[1]["learner"]["kl_sampler"]) < 1e-4
 
 
+@pytest.mark.vllm
+@pytest.mark.browser
+@pytest.mark.timeout(1800)
+def test_one_file_trains_with_vllm_on_a_cluster(
+    here: list[dict[str, Any]], cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.get_runtime_context().gcs_address)
+    found = train(tmp_path, "vllm", "ray")
+    assert found[0] == here[0]  # greedy, with the same weights
+    assert found[1]["learner"]["rows_learnt"] > 0
+    assert abs(found[1]["learner"]["kl_sampler"]) < 1e-4
+
+
 @pytest.mark.ray
 @pytest.mark.browser
 @pytest.mark.slow

@@ -57,6 +57,16 @@ def test_adapters_references_critics_and_recomputing_are_counted() -> None:
     assert adapter.optimizer == 2 * adapter.gradients < plain.optimizer / 10
     assert reference.copies == plain.weights
     assert critic.copies >= 4 * plain.weights
+    priced = estimate_memory(
+        make_config("tiny", "algorithm.kl_coef=0.1", "algorithm.kl_place=reward"), parts=4
+    )
+    shared = estimate_memory(make_config("tiny", "algorithm.kl_coef=0.1"), parts=4)
+    assert priced is not None
+    assert shared is not None
+    # The process that leads has the whole policy beside its part; a reference that prices rewards stays whole.
+    assert shared.weights == plain.weights + plain.weights // 4
+    assert (shared.gradients, shared.optimizer) == (plain.gradients // 4, plain.optimizer // 4)
+    assert (shared.copies, priced.copies) == (plain.weights // 4, plain.weights)
     assert less.activations == 16_384 * (4 * 128 + 1280 + 768) * 4
 
 

@@ -34,12 +34,14 @@ class BreakingBackend:
         self.contexts = contexts
         self.places = self._inner.places
         self.opened: list[int] = []
+        self.limits: list[tuple[str, int | None]] = []
 
     async def start(self) -> None:
         await self._inner.start()
 
     async def open(self, request: EpisodeRequest) -> tuple[Running, Observation]:
         self.opened.append(request.seed)
+        self.limits.append((request.phase, request.max_steps))
         if request.seed in self._lost:
             raise SandboxError(Failure.INFRASTRUCTURE, "the machine is gone")
         return await self._inner.open(request)
@@ -88,9 +90,12 @@ class Stage:
         return await rollout.run_groups(groups, wanted=wanted, make_agent=make_agent, refill=refill)
 
 
-def build_pipeline(stage: Stage, **rollout: float) -> tuple[Pipeline, TaskSampler]:
+def build_pipeline(
+    stage: Stage, *, flags: Sequence[str] = (), **rollout: float
+) -> tuple[Pipeline, TaskSampler]:
     config = build_config(
         {
+            "algorithm": {"flags": list(flags)},
             "tasks": {"ids": ["CatalogSearch-v0"]},
             "rollout": {"group_size": 2, "contexts": 6, **rollout},
             "train": {"iterations": 6, "tasks_per_iteration": 3},
@@ -192,6 +197,28 @@ def test_groups_beyond_those_wanted_spare_the_wait_for_the_slowest() -> None:
     (groups, accounted), _ = run_virtual(play)
     assert groups == 3
     assert accounted == 12
+
+
+@pytest.mark.parametrize(("flags", "limits"), [((), [None] * 5), (("horizon",), [3, 3, 4, 4, 5])])
+@pytest.mark.parametrize("staleness", [0, 2])
+def test_with_a_horizon_the_episodes_of_an_iteration_are_as_long_as_its_number_says(
+    flags: Sequence[str], limits: list[int | None], staleness: int
+) -> None:
+    """Those of the template may take 6 steps; the second group of the first iteration is lost and played again."""
+
+    async def play(clock: Clock) -> list[tuple[str, int | None]]:
+        stage = Stage(clock, lost=frozenset({1}), contexts=2)
+        pipeline, _ = build_pipeline(stage, flags=flags, max_staleness=staleness)
+        for number in range(1, 6):
+            await pipeline.take(number)
+        await pipeline.stop()
+        return stage.backend.limits
+
+    found, _ = run_virtual(play)
+    planned = [(f"train-{number:04d}", limit) for number, limit in enumerate(limits, start=1)]
+    # Three groups of two; the lost one's two members were begun twice, and another two took their place.
+    assert [found.count(one) for one in planned] == [10, 6, 6, 6, 6]
+    assert {one for one in found if one[0] < "train-0006"} == set(planned)
 
 
 def test_contexts_serve_the_earliest_iteration_first() -> None:

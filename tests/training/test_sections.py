@@ -46,6 +46,7 @@ def test_two_rollouts_are_a_group_unless_another_size_is_given() -> None:
         ({"clip": [0.2]}, r"expected two bounds, how far the ratio may fall, .* got \[0\.2\]"),
         ({"clip": [1.5, 0.2]}, r"expected two bounds, how far the ratio may fall, at most 1, .* got \[1\.5, 0\.2\]"),
         ({"flags": ["frontier", "band"]}, r"the flags frontier and band do not go together"),
+        ({"preset": "grpo_plus", "flags": ["overlong_filter", "horizon"]}, r"flags horizon and overlong_filter do not go together"),
         ({"preset": "trpo", "epochs": 2}, r"trpo takes one step a batch, but epochs is 2 and minibatches is 1"),
         ({"flags": ["whitened"]}, r"should be 'dynamic_sampling', .* got 'whitened'"),
     ],

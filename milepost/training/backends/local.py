@@ -1,6 +1,7 @@
 """Episodes in the browsers of this machine, in this very process."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from milepost.envs.episode import Episode, Outcome
@@ -83,9 +84,12 @@ class LocalBackend:
         Raises:
             SandboxError: its world could not be made.
         """
+        template = get_template(request.task_id)
+        if request.max_steps is not None:
+            template = replace(template, max_steps=request.max_steps)
         episode, observation = await Episode.open(
             self.pool,
-            get_template(request.task_id),
+            template,
             request.seed,
             Split(request.split),
             mode=self._mode,
