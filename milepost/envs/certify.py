@@ -7,6 +7,7 @@ told from the rules themselves; the same actions give the same events twice.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -86,19 +87,17 @@ async def certify(
         split: of which split.
         adversaries: who must not succeed.
         repeats: on how many of the seeds the same actions are played twice.
-        on_seed: told how many seeds have been played, and of how many: at the beginning, and whenever one has.
+        on_seed: told at the beginning, and after each seed, how many were played, and of how many.
 
     Raises:
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
     """
     solved = max(seeds, solutions)
-    done = 0
+    numbers = itertools.count(1)
 
     async def play(seed: int) -> _Notes:
-        nonlocal done
         found = await _certify_seed(pool, template, seed, split, adversaries if seed < seeds else ())
-        done += 1
-        on_seed(done, solved)
+        on_seed(next(numbers), solved)
         return found
 
     on_seed(0, solved)
