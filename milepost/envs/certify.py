@@ -20,15 +20,13 @@ import numpy as np
 from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
 from milepost.envs.certificate import Certificate, Finding, Tally, digest_template
 from milepost.envs.determinism import verify_determinism
-from milepost.envs.performance import Performance, Play, Player, follow_oracle, perform
+from milepost.envs.performance import Performance, Play, Player, follow_oracle, perform, show_actions
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Spec, SpecError, TraceStatus, fold, score
 from milepost.milestones.audit import replay
 from milepost.milestones.mutation import find_survivors
 from milepost.milestones.near_misses import derive_logs, distrust
 from milepost.milestones.trace import total_ruled
-from milepost.sandbox.actions import Action
-from milepost.sandbox.dialect import render_action
 from milepost.sandbox.events import EpisodeEnded, Event
 from milepost.sandbox.log import write_log
 from milepost.sandbox.observation import Observation
@@ -210,7 +208,10 @@ def _check_solution(who: str, played: Performance, seed: int, notes: _Notes) -> 
     if not played.solved:
         notes.add("solution", seed, f"{who}: the goal is not reached in {len(played.actions)} steps")
     if played.paid != total:
-        notes.add("solution", seed, f"{who}: it earned {played.paid} of {total}")
+        fired = {hit.name for hit in fold(played.task.spec, played.events)[1]}
+        missing = [one.name for one in played.task.spec.milestones if one.name not in fired]
+        detail = f"{who}: it earned {played.paid} of {total}; missing: {', '.join(missing) or 'nothing'}"
+        notes.add("solution", seed, detail)
 
 
 def _check_log(played: Performance, seed: int, notes: _Notes) -> None:
@@ -269,17 +270,14 @@ def _check_adversary(adversary: Adversary, played: Performance, seed: int, notes
             Tally(allowed=adversary.allowed, episodes=1, goals=int(played.success), most=share),
         )
     if adversary.allowed != "once" and played.success:
-        notes.add("adversary", seed, f"{adversary.name}: it reached the goal: {_show(played.actions)}")
+        notes.add("adversary", seed, f"{adversary.name}: it reached the goal: {show_actions(played.actions)}")
     limit = Fraction(0) if adversary.allowed == "nothing" else Fraction(1)
     if share > limit or (adversary.allowed == "part" and share == 1):
         notes.add(
-            "adversary", seed, f"{adversary.name}: it earned {share} of the reward: {_show(played.actions)}"
+            "adversary",
+            seed,
+            f"{adversary.name}: it earned {share} of the reward: {show_actions(played.actions)}",
         )
-
-
-def _show(actions: Sequence[Action]) -> str:
-    shown = " ".join(render_action(action) for action in actions)
-    return shown if len(shown) <= 300 else shown[:297] + "..."
 
 
 MUTATION_SEEDS = 3

@@ -187,6 +187,7 @@ def certify(
     from milepost.envs.certification import certify_rows
     from milepost.envs.registry import get_template, templates
     from milepost.envs.task import UnknownTaskError
+    from milepost.milestones.spec_error import SpecError
     from milepost.sandbox.chromium import BrowserNotFoundError
     from milepost.sandbox.failure import SandboxError
 
@@ -211,7 +212,7 @@ def certify(
                 made.append(certificate)
                 if not json_:
                     console.print(certificate.describe(), markup=False, soft_wrap=True)
-    except (BrowserNotFoundError, SandboxError, UnknownTaskError) as error:
+    except (BrowserNotFoundError, SandboxError, SpecError, UnknownTaskError) as error:
         fail(str(error))
     if json_:
         print_json([certificate.to_record() for certificate in made])

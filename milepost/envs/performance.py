@@ -1,6 +1,6 @@
 """One episode as a policy played it, kept with all that a certificate asks about it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -92,3 +92,9 @@ async def _perform_once(
         )
     finally:
         await episode.close()
+
+
+def show_actions(actions: Sequence[Action]) -> str:
+    """Write actions one after the other, no more than 300 characters of them."""
+    shown = " ".join(render_action(action) for action in actions)
+    return shown if len(shown) <= 300 else shown[:297] + "..."

@@ -28,15 +28,16 @@ class Scaffold:
     def describe(self) -> str:
         """Say what was written and what comes next."""
         listed = "\n".join(f"  {path}" for path in self.files)
+        name = self.files[0].parent.name
         return (
             f"wrote\n{listed}\n"
-            f"1. watch it:   milepost play {self.task} --headed (or --policy oracle, without a window)\n"
+            f"1. watch it:   .venv/bin/milepost play {self.task} --headed (or --policy oracle, without a window)\n"
             f"2. change it:  server.py and its page, then rules and oracle in {self.files[2]}; test as you go:\n"
-            f"   python -m pytest tests/envs -k '{self.files[0].parent.name} or {self.task}'\n"
-            f"3. try it:     milepost certify {self.task} --seeds 2\n"
-            f"4. say what its milestones pay in REWARDS of tests/envs/test_apps.py; whatever you change of summary\n"
-            f"   and max_steps in the template, change in its row of {self.files[-1].name} too\n"
-            f"5. certify it: milepost certify {self.task} --seeds 20 --solutions 100, when nothing changes any more"
+            f"   .venv/bin/python -m pytest tests/envs -k '{name} or {self.task}'\n"
+            f"3. say what its milestones pay in REWARDS of tests/envs/test_apps.py, and what it is in docs/tasks.md; whatever\n"
+            f"   you change of summary and max_steps in the template, change in its row of {self.files[-1].name} too\n"
+            f"4. try it:     .venv/bin/milepost certify {self.task} --seeds 2\n"
+            f"5. certify it: make format, then .venv/bin/milepost certify {self.task} --seeds 20 --solutions 100"
         )
 
 
@@ -71,7 +72,7 @@ def begin_task(root: Path, name: str, *, family: str) -> Scaffold:
     written = {
         folder / "__init__.py": '"""An app of notes, to be archived."""\n',
         folder / "server.py": _fill(_SERVER, name, app, family),
-        folder / "tasks.py": _fill(_TASKS, name, app, family),
+        folder / "tasks.py": _sort_imports(_fill(_TASKS, name, app, family)),
         folder / "note.html": _PAGE,
         test: _fill(_TEST, name, app, family),
     }
@@ -84,6 +85,14 @@ def begin_task(root: Path, name: str, *, family: str) -> Scaffold:
 
 def _fill(text: str, name: str, app: str, family: str) -> str:
     return Text(text).substitute(Name=name, app=app, family=family)
+
+
+def _sort_imports(text: str) -> str:
+    """Sort the imports of our own: where the app's stands among them depends on its name."""
+    lines = text.split("\n")
+    own = [index for index, line in enumerate(lines) if line.startswith("from milepost.")]
+    lines[own[0] : own[-1] + 1] = sorted((lines[index] for index in own), key=lambda line: line.split()[1])
+    return "\n".join(lines)
 
 
 _ROW = """    Row(

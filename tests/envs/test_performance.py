@@ -3,10 +3,10 @@ from fractions import Fraction
 
 import pytest
 
-from milepost.envs.performance import TRIES, Play, follow_oracle, perform
+from milepost.envs.performance import TRIES, Play, follow_oracle, perform, show_actions
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split, Task
-from milepost.sandbox.actions import Answer
+from milepost.sandbox.actions import Answer, Click, Noop
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
@@ -49,3 +49,8 @@ async def test_a_sandbox_that_fails_every_time_is_no_result(pool: Pool) -> None:
     await pool.close()
     with pytest.raises(SandboxError, match="the pool is closed"):
         await perform(pool, TEMPLATE, 0, Split.TRAIN, follow_oracle(TEMPLATE.task(0).oracle))
+
+
+def test_actions_are_shown_in_a_line_that_ends() -> None:
+    assert show_actions([Click("3"), Noop()]) == 'click("3") noop(0)'
+    assert len(show_actions([Click("3")] * 100)) == 300

@@ -50,6 +50,20 @@ def test_a_new_task_passes_its_own_tests_and_what_every_task_keeps_to(checkout: 
     assert "failed" not in printed
 
 
+def test_a_new_task_is_written_as_the_checks_want_it(checkout: Path) -> None:
+    files = [
+        "milepost/envs/apps/note_archive",
+        "tests/envs/apps/test_note_archive.py",
+        "milepost/envs/registry.py",
+    ]
+    assert run(checkout, "-m", "ruff", "check", "--no-cache", *files).strip() == "All checks passed!"
+    assert (
+        run(checkout, "-m", "ruff", "format", "--no-cache", "--check", *files)
+        .strip()
+        .endswith("already formatted")
+    )
+
+
 def test_what_is_there_is_not_overwritten(checkout: Path) -> None:
     with pytest.raises(ScaffoldError, match="is there already"):
         begin_task(checkout, "NoteArchive", family="settings")
