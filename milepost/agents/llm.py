@@ -64,7 +64,7 @@ def load_policy(
         raise ModelLoadError(_explain(name, FileNotFoundError("no such folder")))
     try:
         seeing = _is_seeing(source)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
         kind = AutoModelForImageTextToText if seeing else AutoModelForCausalLM
         model = kind.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as broken:
@@ -102,7 +102,7 @@ def _open_eyes(model: PreTrainedModel, source: str) -> PreTrainedTokenizerBase:
     """Load a vision-language model's processor, let the model see through it, and give its tokenizer."""
     expected = f"{type(model).__name__} takes pictures, so a processor is expected beside it"
     try:
-        processor = AutoProcessor.from_pretrained(source)
+        processor = AutoProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError) as broken:
         raise ModelLoadError(
             f"{expected}, and that of {source!r} cannot be loaded: {_first_line(broken)}. Processors with a part for "
@@ -115,7 +115,10 @@ def _open_eyes(model: PreTrainedModel, source: str) -> PreTrainedTokenizerBase:
             f"the processor of {source!r} has no chat template, so nothing says where a picture stands in a prompt; put "
             "one into the file chat_template.jinja beside it"
         )
-    give_sight(model, processor)
+    try:
+        give_sight(model, processor)
+    except ValueError as broken:
+        raise ModelLoadError(f"{source!r} cannot be shown pictures: {broken}") from broken
     tokenizer: PreTrainedTokenizerBase = processor.tokenizer
     tokenizer.chat_template = processor.chat_template
     return tokenizer

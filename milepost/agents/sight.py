@@ -39,15 +39,25 @@ class Sight:
     """The processor of a vision-language model. May be used by several threads."""
 
     def __init__(self, processor: ProcessorMixin, model: PreTrainedModel) -> None:
-        """See for `model` with its own processor."""
+        """See for `model` with its own processor.
+
+        Raises:
+            ValueError: the model's configuration names no token that stands for a picture, or takes no pixels.
+        """
         self._processor: Any = processor
         self._lock = threading.RLock()
         self._seen: OrderedDict[bytes, Mapping[str, torch.Tensor]] = OrderedDict()
         taken = [inspect.signature(m.forward).parameters for m in (model, model.base_model)]
         self._taken = frozenset(taken[0]) & frozenset(taken[1])
-        self._image_id = int(model.config.image_token_id)
+        name = type(model).__name__
+        if "pixel_values" not in self._taken:
+            raise ValueError(f"{name} takes its pictures in another form than pixel_values")
+        image_id = getattr(model.config, "image_token_id", getattr(model.config, "image_token_index", None))
+        if image_id is None:
+            raise ValueError(f"the configuration of {name} names no image_token_id")
+        self._image_id = int(image_id)
         named = (getattr(model.config, f"{kind}_token_id", None) for kind in ("image", "video", "audio"))
-        self.placeholders = sorted({int(token) for token in named if token is not None})
+        self.placeholders = sorted({self._image_id, *(int(token) for token in named if token is not None)})
         """Ids that stand for pictures and the like: a policy that wrote one would claim a picture that is not there, so
         none is ever sampled, and the loss knows none of them."""
 

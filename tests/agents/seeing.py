@@ -1,5 +1,6 @@
 """Tiny vision-language models with random weights, and processors that are built from nothing."""
 
+import copy
 import io
 from functools import cache
 
@@ -7,6 +8,13 @@ import torch
 from PIL import Image
 from transformers import (
     CLIPVisionConfig,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
+    Gemma3TextConfig,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -17,36 +25,57 @@ from transformers import (
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen2VLProcessor,
+    SiglipVisionConfig,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from milepost.agents.sight import give_sight
 from milepost.agents.tiny.tokenizer import build_tokenizer
 
 WORDS = ("goal", "page", "button", "link", "click", "fill", "Save", "Export", "CSV")
-IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
+IMAGE, VIDEO, BEGIN, END = "<image>", "<video>", "<image-begin>", "<image-end>"
+TILES = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+TILES += [f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3)]
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 2048,
+}
+EYE = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 4,
+}
 TEMPLATE = (
     "{% for m in messages %}<|user|>{% for part in m.content %}"
-    "{% if part.type == 'image' %}<|image_pad|>{% else %}{{ part.text }}{% endif %}"
+    "{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}"
     "{% endfor %}{% endfor %}{% if add_generation_prompt %}<|act|>{% endif %}"
 )
-MEAN = {"do_normalize": True, "do_rescale": True}
 
 
-class Stills(Qwen2VLProcessor):  # type: ignore[misc]
+class Stills(Qwen2VLProcessor):
     """Qwen2-VL's processor without its part for videos, which needs torchvision."""
 
     def __init__(self, image_processor: object, tokenizer: PreTrainedTokenizerBase) -> None:
         self.image_token, self.video_token = IMAGE, VIDEO
-        self.image_token_id, self.video_token_id = tokenizer.convert_tokens_to_ids([IMAGE, VIDEO])
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=TEMPLATE)
+        self.image_token_id, self.video_token_id = (tokenizer.get_vocab()[token] for token in (IMAGE, VIDEO))
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=TEMPLATE)  # type: ignore[no-untyped-call]
 
 
 @cache
 def make_tokenizer() -> PreTrainedTokenizerBase:
     tokenizer = build_tokenizer(WORDS)
-    tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE, VIDEO]})
+    special = [IMAGE, VIDEO, BEGIN, END, *TILES]
+    tokenizer.add_special_tokens({"additional_special_tokens": special})
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
@@ -54,34 +83,17 @@ def make_tokenizer() -> PreTrainedTokenizerBase:
 def make_llava(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Pictures of one size each, positions that count tokens."""
     tokenizer = make_tokenizer()
-    text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-    )
-    eye = CLIPVisionConfig(
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-    )
     config = LlavaConfig(
-        vision_config=eye,
-        text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
+        vision_config=CLIPVisionConfig(**EYE | {"patch_size": 8}),
+        text_config=LlamaConfig(vocab_size=len(tokenizer), **TEXT),
+        image_token_index=tokenizer.get_vocab()[IMAGE],
         vision_feature_layer=-1,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlavaForConditionalGeneration(config)
     size = {"height": 32, "width": 32}
-    processor = LlavaProcessor(
+    processor = LlavaProcessor(  # type: ignore[no-untyped-call]
         CLIPImageProcessorPil(size=size, crop_size=size, do_center_crop=False),
         tokenizer,
         patch_size=8,
@@ -96,16 +108,11 @@ def make_llava(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
 def make_qwen(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Pictures of many sizes, positions in three dimensions."""
     tokenizer = make_tokenizer()
-    image, video = tokenizer.convert_tokens_to_ids([IMAGE, VIDEO])
+    image, video = (tokenizer.get_vocab()[token] for token in (IMAGE, VIDEO))
     config = Qwen2VLConfig(
         text_config={
+            **TEXT,
             "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "max_position_embeddings": 2048,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
         },
         vision_config={
@@ -128,6 +135,49 @@ def make_qwen(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     return _settle(model, tokenizer), Stills(eyes, tokenizer)
 
 
+def make_idefics(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Pictures cut into tiles, with a mask of pixels."""
+    tokenizer = make_tokenizer()
+    config = Idefics3Config(
+        vision_config=EYE,
+        text_config={**TEXT, "model_type": "llama", "vocab_size": len(tokenizer)},
+        scale_factor=2,
+        image_token_id=tokenizer.get_vocab()[IMAGE],
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Idefics3ForConditionalGeneration(config)
+    eyes = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = Idefics3Processor(eyes, tokenizer, image_seq_len=16, chat_template=TEMPLATE)  # type: ignore[no-untyped-call]
+    return _settle(model, tokenizer), processor
+
+
+def make_gemma(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Tokens of a picture that see one another in both directions, and sliding windows."""
+    tokenizer = copy.deepcopy(make_tokenizer())
+    ids = tokenizer.get_vocab()
+    tokenizer.image_token, tokenizer.boi_token, tokenizer.eoi_token = IMAGE, BEGIN, END
+    tokenizer.image_token_id, tokenizer.boi_token_id = ids[IMAGE], ids[BEGIN]
+    config = Gemma3Config(
+        text_config=Gemma3TextConfig(vocab_size=len(tokenizer), head_dim=16, sliding_window=40, **TEXT),
+        vision_config=SiglipVisionConfig(**EYE),
+        mm_tokens_per_image=16,
+        image_token_index=ids[IMAGE],
+        boi_token_index=ids[BEGIN],
+        eoi_token_index=ids[END],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Gemma3ForConditionalGeneration(config)
+        # It begins as 0, and lets nothing through.
+        torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.1)
+    eyes = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
+    template = TEMPLATE.replace(IMAGE, BEGIN)
+    processor = Gemma3Processor(eyes, tokenizer, image_seq_length=16, chat_template=template)  # type: ignore[no-untyped-call]
+    return _settle(model, tokenizer), processor
+
+
 def _settle(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     with torch.no_grad():
@@ -138,7 +188,9 @@ def _settle(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTr
     return model.eval()  # type: ignore[no-untyped-call,no-any-return]
 
 
-MAKERS = {"llava": make_llava, "qwen2_vl": make_qwen}
+MAKERS = {"llava": make_llava, "qwen2_vl": make_qwen, "idefics3": make_idefics, "gemma3": make_gemma}
+"""Families that treat pictures in different ways."""
+FIRST = ("llava", "qwen2_vl")
 
 
 def make_seeing(name: str, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

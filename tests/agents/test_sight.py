@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from milepost.agents.sight import Sight, find_sight
 from milepost.sandbox.observation import Element, Observation
-from tests.agents.seeing import IMAGE, MAKERS, draw_picture, make_seeing, make_tokenizer
+from tests.agents.seeing import FIRST, IMAGE, MAKERS, draw_picture, make_seeing, make_tokenizer
 
 PAGE = Observation(
     goal="Export",
@@ -26,7 +26,7 @@ def see(name: str) -> tuple[PreTrainedModel, Sight]:
     return model, sight
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", FIRST)
 def test_a_screenshot_stands_before_the_text_as_placeholders(name: str) -> None:
     _, sight = see(name)
     ids = sight.encode_observation(PAGE)
