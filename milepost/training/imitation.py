@@ -101,7 +101,7 @@ def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096)
 
     Args:
         trajectories: what the oracles played.
-        longest: turns with more tokens than this are left out.
+        longest: turns with more tokens than this are left out, unless a picture is what makes them long.
     """
     return [
         Row(
@@ -114,7 +114,10 @@ def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096)
         if trajectory.scored and trajectory.success
         for turn in trajectory.turns
         if turn.completion.completion_ids
-        and len(turn.completion.prompt_ids) + len(turn.completion.completion_ids) <= longest
+        and (
+            turn.completion.picture is not None
+            or len(turn.completion.prompt_ids) + len(turn.completion.completion_ids) <= longest
+        )
     ]
 
 

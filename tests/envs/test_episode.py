@@ -108,7 +108,7 @@ async def test_a_reward_that_was_edited_on_disk_is_found(undrawn: Pool, tmp_path
 
 
 async def test_observations_hold_a_screenshot_when_asked_for_except_behind_a_dialog(pool: Pool) -> None:
-    template = get_template("RoomBooking-v0")
+    template = get_template("EventSignup-v0")
     episode, view = await Episode.open(pool, template, 0, conditions=Conditions(screenshot=True))
     seen = [view]
     while not episode.over:

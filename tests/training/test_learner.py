@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.agents.sight import find_sight
 from milepost.training.algorithm import Flag, KlPlace
 from milepost.training.batch import Row
 from milepost.training.learner import Learner
 from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.sections import AlgorithmSection
+from tests.agents.seeing import draw_picture, make_seeing
 from tests.training.trajectories import make_model
 from tests.training.world import learn
 
@@ -257,3 +259,22 @@ def test_what_rows_share_is_computed_once_and_reported() -> None:
     _, facts = update(replace(SGD_LIKE, epochs=3), rows)
     assert facts["tokens_computed"] == 3 * 12
     assert facts["tokens_shared"] == pytest.approx(1 - 12 / 22)
+
+
+def test_a_policy_that_sees_learns_with_its_vision_tower() -> None:
+    model, _ = make_seeing("qwen2_vl")
+    sight = find_sight(model)
+    assert sight is not None
+    rows = []
+    for shade, advantage in ((10, 1.0), (240, -1.0)):
+        picture = draw_picture(shade, (64, 48) if shade == 10 else (40, 80))
+        ids = sight.encode([{"role": "user", "content": "Which?"}], picture)
+        row = Row(prompt_ids=ids, completion_ids=(7, 9), sampler_logps=(-6.0, -6.0), picture=picture)
+        rows.append(replace(row, advantage=advantage, weight=0.25))
+    tower = [p for name, p in model.named_parameters() if "visual" in name]
+    before = [p.detach().clone() for p in tower]
+    learner = Learner(model, Objective(epochs=2, learning_rate=1e-3, recompute=True, importance_cap=0.0))
+    facts = learner.update(rows, np.random.default_rng(0))
+    assert facts["rows_learnt"] == 2.0
+    assert facts["tokens_shared"] == 0.0
+    assert any(not torch.equal(old, new) for old, new in zip(before, tower, strict=True))
