@@ -3,6 +3,7 @@
 import copy
 import io
 from functools import cache
+from typing import Any
 
 import torch
 from PIL import Image
@@ -39,7 +40,7 @@ WORDS = ("goal", "page", "button", "link", "click", "fill", "Save", "Export", "C
 IMAGE, VIDEO, BEGIN, END = "<image>", "<video>", "<image-begin>", "<image-end>"
 TILES = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
 TILES += [f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3)]
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -47,7 +48,7 @@ TEXT = {
     "num_key_value_heads": 1,
     "max_position_embeddings": 2048,
 }
-EYE = {
+EYE: dict[str, Any] = {
     "hidden_size": 16,
     "intermediate_size": 24,
     "num_hidden_layers": 2,
@@ -140,16 +141,15 @@ def make_idefics(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     tokenizer = make_tokenizer()
     config = Idefics3Config(
         vision_config=EYE,
-        text_config={**TEXT, "model_type": "llama", "vocab_size": len(tokenizer)},
+        text_config={**TEXT, "model_type": "llama", "pad_token_id": 0, "vocab_size": len(tokenizer)},
         scale_factor=2,
         image_token_id=tokenizer.get_vocab()[IMAGE],
-        pad_token_id=0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Idefics3ForConditionalGeneration(config)
     eyes = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    processor = Idefics3Processor(eyes, tokenizer, image_seq_len=16, chat_template=TEMPLATE)  # type: ignore[no-untyped-call]
+    processor = Idefics3Processor(eyes, tokenizer, image_seq_len=16, chat_template=TEMPLATE)
     return _settle(model, tokenizer), processor
 
 
@@ -174,7 +174,7 @@ def make_gemma(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
         torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.1)
     eyes = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
     template = TEMPLATE.replace(IMAGE, BEGIN)
-    processor = Gemma3Processor(eyes, tokenizer, image_seq_length=16, chat_template=template)  # type: ignore[no-untyped-call]
+    processor = Gemma3Processor(eyes, tokenizer, image_seq_length=16, chat_template=template)
     return _settle(model, tokenizer), processor
 
 
