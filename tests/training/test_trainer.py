@@ -343,7 +343,12 @@ def test_a_judge_that_is_not_there_leaves_no_run_behind(policy: Path, tmp_path: 
 def test_a_policy_that_sees_learns_from_screenshots_and_is_resumed(tmp_path: Path) -> None:
     folder, run = tmp_path / "seeing", tmp_path / "run"
     save_policy(*make_seeing("llava"), folder)
-    more = ("eval.episodes=[0,1]", "algorithm.entropy_coef=0.01", "algorithm.epochs=2", "policy.max_tokens=4")
+    more = (
+        "eval.episodes=[0,1]",
+        "algorithm.entropy_coef=0.01",
+        "imitation.episodes=0",
+        "policy.max_tokens=4",
+    )
     with pytest.raises(
         ModelLoadError, match=r"takes pictures, and policy.engine is 'vllm@http.*transformers"
     ):
