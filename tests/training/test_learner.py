@@ -285,6 +285,7 @@ def test_a_policy_learns_what_only_the_picture_says() -> None:
     tower = [p for name, p in model.named_parameters() if "vision_tower" in name and p.ndim > 1]
     before = [p.detach().clone() for p in tower]
     learner = Learner(model, Objective(learning_rate=1e-3, importance_cap=0.0, recompute=True))
+    facts: dict[str, float] = {}
     for _ in range(20):
         facts = learner.update(rows, np.random.default_rng(0))
     assert facts["tokens_shared"] == 0.0

@@ -291,6 +291,7 @@ def test_preferences_that_only_pictures_tell_apart_are_learnt() -> None:
         )
     assert mismatch(pairs[0].chosen, pairs[1].chosen).rows[0].picture == draw_picture(10)
     learner = PreferenceLearner(model, Practice(method=DPO, learning_rate=1e-3), reference=deepcopy(model))
+    facts: dict[str, float] = {}
     for _ in range(12):
         facts = learner.update([pairs], np.random.default_rng(0))
     assert facts["accuracy"] == 1.0
