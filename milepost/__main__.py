@@ -186,6 +186,7 @@ def train(
     from milepost.training.follower import follow
     from milepost.training.learner import DivergedError
     from milepost.training.overrides import ConfigError
+    from milepost.training.policy import UnsupportedModelError
     from milepost.training.ranks import join_ranks
     from milepost.training.run import RunExistsError
     from milepost.training.trainer import TrainingInterruptedError
@@ -218,6 +219,7 @@ def train(
         OSError,
         RunExistsError,
         UnknownTaskError,
+        UnsupportedModelError,
     ) as error:
         fail(str(error))
     console.print(summary.describe(), markup=False)
