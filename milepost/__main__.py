@@ -104,19 +104,15 @@ def _make_agent(policy: str, template: "Template", seed: int, split: str, temper
         return OracleAgent(template.task(seed, TaskSplit(split)).oracle)
     if policy == "random":
         return RandomAgent(np.random.default_rng(seed))
-    from milepost.agents.agent import Sampling
-    from milepost.agents.engines.transformers import TransformersEngine
-    from milepost.agents.llm import LLMAgent, load_policy
-    from milepost.training.contest import find_model
+    from milepost.training.contest import load_agent
 
-    model, tokenizer = load_policy(find_model(policy))
-    engine = TransformersEngine(model, tokenizer)
-    return LLMAgent(engine, tokenizer, Sampling(temperature=temperature, seed=seed))
+    return load_agent(policy, temperature=temperature, seed=seed)
 
 
 async def _play(
     template: "Template", agent: "Agent", seed: int, split: str, headed: bool, json_: bool
 ) -> bool:
+    from milepost.envs.conditions import Conditions
     from milepost.envs.episode import Episode
     from milepost.envs.task import Split as TaskSplit
     from milepost.sandbox.browser import BrowserOptions
@@ -129,7 +125,8 @@ async def _play(
     steps: list[dict[str, Any]] = []
     try:
         await pool.warm_up()
-        episode, view = await Episode.open(pool, template, seed, TaskSplit(split))
+        conditions = Conditions(screenshot=getattr(agent, "sees", False))
+        episode, view = await Episode.open(pool, template, seed, TaskSplit(split), conditions=conditions)
         say(f"goal: {view.goal}\n\n{view.url}  {view.title}\n{view.tree}")
         while not episode.over:
             decision = await agent.act(view)
@@ -189,6 +186,7 @@ def train(
     from milepost.training.follower import follow
     from milepost.training.learner import DivergedError
     from milepost.training.overrides import ConfigError
+    from milepost.training.policy import UnsupportedModelError
     from milepost.training.ranks import join_ranks
     from milepost.training.run import RunExistsError
     from milepost.training.trainer import TrainingInterruptedError
@@ -221,6 +219,7 @@ def train(
         OSError,
         RunExistsError,
         UnknownTaskError,
+        UnsupportedModelError,
     ) as error:
         fail(str(error))
     console.print(summary.describe(), markup=False)

@@ -33,6 +33,7 @@ LONG_FILES = {
     "milepost/sandbox/actions.py": "one closed union",
     "milepost/sandbox/events.py": "one closed union with its canonical JSON",
     "milepost/milestones/router.py": "one decision: who is asked, what it is worth, its record, and the watch over many",
+    "milepost/envs/episode.py": "one episode: how it opens, is judged step by step, is kept and is left to the next",
     "milepost/envs/registry.py": "one table: a row for each template",
     "milepost/training/arena.py": "one place where a policy plays: its browsers, engine, tiers and limits",
     "milepost/training/rollout.py": "one episode's way from request to trajectory, and the groups that are played together",

@@ -1,6 +1,6 @@
 """What an agent is: something that turns an observation into the text of an action."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from milepost.sandbox.observation import Observation
@@ -33,6 +33,8 @@ class Completion:
     """`stop` (end of turn) or `length`."""
     policy_version: int = 0
     """Which weights served it."""
+    picture: bytes | None = field(default=None, repr=False)
+    """The encoded image that stands in the prompt; None where the model read text only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,16 @@ SYSTEM = "\n".join(
 """The system message: the action dialect, built from the actions themselves."""
 
 
-def render_messages(observation: Observation, *, max_elements: int = MAX_ELEMENTS) -> list[Message]:
-    """Give the chat messages that show an observation to a model."""
+SYSTEM_SEEING = SYSTEM + "\nA picture of the page comes first, except while a dialog is open."
+"""The system message of a model that sees."""
+
+
+def render_messages(
+    observation: Observation, *, max_elements: int = MAX_ELEMENTS, pictured: bool = False
+) -> list[Message]:
+    """Give the chat messages that show an observation to a model; `pictured` tells it of a picture beside them."""
     return [
-        {"role": "system", "content": SYSTEM},
+        {"role": "system", "content": SYSTEM_SEEING if pictured else SYSTEM},
         {"role": "user", "content": render_observation(observation, max_elements=max_elements)},
     ]
 
@@ -142,7 +148,7 @@ def encode_prompt(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBas
     Text of a page cannot produce a control token: what looks like one is broken by a space. A template
     that refuses a system message gets it at the head of the user message.
     """
-    safe = [{"role": m["role"], "content": _defuse(m["content"], tokenizer)} for m in messages]
+    safe = [{"role": m["role"], "content": defuse(m["content"], tokenizer)} for m in messages]
     try:
         ids = tokenizer.apply_chat_template(safe, add_generation_prompt=True, return_dict=False)
     except TemplateError:
@@ -153,7 +159,8 @@ def encode_prompt(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBas
     return tuple(ids)
 
 
-def _defuse(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+def defuse(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Break what looks like a control token by a space."""
     for token in tokenizer.get_added_vocab():
         if len(token) > 1 and token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -168,6 +175,9 @@ def encode_observation(
 
 
 def encode_decision(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Give the completion ids of a decision's text, the end-of-turn token included: what imitation learns."""
-    ids = tokenizer.encode(text, add_special_tokens=False)
+    """Give the completion ids of a decision's text, the end-of-turn token included: what imitation learns.
+
+    A page's name for an element may look like a control token, and must not become one.
+    """
+    ids = tokenizer.encode(defuse(text, tokenizer), add_special_tokens=False)
     return (*ids, tokenizer.eos_token_id)

@@ -19,6 +19,8 @@ class Conditions:
     """Budget of the tree, see `sandbox.elision`; None shows all of it."""
     page_time_ms: int | None = None
     """Page time that passes in a step, see `sandbox.clock`; None leaves pages the real time."""
+    screenshot: bool = False
+    """Whether observations hold a screenshot, except while a dialog is open: then nothing can be drawn."""
     traffic: bool = False
     """Whether the traffic is kept, to be written as an HTTP archive."""
 

@@ -1,7 +1,7 @@
 """One episode of a task: the sandbox acts, the milestones judge, step by step."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +64,7 @@ class Episode:
         self._session = session
         self._log = session.log
         self._is_left = False
+        self._pictured = False
         self.task = task
         self._max_steps = max_steps
         self._pay = pay
@@ -129,9 +130,14 @@ class Episode:
         left = None if after is None else await after._leave(world)
         session, observation = left or await pool.open(world)
         episode = cls(session, task, template.max_steps, pay or Pay(mode=mode))
-        episode.observation, episode.renewed = observation, left is not None
+        episode._pictured, episode.renewed = conditions.screenshot, left is not None
+        try:
+            episode.observation = await episode._picture(observation)
+        except SandboxError:
+            await session.close()
+            raise
         episode._judge(episode._log.events)
-        return episode, observation
+        return episode, episode.observation
 
     @property
     def spec(self) -> Spec:
@@ -193,7 +199,7 @@ class Episode:
         self.steps += 1
         seen = len(self._log.events)
         try:
-            observation = await self._session.step(text)
+            observation = await self._picture(await self._session.step(text))
         except SandboxError as broken:
             self._finish("failure")
             return Outcome(
@@ -221,6 +227,12 @@ class Episode:
             terminated=reason not in ("", "step_limit"),
             truncated=reason == "step_limit",
         )
+
+    async def _picture(self, observation: Observation) -> Observation:
+        """Add the screenshot where observations are to hold one."""
+        if not self._pictured or observation.dialog is not None:
+            return observation
+        return replace(observation, screenshot=await self._session.screenshot())
 
     def _reason_to_end(self) -> str:
         if self._progress.goal_reached:

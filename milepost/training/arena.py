@@ -16,6 +16,8 @@ from milepost.agents.agent import Agent, Sampling
 from milepost.agents.engines.choice import TRANSFORMERS, make_engine
 from milepost.agents.engines.engine import EngineError
 from milepost.agents.llm import LLMAgent
+from milepost.agents.sight import find_sight
+from milepost.envs.conditions import Conditions
 from milepost.envs.registry import get_template
 from milepost.milestones import RewardMode
 from milepost.milestones.tiers import Tiers
@@ -79,17 +81,20 @@ def build_limits(config: Config) -> Limits:
     )
 
 
-def build_backend(limits: Limits) -> Backend:
-    """Choose where episodes are played.
+def build_backend(limits: Limits, *, pictured: bool = False) -> Backend:
+    """Choose where episodes are played, with screenshots in their observations if they are to be `pictured`.
 
     Raises:
         BackendError: the machines cannot be had.
     """
-    options = BrowserOptions(drawn=limits.drawn)
+    options = BrowserOptions(drawn=limits.drawn or pictured)
+    conditions = Conditions(screenshot=pictured)
     if limits.backend == "ray":
-        return ClusterBackend(contexts=limits.contexts, mode=limits.reward, options=options)
+        return ClusterBackend(
+            contexts=limits.contexts, mode=limits.reward, options=options, conditions=conditions
+        )
     pool = Pool(contexts=limits.contexts, options=options)
-    return LocalBackend(pool, contexts=limits.contexts, mode=limits.reward)
+    return LocalBackend(pool, contexts=limits.contexts, mode=limits.reward, conditions=conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +162,7 @@ class Arena:
         self.backend: Backend
 
     async def __aenter__(self) -> Self:
-        self.backend = build_backend(self.limits)
+        self.backend = build_backend(self.limits, pictured=find_sight(self._model) is not None)
         try:
             await self.engine.start(self._model, self.first_version)
             await self.backend.start()
@@ -202,7 +207,7 @@ class Arena:
             sampling = Sampling(
                 temperature=temperature, max_tokens=self.limits.max_tokens, seed=request.sampling_seed
             )
-            return LLMAgent(self.engine, self._tokenizer, sampling)
+            return LLMAgent(self.engine, self._tokenizer, sampling, sight=find_sight(self._model))
 
         return make_agent
 

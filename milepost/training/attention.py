@@ -14,6 +14,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from milepost.agents.sight import find_sight
 from milepost.training.packing import Forest, build_forest, measure_shared, sort_sequences
 
 PACKED = "milepost_packed"
@@ -104,8 +105,10 @@ def share_beginnings(model: PreTrainedModel) -> bool:
     """Switch a model over to attention in blocks, if that gives what it gave before.
 
     A model for which it does not is left as it was, with a warning that says why: its rows are then computed one
-    beside the other.
+    beside the other. So are those of a model that sees, as pictures are no part of a forest.
     """
+    if find_sight(model) is not None:
+        return False
     if model.config._attn_implementation == PACKED:
         return True
     reason = _find_obstacle(model)

@@ -5,7 +5,7 @@ depend on how the rows are cut afterwards. What rows begin with in common is com
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ class Row:
     completion_ids: tuple[int, ...]
     sampler_logps: tuple[float, ...]
     """The sampler's log-probability of each completion token."""
+    picture: bytes | None = field(default=None, repr=False)
+    """The encoded image that stands in the prompt."""
     advantage: float = 0.0
     weight: float = 0.0
     """Weight of each of its tokens in the loss."""
@@ -66,6 +68,8 @@ class MicroBatch:
     sampler_logp_N: Tensor
     advantage_N: Tensor
     weight_N: Tensor
+    pictures: tuple[bytes | None, ...] = field(default=(), repr=False)
+    """Of each of the S sequences the picture in its prompt; empty where there is none at all."""
 
     @property
     def tokens(self) -> int:
@@ -116,6 +120,7 @@ def build_rows(
                     prompt_ids=turn.completion.prompt_ids,
                     completion_ids=turn.completion.completion_ids,
                     sampler_logps=turn.completion.logps,
+                    picture=turn.completion.picture,
                     advantage=value,
                     weight=weight,
                 )
@@ -143,12 +148,20 @@ def cut_batch(rows: Sequence[Row], *, token_budget: int, share_prompts: bool = T
         rows: rows with at least one prompt and one completion token each.
         token_budget: most tokens at once, padding included; a longer row makes a micro-batch of its own.
         share_prompts: compute beginnings once and pad nothing; needs a model that `share_beginnings` took.
+
+    Raises:
+        ValueError: a row is empty, or has a picture and its beginning is to be shared.
     """
     for row in rows:
         if not row.prompt_ids or not row.completion_ids:
             raise ValueError(
                 f"a row needs a prompt and a completion, got {len(row.prompt_ids)} and "
                 f"{len(row.completion_ids)} tokens"
+            )
+        if share_prompts and row.picture is not None:
+            raise ValueError(
+                "rows with pictures share no beginnings: where a token stands after a picture is the model's own "
+                "affair; cut them with share_prompts=False"
             )
     yield from (_cut_forests if share_prompts else _cut_padded)(rows, token_budget)
 
@@ -166,9 +179,9 @@ def _cut_forests(rows: Sequence[Row], token_budget: int) -> Iterator[MicroBatch]
 
 def _cut_padded(rows: Sequence[Row], token_budget: int) -> Iterator[MicroBatch]:
     """Pad rows of about one length, longest first; equal rows are computed once."""
-    members: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Row]] = {}
+    members: dict[tuple[tuple[int, ...], tuple[int, ...], bytes | None], list[Row]] = {}
     for row in rows:
-        members.setdefault((row.prompt_ids, row.completion_ids), []).append(row)
+        members.setdefault((row.prompt_ids, row.completion_ids, row.picture), []).append(row)
     different = sorted(members.values(), key=lambda equal: -len(_join_inputs(equal[0])))
     start = 0
     while start < len(different):
@@ -183,7 +196,9 @@ def _cut_padded(rows: Sequence[Row], token_budget: int) -> Iterator[MicroBatch]:
             ids_ST[s, : len(ids)] = torch.from_numpy(ids)
             laid += equal
             places += [np.arange(s * width, s * width + len(ids))] * len(equal)
-        yield _build_tensors(laid, places, ids_ST, None, sum(map(len, places)))
+        micro = _build_tensors(laid, places, ids_ST, None, sum(map(len, places)))
+        pictures = tuple(equal[0].picture for equal in part)
+        yield replace(micro, pictures=pictures) if any(pictures) else micro
 
 
 def _join_inputs(row: Row) -> Ids:

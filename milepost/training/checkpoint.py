@@ -20,6 +20,8 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from milepost.agents.llm import save_policy
+
 FORMAT = 1
 """Version of the format, raised when it changes."""
 
@@ -97,8 +99,7 @@ def save_checkpoint(
         directory.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        model.save_pretrained(draft)
-        tokenizer.save_pretrained(draft)
+        save_policy(model, tokenizer, draft)
         torch.save(
             {"optimizer": optimizer.state_dict(), "torch_rng": torch.get_rng_state()}, draft / OPTIMIZER_FILE
         )

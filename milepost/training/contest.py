@@ -12,8 +12,10 @@ from milepost.agents.agent import Agent, Sampling
 from milepost.agents.chat import ChatAgent
 from milepost.agents.engines.choice import check_engine
 from milepost.agents.engines.openai import SCHEME, ChatEndpoint, parse_endpoint
-from milepost.agents.llm import load_policy
+from milepost.agents.engines.transformers import TransformersEngine
+from milepost.agents.llm import LLMAgent, load_policy
 from milepost.agents.scripted import OracleAgent, RandomAgent
+from milepost.agents.sight import find_sight
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.milestones.tiers import Tiers
@@ -46,6 +48,19 @@ def find_model(policy: str) -> str:
     checkpoints = Path(policy) / "checkpoints"
     latest = find_latest(checkpoints) if checkpoints.is_dir() else None
     return policy if latest is None else str(latest)
+
+
+def load_agent(policy: str, *, temperature: float, seed: int) -> LLMAgent:
+    """Load a policy that plays one episode in this process; `policy` as `find_model` takes it.
+
+    Raises:
+        CheckpointError: the run's checkpoint cannot be read.
+        ModelLoadError: the policy cannot be loaded.
+    """
+    model, tokenizer = load_policy(find_model(policy))
+    engine = TransformersEngine(model, tokenizer)
+    sampling = Sampling(temperature=temperature, seed=seed)
+    return LLMAgent(engine, tokenizer, sampling, sight=find_sight(model))
 
 
 def read_reward(path: Path, task_ids: Sequence[str]) -> RewardSection:

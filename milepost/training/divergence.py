@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from milepost.agents.agent import Completion
 from milepost.training.adapters import as_reference
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, build_rows
@@ -46,16 +47,20 @@ def price_divergence(
             device=model.device,
         )
 
-    prices: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
+    prices: dict[tuple[tuple[int, ...], tuple[int, ...], bytes | None], float] = {}
     scores = score(policy)
     with as_reference(policy, reference) as fixed:
         reference_scores = score(fixed)
     for row, own, other in zip(rows, scores, reference_scores, strict=True):
         kl_T = kl_divergence(torch.tensor(own), torch.tensor(other), kind)
-        prices[row.prompt_ids, row.completion_ids] = -coef * float(kl_T.sum())
+        prices[row.prompt_ids, row.completion_ids, row.picture] = -coef * float(kl_T.sum())
     charged = pay(
         trajectories,
         DIVERGENCE,
-        lambda turn: prices.get((turn.completion.prompt_ids, turn.completion.completion_ids), 0.0),
+        lambda turn: prices.get(_identify(turn.completion), 0.0),
     )
     return [new if old.scored else old for old, new in zip(trajectories, charged, strict=True)]
+
+
+def _identify(call: Completion) -> tuple[tuple[int, ...], tuple[int, ...], bytes | None]:
+    return call.prompt_ids, call.completion_ids, call.picture

@@ -1,5 +1,6 @@
 """Imitation: a short supervised stage on episodes that the tasks' own oracles played."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Agent, Completion, Decision
 from milepost.agents.prompt import encode_decision, encode_observation, render_decision
+from milepost.agents.sight import Sight, find_sight
 from milepost.envs.registry import get_template
 from milepost.envs.task import Oracle, Split
 from milepost.sandbox.observation import Observation
@@ -34,10 +36,13 @@ REHEARSED_TURNS = 32
 class Demonstrator:
     """Plays a task's own solution, and says it in the policy's words: prompt and target as token ids."""
 
-    def __init__(self, oracle: Oracle, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Take the solution and the policy's tokenizer."""
+    def __init__(
+        self, oracle: Oracle, tokenizer: PreTrainedTokenizerBase, sight: Sight | None = None
+    ) -> None:
+        """Take the solution, the policy's tokenizer, and how the policy sees."""
         self._oracle = oracle
         self._tokenizer = tokenizer
+        self._sight = sight
 
     async def act(self, observation: Observation) -> Decision:
         """Ask the solution, and record the LLM call that would have given its action.
@@ -46,22 +51,26 @@ class Demonstrator:
         """
         text = render_decision(self._oracle(observation), observation)
         completion_ids = encode_decision(text, self._tokenizer)
+        sight = self._sight
         completion = Completion(
-            prompt_ids=encode_observation(observation, self._tokenizer),
+            prompt_ids=encode_observation(observation, self._tokenizer)
+            if sight is None
+            else await asyncio.to_thread(sight.encode_observation, observation),
             completion_ids=completion_ids,
             logps=(0.0,) * len(completion_ids),
             text=text,
             stop="stop",
+            picture=None if sight is None else observation.screenshot,
         )
         return Decision(text=text, completion=completion)
 
 
-def demonstrators(tokenizer: PreTrainedTokenizerBase) -> MakeAgent:
-    """Give the maker of agents that play every task's own solution."""
+def demonstrators(tokenizer: PreTrainedTokenizerBase, sight: Sight | None = None) -> MakeAgent:
+    """Give the maker of agents that play every task's own solution, and say it as the policy would."""
 
     def make_agent(request: EpisodeRequest) -> Agent:
         task = get_template(request.task_id).task(request.seed, Split(request.split))
-        return Demonstrator(task.oracle, tokenizer)
+        return Demonstrator(task.oracle, tokenizer, sight)
 
     return make_agent
 
@@ -92,19 +101,23 @@ def collect_examples(trajectories: Sequence[Trajectory], *, longest: int = 4096)
 
     Args:
         trajectories: what the oracles played.
-        longest: turns with more tokens than this are left out.
+        longest: turns with more tokens than this are left out, unless a picture is what makes them long.
     """
     return [
         Row(
             prompt_ids=turn.completion.prompt_ids,
             completion_ids=turn.completion.completion_ids,
             sampler_logps=turn.completion.logps,
+            picture=turn.completion.picture,
         )
         for trajectory in trajectories
         if trajectory.scored and trajectory.success
         for turn in trajectory.turns
         if turn.completion.completion_ids
-        and len(turn.completion.prompt_ids) + len(turn.completion.completion_ids) <= longest
+        and (
+            turn.completion.picture is not None
+            or len(turn.completion.prompt_ids) + len(turn.completion.completion_ids) <= longest
+        )
     ]
 
 
@@ -196,7 +209,7 @@ async def follow_oracles(
     Returns:
         What `metrics.jsonl` says about the stage.
     """
-    played = await arena.play("watching the oracles", requests, demonstrators(tokenizer))
+    played = await arena.play("watching the oracles", requests, demonstrators(tokenizer, find_sight(model)))
     examples = collect_examples(played.trajectories)
     display.begin("imitating", drill.steps(len(examples)))
     start, losses = time.monotonic(), list[float]()

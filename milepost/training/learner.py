@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from milepost.agents.sight import find_sight
 from milepost.training.adapters import as_reference, has_adapter
 from milepost.training.algorithm import KlPlace, Step
 from milepost.training.attention import share_beginnings
@@ -19,7 +20,7 @@ from milepost.training.corrections import adapt_coefficient
 from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
 from milepost.training.objective import Objective
-from milepost.training.policy import TokenScores, check_head, score_tokens
+from milepost.training.policy import TokenScores, UnsupportedModelError, check_head, check_sight, score_tokens
 from milepost.training.precision import choose_precision, computing
 from milepost.training.ranks import Ranks
 from milepost.training.shards import (
@@ -68,7 +69,7 @@ class Learner:
 
         Raises:
             ValueError: a KL term without a reference.
-            UnsupportedModelError: the model's head cannot be applied to chosen positions.
+            UnsupportedModelError: the model's head cannot be applied to chosen positions, or it sees and is sharded.
         """
         if objective.kl_coef and reference is None:
             raise ValueError(
@@ -77,10 +78,13 @@ class Learner:
         if reference is model and not has_adapter(model):
             raise ValueError("the policy without an adapter cannot be its own reference")
         self.ranks = ranks or Ranks()
+        if self.ranks.sharded and find_sight(model) is not None:
+            raise UnsupportedModelError("a policy that sees cannot be sharded (FSDP); start without it")
         for copied in (model, reference):
             if copied is not None:
                 self.ranks.copy_weights(copied)
         check_head(model)
+        check_sight(model)
         self.policy: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
         """What the learner was given."""
         self.model = self.policy

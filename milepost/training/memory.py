@@ -5,9 +5,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+)
 
-from milepost.agents.llm import TINY, TINY_FOLDER, ModelLoadError
+from milepost.agents.llm import TINY, TINY_FOLDER, ModelLoadError, sees
 from milepost.training.algorithm import KlPlace
 from milepost.training.config import Config
 
@@ -60,7 +65,8 @@ def estimate_memory(config: Config, *, parts: int = 1) -> MemoryEstimate | None:
     try:
         described = AutoConfig.from_pretrained(str(Path(source).expanduser()))
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(described)  # type: ignore[no-untyped-call]
+            kind = AutoModelForImageTextToText if sees(described) else AutoModelForCausalLM
+            model = kind.from_config(described)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, ImportError, RuntimeError):
         return None
     weights = sum(parameter.numel() for parameter in model.parameters())

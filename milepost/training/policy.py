@@ -1,14 +1,19 @@
 """The learner's view of a policy: log-probabilities of completion tokens, and nothing the loss does not need."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from milepost.agents.prompt import Message
+from milepost.agents.sight import find_sight
+from milepost.sandbox.marks import encode_image
 from milepost.training.attention import run_forest, share_beginnings
-from milepost.training.batch import MicroBatch
+from milepost.training.batch import MicroBatch, Row, cut_batch
 
 _TOLERANCE = 1e-3
 
@@ -47,10 +52,10 @@ def score_tokens(
         entropy_gradient: keep the entropy's gradient, for an entropy bonus.
     """
     hidden_UD = encode_tokens(model, batch)
-    head = _head(model)
+    predict = _predictor(model)
 
     def score(hidden_CD: Tensor, target_C: Tensor) -> tuple[Tensor, Tensor]:
-        logits_CV = head(hidden_CD).float() / temperature
+        logits_CV = predict(hidden_CD).float() / temperature
         total_C = logits_CV.logsumexp(dim=-1)
         logp_C = logits_CV.gather(1, target_C[:, None])[:, 0] - total_C
         with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
@@ -59,7 +64,7 @@ def score_tokens(
             entropy_C = entropy_C - (scores_CV.softmax(dim=-1) * scores_CV).sum(dim=-1)
         return logp_C, entropy_C
 
-    size = max(_LEAST_CHUNK, _CHUNK_LOGITS // model.config.vocab_size)
+    size = max(_LEAST_CHUNK, _CHUNK_LOGITS // model.config.get_text_config().vocab_size)
     chunks = list(zip(torch.split(hidden_UD, size), torch.split(batch.target_U, size), strict=True))
     if len(chunks) == 1:
         logp_U, entropy_U = score(hidden_UD, batch.target_U)
@@ -73,7 +78,7 @@ def score_tokens(
 
 def score_logits(model: PreTrainedModel, batch: MicroBatch, *, temperature: float = 1.0) -> Tensor:
     """Run the policy and give the scaled logits of all words where a completion token is drawn, shape (U, V)."""
-    logits_UV: Tensor = _head(model)(encode_tokens(model, batch))
+    logits_UV = _predictor(model)(encode_tokens(model, batch))
     return logits_UV.float() / temperature
 
 
@@ -85,8 +90,42 @@ def encode_tokens(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
                 f"{type(model).__name__} cannot compute a forest; cut its batches with share_prompts=False"
             )
         return run_forest(model.base_model, batch.forest)[batch.source_U]
-    hidden_STD: Tensor = model.base_model(input_ids=batch.ids_ST, use_cache=False).last_hidden_state
+    if batch.pictures:
+        hidden_STD = _encode_seen(model, batch.ids_ST, batch.pictures)
+    else:
+        hidden_STD = model.base_model(input_ids=batch.ids_ST, use_cache=False).last_hidden_state
     return hidden_STD.reshape(-1, hidden_STD.shape[-1])[batch.source_U]
+
+
+def _encode_seen(model: PreTrainedModel, ids_ST: Tensor, pictures: Sequence[bytes | None]) -> Tensor:
+    """Run the trunk over sequences with pictures, together those whose pictures have the same shapes."""
+    sight = find_sight(model)
+    if sight is None:
+        raise UnsupportedModelError(f"{type(model).__name__} reads text, and a row has a picture")
+    seen = [{} if picture is None else sight.look(picture) for picture in pictures]
+    alike: dict[tuple[tuple[str, torch.Size], ...], list[int]] = {}
+    for row, pixels in enumerate(seen):
+        alike.setdefault(tuple((name, pixels[name].shape) for name in sorted(pixels)), []).append(row)
+    found: dict[int, Tensor] = {}
+    for shapes, rows in alike.items():
+        own_ST = ids_ST[rows]
+        joined = {name: torch.cat([seen[row][name] for row in rows]).to(ids_ST.device) for name, _ in shapes}
+        hidden_STD = model.base_model(
+            input_ids=own_ST, use_cache=False, **joined, **sight.mark(own_ST)
+        ).last_hidden_state
+        found |= dict(zip(rows, hidden_STD, strict=True))
+    return torch.stack([found[row] for row in range(len(pictures))])
+
+
+def _predictor(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
+    """Give what makes logits of hidden states; placeholders of pictures are no words."""
+    head, sight = _head(model), find_sight(model)
+
+    def predict(hidden_CD: Tensor) -> Tensor:
+        logits_CV: Tensor = head(hidden_CD)
+        return logits_CV if sight is None else sight.silence(logits_CV)
+
+    return predict
 
 
 def _head(model: PreTrainedModel) -> torch.nn.Module:
@@ -99,6 +138,49 @@ def _head(model: PreTrainedModel) -> torch.nn.Module:
 
 
 @torch.no_grad()
+def check_sight(model: PreTrainedModel) -> None:
+    """Check that a model that sees gives rows side by side what it gives to its processor's own inputs.
+
+    Raises:
+        UnsupportedModelError: it does not, or pictures make no difference to it. A model that reads text passes.
+    """
+    sight = find_sight(model)
+    if sight is None:
+        return
+    name = type(model).__name__
+    rows, whole = [], []
+    for shade, question in ((40, "Which shade is this?"), (200, "Which?"), (40, "Which?")):
+        picture = encode_image(Image.new("RGB", (64, 48), (shade, 255 - shade, shade)), "png")
+        made = sight.process([Message(role="user", content=question)], picture)
+        rows.append(
+            Row(
+                prompt_ids=tuple(made["input_ids"][0].tolist()),
+                completion_ids=(0,),
+                sampler_logps=(0.0,),
+                picture=picture,
+            )
+        )
+        inputs = {key: value.to(model.device) for key, value in made.items()}
+        whole.append(sight.silence(model(**inputs, use_cache=False).logits[:, -1])[0].float())
+    (micro,) = cut_batch(rows, token_budget=2**20, share_prompts=False)
+    parts = _predictor(model)(encode_tokens(model, micro.to(model.device)))[micro.token_N].float()
+    place = {id(row): n for n, row in enumerate(micro.rows)}
+    worst = max(
+        float((parts[place[id(row)]] - own).abs().max()) for row, own in zip(rows, whole, strict=True)
+    )
+    heard = [silenced for silenced in whole[0].tolist() if silenced > -1e8]
+    if worst > _TOLERANCE * max(1.0, *map(abs, heard)):
+        raise UnsupportedModelError(
+            f"{name} gives other logits (by up to {worst:.3g}) where pictures are batched than where each stands alone; "
+            "it cannot be trained with pictures here"
+        )
+    if torch.equal(whole[1], whole[2]):
+        raise UnsupportedModelError(
+            f"{name} gives the same logits for two different pictures: it does not see them"
+        )
+
+
+@torch.no_grad()
 def check_head(model: PreTrainedModel) -> None:
     """Check that scoring chosen positions gives what the whole model gives.
 
@@ -107,7 +189,7 @@ def check_head(model: PreTrainedModel) -> None:
     """
     head = _head(model)
     name = type(model).__name__
-    ids_ST = torch.arange(1, 9, device=model.device)[None] % model.config.vocab_size
+    ids_ST = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
     whole = model(input_ids=ids_ST, use_cache=False).logits.float()
     parts = head(model.base_model(input_ids=ids_ST, use_cache=False).last_hidden_state).float()
     worst = float((whole - parts).abs().max())

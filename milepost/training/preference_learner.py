@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.learner import DivergedError
-from milepost.training.policy import TokenScores, check_head, score_tokens
+from milepost.training.policy import TokenScores, check_head, check_sight, score_tokens
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
     PairScores,
@@ -102,6 +102,7 @@ class PreferenceLearner:
                 "none was given"
             )
         check_head(model)
+        check_sight(model)
         self.model: PreTrainedModel = model.eval()  # type: ignore[no-untyped-call]
         self.practice = practice
         self.syncs = 0
@@ -335,7 +336,7 @@ def _note_pairs(pairs: PairScores, beta: float, sums: _Sums) -> None:
 def mismatch(prompts: Sample, completions: Sample) -> Sample:
     """Put the completions of one sample after the prompts of another, turn by turn, as far as both go."""
     rows = tuple(
-        replace(other, prompt_ids=row.prompt_ids)
+        replace(other, prompt_ids=row.prompt_ids, picture=row.picture)
         for row, other in zip(prompts.rows, completions.rows, strict=False)
     )
     return replace(completions, rows=rows)

@@ -9,9 +9,12 @@ recomputed, this module writes and reads:
 - `turns.jsonl`: one object for each turn with `step` (from 1), `url`, `title`, `tree` and `dialog` (what the
   agent saw), `completion` (what it said), `action`, `effect`, `error`, `rewards` (milestone name to decimal
   string), `reached` (milestones before the action), and the call itself: `prompt_ids`, `completion_ids`,
-  `logps`, `stop`, `policy_version`. The prompt's text is the decoded `prompt_ids`.
+  `logps`, `stop`, `policy_version`. The prompt's text is the decoded `prompt_ids`. A policy that sees has also
+  `picture`, the SHA-256 of the image in its prompt.
+- `frames/<SHA-256>.png`: these images, each once.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,7 @@ from milepost.training.trajectory import Status, Trajectory, Turn
 EPISODES_FOLDER = "episodes"
 EPISODE_FILE = "episode.json"
 TURNS_FILE = "turns.jsonl"
+FRAMES_FOLDER = "frames"
 
 
 class RecordError(ValueError):
@@ -96,6 +100,7 @@ def write_episode(
         _turn_record(index, turn, observations[index], observations[index + 1])
         for index, turn in enumerate(trajectory.turns)
     ]
+    _write_frames(folder / FRAMES_FOLDER, trajectory.turns)
     if settlement is not None:
         (folder / SETTLEMENT).write_bytes(settlement.to_bytes())
     (folder / TURNS_FILE).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
@@ -121,7 +126,26 @@ def _turn_record(index: int, turn: Turn, seen: Observation, after: Observation) 
         "logps": list(completion.logps),
         "stop": completion.stop,
         "policy_version": completion.policy_version,
+        **({} if completion.picture is None else {"picture": _name_frame(completion.picture)}),
     }
+
+
+def _name_frame(picture: bytes) -> str:
+    return hashlib.sha256(picture).hexdigest()
+
+
+def _write_frames(folder: Path, turns: Sequence[Turn]) -> None:
+    for picture in {turn.completion.picture for turn in turns} - {None}:
+        assert picture is not None
+        folder.mkdir(exist_ok=True)
+        (folder / f"{_name_frame(picture)}.png").write_bytes(picture)
+
+
+def _read_frame(folder: Path, name: str) -> bytes:
+    picture = (folder / f"{name}.png").read_bytes()
+    if _name_frame(picture) != name:
+        raise ValueError(f"{FRAMES_FOLDER}/{name}.png is not the picture that was seen")
+    return picture
 
 
 def read_episode(folder: Path) -> EpisodeRecord:
@@ -133,7 +157,7 @@ def read_episode(folder: Path) -> EpisodeRecord:
     try:
         summary = orjson.loads((folder / EPISODE_FILE).read_bytes())
         lines = [orjson.loads(line) for line in (folder / TURNS_FILE).read_bytes().splitlines()]
-        turns = tuple(_read_turn(line) for line in lines)
+        turns = tuple(_read_turn(line, folder / FRAMES_FOLDER) for line in lines)
         trajectory = Trajectory(
             episode_id=summary["episode_id"],
             task_id=summary["task_id"],
@@ -172,7 +196,7 @@ def _read_decisions(folder: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(orjson.loads(path.read_bytes())["decisions"]) if path.is_file() else ()
 
 
-def _read_turn(line: Mapping[str, Any]) -> Turn:
+def _read_turn(line: Mapping[str, Any], frames: Path) -> Turn:
     completion = Completion(
         prompt_ids=tuple(line["prompt_ids"]),
         completion_ids=tuple(line["completion_ids"]),
@@ -180,6 +204,7 @@ def _read_turn(line: Mapping[str, Any]) -> Turn:
         text=line["completion"],
         stop=line["stop"],
         policy_version=line["policy_version"],
+        picture=_read_frame(frames, line["picture"]) if "picture" in line else None,
     )
     return Turn(
         completion=completion,

@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 import orjson
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from milepost.agents.llm import ModelLoadError, load_policy
+from milepost.agents.engines.choice import TRANSFORMERS
+from milepost.agents.engines.engine import NO_PICTURES
+from milepost.agents.llm import ModelLoadError, load_policy, save_policy
+from milepost.agents.sight import find_sight
 from milepost.training.adapters import attach_adapter
 from milepost.training.checkpoint import CheckpointError, TrainState, advise, find_latest, read_state
 from milepost.training.config import Config
@@ -172,7 +175,7 @@ def load_start(config: Config, checkpoint: Path | None) -> tuple[PreTrainedModel
     """Load the policy with which a run begins, or goes on from a checkpoint, with its adapter if it has one.
 
     Raises:
-        ModelLoadError: the configuration's policy cannot be loaded.
+        ModelLoadError: the configuration's policy cannot be loaded, or its engine is sent no pictures and it sees.
         CheckpointError: that of the checkpoint cannot.
     """
     try:
@@ -181,6 +184,10 @@ def load_start(config: Config, checkpoint: Path | None) -> tuple[PreTrainedModel
         if checkpoint is None:
             raise
         raise CheckpointError(f"its policy cannot be loaded: {broken}; {advise(checkpoint)}") from broken
+    if find_sight(model) is not None and config.policy.engine != TRANSFORMERS:
+        raise ModelLoadError(
+            f"{config.policy.model!r} takes pictures, and policy.engine is {config.policy.engine!r}: {NO_PICTURES}"
+        )
     if config.policy.lora_rank:
         attach_adapter(model, config.policy.lora_rank, seed=config.run.seed)
     return model, tokenizer
@@ -204,8 +211,7 @@ def find_reference(
         return None
     folder = out / REFERENCE_FOLDER
     if not begun:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        save_policy(model, tokenizer, folder)
     reference: PreTrainedModel = load_policy(str(folder))[0].requires_grad_(False)
     return reference
 

@@ -88,7 +88,7 @@ def load_lessons(config: Config, model: PreTrainedModel) -> list[Lesson]:
     section = config.preference
     if not section.method or not section.file:
         return []
-    found = read_preferences(Path(section.file), vocabulary=model.config.vocab_size)
+    found = read_preferences(Path(section.file), vocabulary=model.config.get_text_config().vocab_size)
     source = section.resolve().source
     lessons: list[Lesson] = []
     for one in found:

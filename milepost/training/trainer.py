@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from milepost.agents.engines.choice import check_installed
 from milepost.agents.llm import ModelLoadError
+from milepost.agents.sight import find_sight
 from milepost.agents.template import check_template
 from milepost.envs.registry import get_template
 from milepost.training.adapters import check_adapter
@@ -193,7 +194,7 @@ class Trainer:
         self._validated = self._find_validated()
         async with self._arena:
             if self._restored is None:
-                self._display.say(str(check_template(self._tokenizer)))
+                self._display.say(self._describe_prompts())
                 await self._imitate()
             await self._prepare_learner()
             if self._restored is None:
@@ -204,6 +205,11 @@ class Trainer:
             finally:
                 await self._pipeline.stop()
             return await self._finish(reason)
+
+    def _describe_prompts(self) -> str:
+        if find_sight(self._model) is not None:
+            return "the policy sees: every prompt holds a screenshot, and every turn is learnt as a sequence of its own"
+        return str(check_template(self._tokenizer))
 
     def reason_to_stop(self) -> str:
         """Say why to stop now: `iterations`, `steps`, `time`, `success`, or nothing."""
@@ -270,9 +276,8 @@ class Trainer:
         reference = find_reference(self.config, self._out, self._model, self._tokenizer, begun=begun)
         self._learner = build_learner(self.config, self._model, reference, self._ranks)
         if isinstance(self._learner, Learner) and self._learner.objective.rehearsal_coef:
-            played = await self._arena.play(
-                "watching the oracles", plan_rehearsal(self.config), demonstrators(self._tokenizer)
-            )
+            oracles = demonstrators(self._tokenizer, find_sight(self._model))
+            played = await self._arena.play("watching the oracles", plan_rehearsal(self.config), oracles)
             self._demonstrations = collect_examples(played.trajectories)
         if self._restored is not None:
             restore_optimizer(self._restored, self._learner)

@@ -1,5 +1,6 @@
 """The agent that a language model plays, and loading its model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.transformers import TransformersEngine
-from milepost.agents.llm import LLMAgent, ModelLoadError, load_policy
+from milepost.agents.llm import LLMAgent, ModelLoadError, load_policy, save_policy
 from milepost.agents.prompt import encode_observation
+from milepost.agents.sight import find_sight
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.sandbox.actions import Click
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element, Observation
+from tests.agents.seeing import TEMPLATE, draw_picture, make_seeing
 
 PAGE = Observation(
     goal='click "Save"',
@@ -129,4 +132,48 @@ def test_damaged_weights_are_reported(
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(np.random.default_rng(0).bytes(100))
     with pytest.raises(ModelLoadError, match="cannot load the model"):
+        load_policy(str(tmp_path))
+
+
+def test_a_policy_that_sees_is_saved_and_loaded_with_its_sight(tmp_path: Path) -> None:
+    model, tokenizer = make_seeing("llava")
+    save_policy(model, tokenizer, tmp_path)
+    loaded, its_tokenizer = load_policy(str(tmp_path))
+    before, after = find_sight(model), find_sight(loaded)
+    assert before is not None
+    assert after is not None
+    seen = replace(PAGE, screenshot=draw_picture(70))
+    assert after.encode_observation(seen) == before.encode_observation(seen)
+    assert torch.equal(
+        after.look(draw_picture(8))["pixel_values"], before.look(draw_picture(8))["pixel_values"]
+    )
+    assert its_tokenizer.chat_template == TEMPLATE
+
+
+async def test_an_agent_that_sees_sends_its_picture_and_cuts_the_text_alone() -> None:
+    model, tokenizer = make_seeing("llava")
+    sight = find_sight(model)
+    assert sight is not None
+    engine = TransformersEngine(model, tokenizer)
+    limit = len(sight.encode_observation(PAGE, max_elements=1, pictured=False))
+    agent = LLMAgent(engine, tokenizer, Sampling(max_tokens=2), max_prompt_tokens=limit, sight=sight)
+    seen = replace(PAGE, screenshot=draw_picture(70))
+    shown, blind = [(await agent.act(view)).completion for view in (seen, PAGE)]
+    await engine.close()
+    assert agent.sees
+    assert shown is not None
+    assert blind is not None
+    assert (shown.picture, blind.picture) == (seen.screenshot, None)
+    assert shown.prompt_ids == sight.encode_observation(seen, max_elements=1)
+    assert len(shown.prompt_ids) > limit >= len(blind.prompt_ids)
+
+
+def test_a_model_that_takes_pictures_needs_a_processor_that_can_be_loaded(tmp_path: Path) -> None:
+    model, tokenizer = make_seeing("llava")
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelLoadError,
+        match="LlavaForConditionalGeneration takes pictures, so a processor is expected beside it",
+    ):
         load_policy(str(tmp_path))

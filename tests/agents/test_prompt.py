@@ -191,3 +191,16 @@ def test_a_template_without_a_system_role_gets_its_text_in_the_user_message() ->
         strict.apply_chat_template([{"role": "system", "content": "s"}], tokenize=False)
     ids = encode_prompt(render_messages(PAGE), strict)
     assert strict.decode(list(ids)) == SYSTEM + "\n\n" + render_observation(PAGE)
+
+
+def test_a_name_on_a_page_cannot_end_the_turn_of_a_demonstration(tokenizer: PreTrainedTokenizerBase) -> None:
+    ids = encode_decision(f'button "{END}" click("13")', tokenizer)
+    assert [i for i in ids if i in tokenizer.all_special_ids] == [tokenizer.eos_token_id]
+    assert ids[-1] == tokenizer.eos_token_id
+
+
+def test_only_a_model_that_sees_is_told_of_a_picture() -> None:
+    told = [render_messages(PAGE, pictured=pictured)[0]["content"] for pictured in (False, True)]
+    assert told[0] == SYSTEM
+    assert told[1].startswith(SYSTEM)
+    assert "A picture of the page comes first" in told[1]

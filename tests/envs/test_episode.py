@@ -11,10 +11,12 @@ import pytest
 
 from milepost.agents.agent import Agent
 from milepost.agents.scripted import OracleAgent, RandomAgent
+from milepost.envs.conditions import Conditions
 from milepost.envs.episode import Episode
 from milepost.envs.registry import get_template, templates
 from milepost.envs.task import Split
 from milepost.milestones.audit import audit_episode
+from milepost.sandbox.dialect import render_action
 from milepost.sandbox.pool import Pool
 
 pytestmark = pytest.mark.browser
@@ -103,3 +105,20 @@ async def test_a_reward_that_was_edited_on_disk_is_found(undrawn: Pool, tmp_path
     finding = audit_episode(tmp_path)
     assert finding.verdict == "different"
     assert finding.detail == "total: stored '2', recomputed '1'"
+
+
+async def test_observations_hold_a_screenshot_when_asked_for_except_behind_a_dialog(pool: Pool) -> None:
+    template = get_template("EventSignup-v0")
+    episode, view = await Episode.open(pool, template, 0, conditions=Conditions(screenshot=True))
+    seen = [view]
+    while not episode.over:
+        seen.append((await episode.step(render_action(episode.task.oracle(seen[-1])))).observation)
+    await episode.close()
+    assert episode.success
+    assert {view.dialog is None for view in seen} == {True, False}
+    for view in seen:
+        assert (view.screenshot is None) == (view.dialog is not None)
+        assert view.screenshot is None or view.screenshot.startswith(b"\x89PNG")
+    plain, view = await Episode.open(pool, template, 0)
+    assert view.screenshot is None
+    await plain.close()

@@ -137,3 +137,19 @@ def test_a_row_is_silent_without_any_advantage() -> None:
     assert row.silent
     assert not replace(row, token_advantages=(0.0, 0.1)).silent
     assert replace(row, advantage=1.0, token_advantages=(0.0, 0.0)).silent
+
+
+def test_rows_are_equal_only_if_their_pictures_are() -> None:
+    rows = [replace(make_row([3, 4], [5, 6]), picture=picture) for picture in (b"a", b"b", b"a", None)]
+    (micro,) = cut_batch(rows, token_budget=100, share_prompts=False)
+    assert micro.pictures == (b"a", b"b", None)
+    assert micro.ids_ST.tolist() == [[3, 4, 5]] * 3
+    assert micro.token_N.tolist() == [0, 1, 0, 1, 2, 3, 4, 5]
+    (micro,) = cut_batch([make_row([3], [4])], token_budget=100, share_prompts=False)
+    assert micro.pictures == ()
+
+
+def test_rows_take_the_picture_of_their_turn() -> None:
+    turns = [make_turn(), make_turn()]
+    seen = [replace(turns[0], completion=replace(turns[0].completion, picture=b"a")), turns[1]]
+    assert [row.picture for row in build_rows([make_trajectory(seen)], [[0.0, 0.0]])] == [b"a", None]

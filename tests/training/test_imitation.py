@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from milepost.agents.prompt import encode_observation, render_decision
+from milepost.agents.sight import find_sight
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.sandbox.actions import Click
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element, Observation
 from milepost.training.imitation import Demonstrator, Drill, collect_examples, imitate
 from milepost.training.trajectory import Status
+from tests.agents.seeing import draw_picture, make_seeing
 from tests.training.trajectories import make_model, make_trajectory, make_turn
 
 PAGE = Observation(
@@ -67,3 +71,17 @@ def test_imitating_nothing_changes_nothing() -> None:
     before = [p.clone() for p in model.parameters()]
     assert list(imitate(model, [], drill=Drill(), rng=np.random.default_rng(0))) == [[], []]
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+async def test_a_demonstration_for_a_policy_that_sees_holds_the_picture() -> None:
+    model, tokenizer = make_seeing("llava")
+    sight = find_sight(model)
+    assert sight is not None
+    seen = replace(PAGE, screenshot=draw_picture(40))
+    completion = (await Demonstrator(lambda observation: Click("12"), tokenizer, sight).act(seen)).completion
+    assert completion is not None
+    assert completion.prompt_ids == sight.encode_observation(seen)
+    assert completion.picture == seen.screenshot
+    turn = replace(make_turn(), completion=completion)
+    (row,) = collect_examples([make_trajectory([turn], success=True)], longest=5)
+    assert row.picture == seen.screenshot

@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from milepost.agents.agent import Sampling
+from milepost.agents.engines.transformers import sample_batch
+from milepost.agents.sight import find_sight
 from milepost.training.algorithm import Flag, KlPlace
 from milepost.training.batch import Row
 from milepost.training.learner import Learner
 from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.sections import AlgorithmSection
+from tests.agents.seeing import draw_picture, make_seeing
 from tests.training.trajectories import make_model
 from tests.training.world import learn
 
@@ -257,3 +261,35 @@ def test_what_rows_share_is_computed_once_and_reported() -> None:
     _, facts = update(replace(SGD_LIKE, epochs=3), rows)
     assert facts["tokens_computed"] == 3 * 12
     assert facts["tokens_shared"] == pytest.approx(1 - 12 / 22)
+
+
+def test_a_policy_learns_what_only_the_picture_says() -> None:
+    model, _ = make_seeing("llava")
+    sight = find_sight(model)
+    assert sight is not None
+    pictures = [draw_picture(10), draw_picture(240)]
+    prompt, other = (sight.encode([{"role": "user", "content": "Which?"}], picture) for picture in pictures)
+    assert prompt == other
+    rows = [
+        Row(
+            prompt_ids=prompt,
+            completion_ids=(word,),
+            sampler_logps=(-7.0,),
+            picture=picture,
+            advantage=1.0 if word == right else -1.0,
+            weight=0.25,
+        )
+        for picture, right in zip(pictures, (7, 9), strict=True)
+        for word in (7, 9)
+    ]
+    tower = [p for name, p in model.named_parameters() if "vision_tower" in name and p.ndim > 1]
+    before = [p.detach().clone() for p in tower]
+    learner = Learner(model, Objective(learning_rate=1e-3, importance_cap=0.0, recompute=True))
+    facts: dict[str, float] = {}
+    for _ in range(20):
+        facts = learner.update(rows, np.random.default_rng(0))
+    assert facts["tokens_shared"] == 0.0
+    assert any(not torch.equal(old, new) for old, new in zip(before, tower, strict=True))
+    greedy = [Sampling(temperature=0.0, max_tokens=1)] * 2
+    said = sample_batch(model, [prompt] * 2, greedy, stops=frozenset(), pictures=pictures)
+    assert [one.ids for one in said] == [[7], [9]]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from transformers import Qwen3Config
 
-from milepost.agents.llm import load_policy
+from milepost.agents.llm import load_policy, save_policy
 from milepost.training.config import Config, build_config
 from milepost.training.memory import (
     ModelTooLargeError,
@@ -12,6 +12,7 @@ from milepost.training.memory import (
     find_memory,
 )
 from milepost.training.trainer import train
+from tests.agents.seeing import make_seeing
 
 
 @pytest.fixture
@@ -88,3 +89,11 @@ def test_what_is_not_known_is_not_refused(tmp_path: Path) -> None:
 def test_the_machine_says_how_much_is_free() -> None:
     free = find_memory()
     assert free is None or 2**20 < free < 2**50
+
+
+def test_a_policy_that_sees_is_estimated_with_its_vision_tower(tmp_path: Path) -> None:
+    model, tokenizer = make_seeing("llava")
+    save_policy(model, tokenizer, tmp_path)
+    found = estimate_memory(make_config(str(tmp_path)))
+    assert found is not None
+    assert found.weights == 4 * sum(p.numel() for p in model.parameters())

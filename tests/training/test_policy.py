@@ -1,10 +1,16 @@
+import asyncio
+
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedModel
 
+from milepost.agents.agent import Completion, Sampling
+from milepost.agents.engines.transformers import TransformersEngine
+from milepost.agents.sight import find_sight
 from milepost.training import policy
 from milepost.training.batch import Row, cut_batch
-from milepost.training.policy import UnsupportedModelError, check_head, score_tokens
+from milepost.training.policy import UnsupportedModelError, check_head, check_sight, score_tokens
+from tests.agents.seeing import FIRST, MAKERS, draw_picture, make_seeing
 from tests.training.trajectories import make_model
 
 PROMPT, OTHER = (3, 9, 4, 7), (5, 6)
@@ -122,3 +128,93 @@ def test_a_head_that_does_more_than_a_linear_map_is_refused() -> None:
     )
     with pytest.raises(UnsupportedModelError, match="changes its logits after the output head"):
         check_head(Gemma2ForCausalLM(capped))
+
+
+def sample_seen(name: str, temperature: float) -> tuple[PreTrainedModel, list[Completion]]:
+    """Let the engine answer questions about pictures of several sizes, one of them asked twice, and one without."""
+    model, tokenizer = make_seeing(name)
+    sight = find_sight(model)
+    assert sight is not None
+    engine = TransformersEngine(model, tokenizer)
+
+    async def ask() -> list[Completion]:
+        asked = [
+            ("Which?", 10),
+            ("Which button is it?", 200),
+            ("Which?", 10),
+            ("Which?", None),
+            ("Which?", 90),
+        ]
+        calls = []
+        for seed, (question, shade) in enumerate(asked):
+            picture = None if shade is None else draw_picture(shade, (40, 80) if shade == 200 else (64, 48))
+            ids = sight.encode([{"role": "user", "content": question}], picture)
+            sampling = Sampling(max_tokens=6, seed=seed, temperature=temperature)
+            calls.append(engine.generate(ids, sampling, picture))
+        found = await asyncio.gather(*calls)
+        await engine.close()
+        return list(found)
+
+    return model, asyncio.run(ask())
+
+
+def make_rows(completions: list[Completion]) -> list[Row]:
+    return [
+        Row(
+            prompt_ids=c.prompt_ids, completion_ids=c.completion_ids, sampler_logps=c.logps, picture=c.picture
+        )
+        for c in completions
+    ]
+
+
+@pytest.mark.parametrize(("name", "budget"), [*((name, 10_000) for name in MAKERS), ("qwen2_vl", 1)])
+def test_the_learner_agrees_with_the_engine_about_pictures(name: str, budget: int) -> None:
+    model, completions = sample_seen(name, temperature=0.8)
+    rows = make_rows(completions)
+    scored = 0
+    for micro in cut_batch(rows, token_budget=budget, share_prompts=False):
+        logps_N = score_tokens(model, micro, temperature=0.8).logp_U[micro.token_N]
+        assert logps_N.tolist() == pytest.approx(micro.sampler_logp_N.tolist(), abs=1e-5)
+        scored += len(logps_N)
+    assert scored == sum(len(row.completion_ids) for row in rows)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_only_completions_have_a_loss_and_pictures_have_a_gradient(name: str) -> None:
+    model, completions = sample_seen(name, temperature=1.0)
+    rows = make_rows(completions)
+    (micro,) = cut_batch(rows, token_budget=10_000, share_prompts=False)
+    sight = find_sight(model)
+    assert sight is not None
+    assert not {*micro.target_U.tolist()} & {*sight.placeholders}
+    assert len(micro.token_N) == sum(len(row.completion_ids) for row in rows)
+    scores = score_tokens(model, micro)
+    assert torch.isfinite(scores.entropy_U).all()
+    scores.logp_U.sum().backward()  # type: ignore[no-untyped-call]
+    tower = [p.grad.abs().sum() for n, p in model.named_parameters() if "vis" in n and p.grad is not None]
+    assert float(torch.stack(tower).max()) > 0.0
+    words = model.get_input_embeddings().get_parameter("weight")
+    assert words.grad is not None
+    assert float(words.grad[sight.placeholders].abs().max()) == 0.0
+
+
+def test_a_model_that_sees_passes_its_check_and_a_blind_one_does_not() -> None:
+    for name in MAKERS:
+        check_sight(make_seeing(name)[0])
+    check_sight(make_model())
+    blind, _ = make_seeing("llava")
+    with torch.no_grad():
+        for own, parameter in blind.named_parameters():
+            if "projector" in own:
+                parameter.zero_()
+    with pytest.raises(UnsupportedModelError, match="the same logits for two different pictures"):
+        check_sight(blind)
+
+
+def test_rows_with_pictures_share_no_beginnings_and_need_a_model_that_sees() -> None:
+    row = Row(prompt_ids=(3,), completion_ids=(4,), sampler_logps=(0.0,), picture=draw_picture(1))
+    with pytest.raises(ValueError, match="rows with pictures share no beginnings"):
+        list(cut_batch([row], token_budget=9))
+    (micro,) = cut_batch([row], token_budget=9, share_prompts=False)
+    with pytest.raises(UnsupportedModelError, match="reads text, and a row has a picture"):
+        score_tokens(make_model(), micro)

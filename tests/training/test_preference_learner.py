@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from milepost.agents.sight import find_sight
 from milepost.training import study
 from milepost.training.batch import Row
 from milepost.training.learner import DivergedError
@@ -17,6 +18,7 @@ from milepost.training.preferences.method import METHODS, Method, Schedule, Sour
 from milepost.training.preferences.pairs import Label, Pair, Sample, mine_pairs
 from milepost.training.preferences.section import PreferenceSection, read_schedule
 from milepost.training.study import study_episodes
+from tests.agents.seeing import draw_picture, make_seeing
 from tests.training.trajectories import make_model
 from tests.training.world import GROUPS, PAGES, play
 
@@ -268,3 +270,28 @@ def test_semi_online_with_an_interval_of_one_is_online_to_the_last_bit() -> None
     assert torch.equal(online, every)
     assert not torch.allclose(online, seldom, atol=1e-4)
     assert not torch.allclose(online, weights(make_model(vocabulary=20)), atol=1e-4)
+
+
+def test_preferences_that_only_pictures_tell_apart_are_learnt() -> None:
+    model, _ = make_seeing("llava")
+    sight = find_sight(model)
+    assert sight is not None
+    pairs = []
+    for picture, better, worse in ((draw_picture(10), 7, 9), (draw_picture(240), 9, 7)):
+        prompt = sight.encode([{"role": "user", "content": "Which?"}], picture)
+        chosen, rejected = (
+            Row(prompt_ids=prompt, completion_ids=(word,), sampler_logps=(0.0,), picture=picture)
+            for word in (better, worse)
+        )
+        pairs.append(
+            Pair(
+                chosen=Sample(name="a", rows=(chosen,), ret=1.0),
+                rejected=Sample(name="b", rows=(rejected,), ret=0.0),
+            )
+        )
+    assert mismatch(pairs[0].chosen, pairs[1].chosen).rows[0].picture == draw_picture(10)
+    learner = PreferenceLearner(model, Practice(method=DPO, learning_rate=1e-3), reference=deepcopy(model))
+    facts: dict[str, float] = {}
+    for _ in range(12):
+        facts = learner.update([pairs], np.random.default_rng(0))
+    assert facts["accuracy"] == 1.0

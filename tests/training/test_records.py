@@ -1,3 +1,5 @@
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,23 @@ def test_episodes_are_listed_by_phase(tmp_path: Path) -> None:
     (tmp_path / "test-end-empty").mkdir()
     assert [p.name for p in list_episodes(tmp_path, "test-end")] == ["test-end-a", "test-end-b"]
     assert len(list(list_episodes(tmp_path))) == 3
+
+
+def test_pictures_are_kept_once_by_what_is_in_them(tmp_path: Path) -> None:
+    pictures = (b"one", b"two", b"one", None)
+    turns = [
+        replace(turn, completion=replace(turn.completion, picture=picture))
+        for turn, picture in zip([make_turn()] * 4, pictures, strict=True)
+    ]
+    seen = [observe(str(n)) for n in range(5)]
+    write_episode(tmp_path, make_trajectory(turns), goal="", phase="", observations=seen)
+    names = [hashlib.sha256(picture).hexdigest() for picture in (b"one", b"two")]
+    assert {path.name for path in (tmp_path / "frames").iterdir()} == {f"{name}.png" for name in names}
+    again = read_episode(tmp_path).trajectory.turns
+    assert tuple(turn.completion.picture for turn in again) == pictures
+    (tmp_path / "frames" / f"{names[1]}.png").write_bytes(b"three")
+    with pytest.raises(RecordError, match="is not the picture that was seen"):
+        read_episode(tmp_path)
+    (tmp_path / "frames" / f"{names[0]}.png").unlink()
+    with pytest.raises(RecordError, match=f"{names[0]}.png is missing"):
+        read_episode(tmp_path)

@@ -17,9 +17,13 @@ from milepost.__main__ import app
 from milepost.agents.tiny.model import build_config as build_architecture
 from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
+from milepost.training.learner import Learner
 from milepost.training.metrics import read_metrics
-from milepost.training.ranks import SHARDED
+from milepost.training.objective import Objective
+from milepost.training.policy import UnsupportedModelError
+from milepost.training.ranks import SHARDED, Ranks
 from milepost.training.shards import deal_optimizer, gather_state, outline_state, run_gathered
+from tests.agents.seeing import make_seeing
 from tests.training.trajectories import make_model
 
 RUN = """
@@ -157,3 +161,8 @@ def test_the_state_of_another_optimizer_is_refused() -> None:
     state = {"state": {0: {"step": torch.tensor(1.0)}, 3: {}}, "param_groups": []}
     with pytest.raises(ValueError, match="the optimiser has 2 parameters"):
         deal_optimizer(state, [torch.ones(2), torch.ones(3)])
+
+
+def test_a_policy_that_sees_is_not_shared_out() -> None:
+    with pytest.raises(UnsupportedModelError, match="a policy that sees cannot be sharded"):
+        Learner(make_seeing("llava")[0], Objective(), ranks=Ranks(sharded=True))

@@ -11,7 +11,7 @@ import torch
 
 from milepost.agents.engines import choice
 from milepost.agents.engines.engine import EngineError
-from milepost.agents.llm import ModelLoadError, load_policy
+from milepost.agents.llm import ModelLoadError, load_policy, save_policy
 from milepost.agents.tiny.model import build_config as build_architecture
 from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
@@ -23,8 +23,10 @@ from milepost.training.config import Config, build_config
 from milepost.training.display import SilentDisplay
 from milepost.training.metrics import read_metrics
 from milepost.training.overrides import ConfigError
+from milepost.training.records import read_episode
 from milepost.training.run import RunExistsError, open_run
 from milepost.training.trainer import train
+from tests.agents.seeing import make_seeing
 from tests.training.judging import serve
 
 pytestmark = pytest.mark.browser
@@ -336,3 +338,33 @@ def test_a_judge_that_is_not_there_leaves_no_run_behind(policy: Path, tmp_path: 
     with pytest.raises(ConfigError, match="nothing listens there"):
         train(make_config(policy, 'reward.judge=["m@http://127.0.0.1:9/v1"]'), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_that_sees_learns_from_screenshots_and_is_resumed(tmp_path: Path) -> None:
+    folder, run = tmp_path / "seeing", tmp_path / "run"
+    save_policy(*make_seeing("llava"), folder)
+    more = (
+        "eval.episodes=[0,1]",
+        "algorithm.entropy_coef=0.01",
+        "imitation.episodes=0",
+        "policy.max_tokens=4",
+    )
+    with pytest.raises(
+        ModelLoadError, match=r"takes pictures, and policy.engine is 'vllm@http.*transformers"
+    ):
+        train(make_config(folder, *more, "policy.engine=vllm@http://127.0.0.1:1"), run)
+    heard = Heard()
+    train(make_config(folder, *more, "train.iterations=1"), run, progress=heard)
+    assert "the policy sees" in heard.lines[0]
+    train(make_config(folder, *more), run, resume=True)
+    learnt = [r["learner"] for r in read_metrics(run) if r["kind"] == "iteration"]
+    assert len(learnt) == 2
+    for facts in learnt:
+        assert facts["rows_learnt"] > 0
+        assert facts["grad_norm"] > 0
+        assert abs(facts["kl_sampler"]) < 1e-6
+    record = read_episode(run / "episodes" / f"test-end-{TASK}-0-0")
+    frames = {path.name for path in (run / "episodes" / f"test-end-{TASK}-0-0" / "frames").iterdir()}
+    seen = {turn.completion.picture for turn in record.trajectory.turns}
+    assert len(frames) == len(seen) >= 1
+    assert all(picture is not None and picture.startswith(b"\x89PNG") for picture in seen)

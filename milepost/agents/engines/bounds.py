@@ -47,7 +47,7 @@ def find_bounds(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> B
     stated = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     listed = stated if isinstance(stated, list) else [stated]
     return Bounds(
-        longest=getattr(model.config, "max_position_embeddings", None) or 2**31,
+        longest=getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31,
         vocabulary=len(model.get_input_embeddings().get_parameter("weight")),
         stops=frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None),
     )

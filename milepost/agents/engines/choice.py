@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from milepost.agents.engines.engine import Deadlines, Engine, EngineError, Fault
+from milepost.agents.engines.engine import NO_PICTURES, Deadlines, Engine, EngineError, Fault
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.engines.vllm import VllmEngine
+from milepost.agents.sight import find_sight
 
 TRANSFORMERS, VLLM, OPENAI = "transformers", "vllm", "openai"
 
@@ -66,12 +67,14 @@ def make_engine(
         deadlines: how long its calls may take.
 
     Raises:
-        EngineError: what it needs is not installed, or in another version.
+        EngineError: what it needs is not installed, or in another version, or it is sent no pictures and the policy sees.
         ValueError: there is no such engine.
     """
     kind, _, url = check_engine(name).partition("@")
     if kind == TRANSFORMERS:
         return TransformersEngine(model, tokenizer, max_batch=max_batch, deadlines=deadlines)
+    if find_sight(model) is not None:
+        raise EngineError(NO_PICTURES, Fault.SETUP)
     if url:
         from milepost.agents.engines.vllm_server import VllmServer
 

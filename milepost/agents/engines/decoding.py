@@ -33,7 +33,7 @@ class Decoder(Protocol):
 
 
 def make_decoder(model: PreTrainedModel) -> Decoder:
-    """Choose the decoder for a model."""
+    """Choose the decoder for a model that reads text."""
     if type(model) is Qwen3ForCausalLM and _is_plain(model):
         return LeanDecoder(model)
     return CachedDecoder(model)
@@ -76,6 +76,10 @@ class CachedDecoder:
         self._position_R = self._mask_RT.sum(dim=1)
         places_RT = (self._mask_RT.cumsum(dim=1) - 1).clamp(min=0)
         return self._run(ids_RT.to(self._model.device), places_RT)
+
+    def take_over(self, cache: DynamicCache, mask_RT: torch.Tensor, position_R: torch.Tensor) -> None:
+        """Go on from prompts that were read elsewhere, padded on the left; `position_R` are those of the next tokens."""
+        self._cache, self._mask_RT, self._position_R = cache, mask_RT, position_R
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows only."""

@@ -31,6 +31,10 @@ class Fault(StrEnum):
     """What is served is not the policy that was sent."""
 
 
+NO_PICTURES = 'vLLM is sent no pictures; serve a policy that sees with policy.engine = "transformers", which runs it on a GPU too'
+"""What is said where a vision-language policy meets vLLM."""
+
+
 class EngineError(RuntimeError):
     """The engine could not do what was asked; the message carries the backend's own words."""
 
@@ -72,11 +76,13 @@ class Engine(Protocol):
         """
         ...
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
-        """Sample one completion; wait while the engine is paused.
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, picture: bytes | None = None
+    ) -> Completion:
+        """Sample one completion; wait while the engine is paused. The picture is the one that stands in the prompt.
 
         Raises:
-            EngineError: the backend failed or the prompt does not fit.
+            EngineError: the backend failed, the prompt does not fit, or it takes no pictures.
         """
         ...
 

@@ -17,15 +17,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.bounds import find_bounds
-from milepost.agents.engines.decoding import make_decoder
 from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.gate import Gate, limit
+from milepost.agents.engines.seeing import choose_decoder
+from milepost.agents.sight import find_sight
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     prompt_ids: tuple[int, ...]
     sampling: Sampling
+    picture: bytes | None
     future: asyncio.Future[Completion]
 
 
@@ -86,18 +88,23 @@ class TransformersEngine:
         """
         await self.update_weights(model, version)
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, picture: bytes | None = None
+    ) -> Completion:
         """Sample one completion; wait while the engine is paused.
 
         Raises:
-            EngineError: the engine is closed, the prompt does not fit, the model failed, or it took too long.
+            EngineError: the engine is closed, the prompt does not fit, the model failed or sees no pictures, or it
+                took too long.
         """
         self._bounds.check(prompt_ids, sampling)
+        if picture is not None and find_sight(self._model) is None:
+            raise EngineError(f"{type(self._model).__name__} reads text and takes no picture", Fault.REQUEST)
         async with self._gate:
             if self._closed:
                 raise EngineError("the engine is closed; open a new one", Fault.SETUP)
             async with limit(self._deadlines.generate_s, "generating a completion"):
-                return await self._enqueue(_Request(tuple(prompt_ids), sampling, _new_future()))
+                return await self._enqueue(_Request(tuple(prompt_ids), sampling, picture, _new_future()))
 
     async def update_weights(self, model: PreTrainedModel, version: int) -> None:
         """Take the weights over; those of the module that is served have changed already.
@@ -186,6 +193,7 @@ class TransformersEngine:
             [request.prompt_ids for request in batch],
             [request.sampling for request in batch],
             stops=self._bounds.stops,
+            pictures=[request.picture for request in batch],
         )
         return [
             Completion(
@@ -195,6 +203,7 @@ class TransformersEngine:
                 text=str(self._tokenizer.decode(s.ids, skip_special_tokens=True)),
                 stop=s.stop,
                 policy_version=version,
+                picture=request.picture,
             )
             for request, s in zip(batch, sampled, strict=True)
         ]
@@ -211,17 +220,19 @@ def sample_batch(
     samplings: Sequence[Sampling],
     *,
     stops: frozenset[int],
+    pictures: Sequence[bytes | None] = (),
 ) -> list[Sampled]:
-    """Sample one completion for each prompt.
+    """Sample one completion for each prompt; `pictures` are theirs, if the model sees.
 
     Equal prompts are read once. The draw is the inverse CDF of one uniform number per token from the
     request's seed.
     """
-    unique = list(dict.fromkeys(prompts))
-    row_of = {prompt: row for row, prompt in enumerate(unique)}
-    rows = [row_of[prompt] for prompt in prompts]
-    decoder = make_decoder(model)
-    logits_RV = decoder.start(unique, max(s.max_tokens for s in samplings))
+    asked = list(zip(prompts, pictures or [None] * len(prompts), strict=True))
+    unique = list(dict.fromkeys(asked))
+    row_of = {one: row for row, one in enumerate(unique)}
+    rows = [row_of[one] for one in asked]
+    decoder = choose_decoder(model, [picture for _, picture in unique])
+    logits_RV = decoder.start([prompt for prompt, _ in unique], max(s.max_tokens for s in samplings))
     if len(unique) < len(prompts):
         decoder.select(rows)
         logits_RV = logits_RV[rows]

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.bounds import Bounds, find_bounds
-from milepost.agents.engines.engine import Deadlines, EngineError, Fault
+from milepost.agents.engines.engine import NO_PICTURES, Deadlines, EngineError, Fault
 from milepost.agents.engines.gate import Gate, limit
 from milepost.agents.engines.handover import Handover, Weights
 from milepost.agents.engines.probe import COMPLETION, compare, make_probe
@@ -124,12 +124,17 @@ class VllmEngine:
             await self._probe(model)
         self.policy_version = version
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, picture: bytes | None = None
+    ) -> Completion:
         """Sample one completion; wait while the engine is paused.
 
         Raises:
-            EngineError: the engine is closed, the prompt does not fit, vLLM failed, or it took too long.
+            EngineError: the engine is closed, the prompt does not fit, vLLM failed, it took too long, or there is a
+                picture, which it is not sent.
         """
+        if picture is not None:
+            raise EngineError(NO_PICTURES, Fault.REQUEST)
         bounds = self._bounds
         if bounds is None or self._closed:
             state = "closed" if self._closed else "not started"

@@ -1,7 +1,7 @@
 """Episodes in the browsers of other machines: environment workers are actors of a Ray cluster.
 
 A worker holds a pool of browser contexts and plays what it is told, action by action; the policy stays with the
-trainer, so what travels is text. Every machine needs milepost and a browser. A worker that dies loses its
+trainer, so what travels is text, and screenshots to a policy that sees. Every machine needs milepost and a browser. A worker that dies loses its
 episodes, which fail as infrastructure does: they are begun again elsewhere, or masked. Ray starts it anew.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from milepost.envs.conditions import Conditions
 from milepost.envs.episode import Outcome
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserOptions
@@ -148,6 +149,7 @@ class ClusterBackend:
         contexts: int,
         mode: RewardMode = RewardMode.MILESTONES,
         options: BrowserOptions = BrowserOptions(),
+        conditions: Conditions = Conditions(),
     ) -> None:
         """Prepare a backend.
 
@@ -155,6 +157,7 @@ class ClusterBackend:
             contexts: browser contexts on all machines together.
             mode: how rewards are paid.
             options: how browsers are started.
+            conditions: how episodes are run, with screenshots for example.
 
         Raises:
             BackendError: Ray is not installed.
@@ -163,6 +166,7 @@ class ClusterBackend:
         self.places = asyncio.Semaphore(contexts)
         self._mode = mode
         self._options = options
+        self._conditions = conditions
         self._ray = _import_ray()
         self._workers: list[_Actor] = []
         self._handles: list[Any] = []
@@ -182,7 +186,7 @@ class ClusterBackend:
         make = self._ray.remote(Worker).options(
             num_cpus=1, max_restarts=-1, max_concurrency=1000, scheduling_strategy="SPREAD"
         )
-        self._handles = [make.remote(share, self._mode, self._options) for share in shares]
+        self._handles = [make.remote(share, self._mode, self._options, self._conditions) for share in shares]
         self._workers = [
             _Actor(handle, number, self._ray.exceptions.RayError)
             for number, handle in enumerate(self._handles)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from milepost.envs.conditions import Conditions
 from milepost.envs.episode import Episode, Outcome
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
@@ -61,16 +62,25 @@ class LocalEpisode:
 class LocalBackend:
     """Opens episodes in a pool of browser contexts."""
 
-    def __init__(self, pool: Pool, *, contexts: int, mode: RewardMode = RewardMode.MILESTONES) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        contexts: int,
+        mode: RewardMode = RewardMode.MILESTONES,
+        conditions: Conditions = Conditions(),
+    ) -> None:
         """Take a pool, which stays its owner's until `close`.
 
         Args:
             pool: where sessions come from.
             contexts: how many it gives at once.
             mode: how rewards are paid.
+            conditions: how episodes are run, with screenshots for example.
         """
         self.pool = pool
         self._mode = mode
+        self._conditions = conditions
         self.contexts = contexts
         self.places = asyncio.Semaphore(contexts)
 
@@ -93,6 +103,7 @@ class LocalBackend:
             request.seed,
             Split(request.split),
             mode=self._mode,
+            conditions=self._conditions,
         )
         return LocalEpisode(episode), observation
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from milepost.envs.conditions import Conditions
 from milepost.envs.episode import Outcome
 from milepost.milestones import RewardMode
 from milepost.sandbox.browser import BrowserLaunchError, BrowserOptions
@@ -38,9 +39,12 @@ class Stand:
 class Worker:
     """Plays episodes on one machine; Ray makes an actor of it."""
 
-    def __init__(self, contexts: int, mode: RewardMode, options: BrowserOptions) -> None:
+    def __init__(
+        self, contexts: int, mode: RewardMode, options: BrowserOptions, conditions: Conditions
+    ) -> None:
         """Prepare a pool of so many contexts."""
         self._contexts = contexts
+        self._conditions = conditions
         self._mode = mode
         self._options = options
         self._episodes: dict[str, LocalEpisode] = {}
@@ -49,7 +53,9 @@ class Worker:
     async def start(self) -> str:
         """Launch the browser; give what is wrong with it, or nothing."""
         pool = Pool(contexts=self._contexts, options=self._options)
-        self._backend = LocalBackend(pool, contexts=self._contexts, mode=self._mode)
+        self._backend = LocalBackend(
+            pool, contexts=self._contexts, mode=self._mode, conditions=self._conditions
+        )
         try:
             await self._backend.start()
         except (BrowserNotFoundError, BrowserLaunchError) as broken:

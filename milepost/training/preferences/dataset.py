@@ -167,6 +167,11 @@ def _to_line(preference: Pair | Label) -> _PairLine | _LabelLine:
 
 
 def _from_sample(sample: Sample) -> _Trajectory:
+    if any(row.picture is not None for row in sample.rows):
+        raise PreferenceFileError(
+            f"episode {sample.name} was played by a policy that sees, and a preference file holds no pictures; train with "
+            "preference.method and an empty preference.file, which learns from the run's own episodes"
+        )
     turns: Sequence[_Turn] = [
         _Turn(prompt_ids=list(row.prompt_ids), completion_ids=list(row.completion_ids)) for row in sample.rows
     ]

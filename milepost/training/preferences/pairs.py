@@ -37,7 +37,7 @@ class Sample:
 
     @property
     def text(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-        """All that makes two samples the same: prompts and completions."""
+        """All that makes two samples the same: prompts and completions. Pictures are drawn from the same pages."""
         return tuple((row.prompt_ids, row.completion_ids) for row in self.rows)
 
 
@@ -75,6 +75,7 @@ def take_sample(trajectory: Trajectory) -> Sample | None:
             prompt_ids=turn.completion.prompt_ids,
             completion_ids=turn.completion.completion_ids,
             sampler_logps=turn.completion.logps,
+            picture=turn.completion.picture,
         )
         for turn in trajectory.turns
         if turn.completion.completion_ids

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_preferences(tmp_path / "nothing.jsonl", vocabulary=40)
     with pytest.raises(PreferenceFileError, match="cannot write preferences"):
         write_preferences(tmp_path, [])
+
+
+def test_episodes_with_pictures_are_not_written(tmp_path: Path) -> None:
+    turn = make_turn(1.0)
+    seen = replace(turn, completion=replace(turn.completion, picture=b"a"))
+    labels, _ = mine_labels([make_trajectory([seen], success=True)])
+    with pytest.raises(
+        PreferenceFileError, match="a policy that sees, and a preference file holds no pictures"
+    ):
+        write_preferences(tmp_path / "preferences.jsonl", labels)
+    assert not (tmp_path / "preferences.jsonl").exists()
