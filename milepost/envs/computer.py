@@ -104,6 +104,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         self._episode: Episode | None = None
         self.render_mode = render_mode
         self._extras = tuple(extras)
+        self._seen: dict[str, Any] = {}
+        """What was captured last in this episode, by its kind."""
         self.size = viewport or self._template.viewport
         """Width and height of the viewport."""
         self.observation_space = observation_space(self._extras, viewport=self.size)
@@ -159,6 +161,7 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         if fresh or {"axtree", "dom"} & set(self._extras):
             await self._close_episode()
         after, self._episode = self._episode, None
+        self._seen.clear()
         self._episode, observation = await Episode.open(
             self.driver.pool,
             self._template,
@@ -175,11 +178,18 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """Give an observation with the extras; a sandbox that failed has none to show."""
         shown = observation.as_dict()
         for extra in self._extras:
-            if extra in ("axtree", "dom"):
-                shown[extra] = "" if failed else await self.episode.capture(extra)
-            else:
-                shown[extra] = await self._picture(marks=extra == "marks") if not failed else self._blank()
+            nothing: Any = "" if extra in ("axtree", "dom") else self._blank()
+            shown[extra] = nothing if failed else await self._capture(extra, nothing)
         return shown
+
+    async def _capture(self, extra: str, nothing: Any) -> Any:
+        """Capture what is shown; a dialog of the browser's blocks the page, which stays as it was last seen."""
+        if self.last_observation.dialog is None:
+            if extra in ("axtree", "dom"):
+                self._seen[extra] = await self.episode.capture(extra)
+            else:
+                self._seen[extra] = await self._picture(marks=extra == "marks")
+        return self._seen.get(extra, nothing)
 
     async def _picture(self, *, marks: bool = False) -> NDArray[np.uint8]:
         from PIL import Image  # noqa: PLC0415 - pictures are opt-in
@@ -251,7 +261,8 @@ class ComputerEnv(gymnasium.Env[dict[str, Any], str]):
         """Give the page as an array (height, width, 3) in mode `rgb_array`; None otherwise."""
         if self.render_mode != "rgb_array":
             return None
-        return self.driver.run(self._picture())
+        picture: NDArray[np.uint8] = self.driver.run(self._capture("screenshot", self._blank()))
+        return picture
 
     async def _close_episode(self) -> None:
         if self._episode is not None:

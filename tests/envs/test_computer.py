@@ -215,3 +215,22 @@ def test_gymnasium_records_videos_of_it(tmp_path: Path) -> None:
     video.close()
     (file,) = tmp_path.glob("videos/*.mp4")
     assert file.stat().st_size > 1_000
+
+
+def test_behind_a_dialog_the_page_stays_as_it_was_last_seen() -> None:
+    """The browser takes no picture of a page that a dialog blocks: waiting for one would lose the episode."""
+    env = ComputerEnv("EventSignup-v0", extras=("screenshot", "axtree"), render_mode="rgb_array")
+    observation, _ = env.reset(seed=0)
+    before = observation
+    while env.last_observation.dialog is None:
+        before = observation
+        observation, *_ = env.step(render_action(env.episode.task.oracle(env.last_observation)))
+    assert np.array_equal(observation["screenshot"], before["screenshot"])
+    assert observation["axtree"] == before["axtree"]
+    picture = env.render()
+    assert picture is not None
+    assert np.array_equal(picture, before["screenshot"])
+    observation, *_, info = env.step("accept_dialog()")
+    assert not np.array_equal(observation["screenshot"], before["screenshot"])
+    assert info["failure"] == ""
+    env.close()
