@@ -123,9 +123,10 @@ class _Killer:
         self._acted += 1
         if self._acted == 2 and not self._killed:
             assert isinstance(self._arena.backend, LocalBackend)
+            self._killed.append(0)  # claimed before anything is awaited: another player may be as far
             browser = await self._arena.backend.pool.warm_up()
             processes = (await browser.connection.send("SystemInfo.getProcessInfo"))["processInfo"]
-            self._killed += [process["id"] for process in processes if process["type"] == "browser"]
+            (self._killed[0],) = (process["id"] for process in processes if process["type"] == "browser")
             os.kill(self._killed[0], signal.SIGKILL)
         return await self._agent.act(observation)
 
