@@ -7,7 +7,9 @@ from typing import Any
 from milepost.sandbox.cdp import CDPConnection
 from milepost.sandbox.follower import BINDING, WORLD
 
-WALKER = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in ("names.js", "walker.js"))
+_SCRIPTS = ("members.js", "names.js", "walker.js")
+
+WALKER = "".join(Path(__file__).with_name(n).read_text("utf-8") for n in _SCRIPTS)
 
 RESIZE = "Emulation.setDeviceMetricsOverride"
 

@@ -1,17 +1,22 @@
 // Roles, names, values and states of elements, by HTML-AAM and the accname rules (W3C), with Chromium's reading of
-// them where they leave room. Reads only, and runs in the isolated world before walker.js, which uses it.
-globalThis.milepostNames ||= (() => {
+// them where they leave room. Reads only, and runs in the isolated world before walker.js, which uses it. Members
+// that a page can hide are functions here, see members.js.
+if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() => {
+  const {adoptedStyleSheets, ariaLabelledByElements, ariaOwnsElements, assignedSlot, checkVisibility, clientHeight, closest, defaultView, firstChild,
+    firstElementChild, getAttribute, getElementById, getRootNode, hasAttribute, hasAttributes, host, isContentEditable, localName, matches,
+    namespaceURI, nextElementSibling, nextSibling, noValidate, nodeType, ownerDocument, parentElement, previousSibling, querySelector,
+    querySelectorAll, shadowRoot, styleSheets, tagName, textContent} = globalThis.milepostMembers;
   // ---- the flat tree: what is drawn, shadow roots and slots included ----
   // A closed root is invisible to every script; those that the harness handed to us over DevTools are kept here.
   const closed = new WeakMap();
-  const rootOf = e => e.shadowRoot || closed.get(e) || null;
-  const parentOf = e => e.assignedSlot || e.parentElement || e.getRootNode().host || null;
+  const rootOf = e => shadowRoot(e) || closed.get(e) || null;
+  const parentOf = e => assignedSlot(e) || parentElement(e) || host(getRootNode(e)) || null;
   const within = (e, inner) => { for (let x = inner; x; x = parentOf(x) || frameOf(x)) if (x === e) return true; return false; };
   // The document in a frame of our own origin; null for one that is not ours to read.
   const documentIn = frame => { try { return frame.contentDocument; } catch { return null; } };
-  const frameOf = e => { try { return e.ownerDocument.defaultView.frameElement; } catch { return null; } };
+  const frameOf = e => { try { return defaultView(ownerDocument(e)).frameElement; } catch { return null; } };
   // The nodes drawn inside an element, as [array or null, first node of a list of siblings].
-  const slotted = e => { if (e.localName !== 'slot') return null; const nodes = e.assignedNodes(); return nodes.length ? nodes : null; };
+  const slotted = e => { if (localName(e) !== 'slot') return null; const nodes = e.assignedNodes(); return nodes.length ? nodes : null; };
 
   // ---- roles ----
   const words = text => text.split(' ');
@@ -38,32 +43,32 @@ globalThis.milepostNames ||= (() => {
     + ' aria-flowto aria-grabbed aria-keyshortcuts aria-label aria-labelledby aria-live aria-owns aria-relevant aria-roledescription');
   const FOCUSABLE = new Set(['BUTTON', 'INPUT', 'SELECT', 'TEXTAREA', 'SUMMARY', 'IFRAME']);
   // What would be lost to the user keeps its own role: it can be focused, or says something about itself.
-  const keepsRole = e => e.hasAttribute('tabindex') || (FOCUSABLE.has(e.tagName) && !e.disabled) || ((e.tagName === 'A' || e.tagName === 'AREA') && e.hasAttribute('href'))
-    || GLOBAL_ARIA.some(name => e.hasAttribute(name));
-  const isEditor = e => { const on = e.getAttribute('contenteditable'); return on !== null && on.toLowerCase() !== 'false' && e.isContentEditable; };
+  const keepsRole = e => hasAttribute(e, 'tabindex') || (FOCUSABLE.has(tagName(e)) && !e.disabled) || ((tagName(e) === 'A' || tagName(e) === 'AREA') && hasAttribute(e, 'href'))
+    || GLOBAL_ARIA.some(name => hasAttribute(e, name));
+  const isEditor = e => { const on = getAttribute(e, 'contenteditable'); return on !== null && on.toLowerCase() !== 'false' && isContentEditable(e); };
   const native = e => {
-    const tag = e.tagName;
+    const tag = tagName(e);
     switch (tag) {
       case 'INPUT': return e.type === 'hidden' ? null : e.list && WITH_LIST.has(e.type) ? 'combobox' : INPUT_ROLE[e.type] || 'textbox';
-      case 'A': case 'AREA': return e.hasAttribute('href') ? 'link' : isEditor(e) ? 'textbox' : null;
+      case 'A': case 'AREA': return hasAttribute(e, 'href') ? 'link' : isEditor(e) ? 'textbox' : null;
       case 'SELECT': return e.size > 1 || (e.multiple && e.size !== 1) ? 'listbox' : 'combobox';
-      case 'IMG': return e.getAttribute('alt') === '' && !keepsRole(e) ? null : 'img';
-      case 'SUMMARY': return e.parentElement && e.parentElement.localName === 'details' ? 'button' : null;
+      case 'IMG': return getAttribute(e, 'alt') === '' && !keepsRole(e) ? null : 'img';
+      case 'SUMMARY': return parentElement(e) && localName(parentElement(e)) === 'details' ? 'button' : null;
       case 'TH': return /^row(group)?$/i.test(e.scope) ? 'rowheader' : 'columnheader';
       case 'TR': {
-        const table = e.closest('table'), role = table && table.getAttribute('role');
+        const table = closest(e, 'table'), role = table && getAttribute(table, 'role');
         return role && /^(none|presentation)$/i.test(role) ? null : 'row';
       }
-      case 'HEADER': return e.closest(SECTIONS) ? null : 'banner';
-      case 'FOOTER': return e.closest(SECTIONS) ? null : 'contentinfo';
+      case 'HEADER': return closest(e, SECTIONS) ? null : 'banner';
+      case 'FOOTER': return closest(e, SECTIONS) ? null : 'contentinfo';
       case 'svg': return 'img';
-      case 'a': return e.hasAttribute('href') || e.hasAttribute('xlink:href') ? 'link' : null;
+      case 'a': return hasAttribute(e, 'href') || hasAttribute(e, 'xlink:href') ? 'link' : null;
     }
     const role = TAG_ROLE[tag];
-    return role === undefined ? (e.isContentEditable && isEditor(e) ? 'textbox' : null) : role;
+    return role === undefined ? (isContentEditable(e) && isEditor(e) ? 'textbox' : null) : role;
   };
   const roleOf = e => {
-    const given = e.getAttribute('role');
+    const given = getAttribute(e, 'role');
     if (given) for (const word of given.trim().toLowerCase().split(/\s+/)) {
       if (word === 'none' || word === 'presentation') { if (keepsRole(e)) break; return 'none'; }
       if (word === 'image') return 'img';
@@ -114,9 +119,9 @@ globalThis.milepostNames ||= (() => {
   const lookUp = (scope, first) => {
     if (first) styled = 0;
     if (styled === EITHER) return;
-    for (const sheet of scope.styleSheets) styled |= effects(sheet);
-    for (const sheet of scope.adoptedStyleSheets) styled |= effects(sheet);
-    if (!(styled & CHANGES) && scope.querySelector('[style*="text-transform"]')) styled |= CHANGES;
+    for (const sheet of styleSheets(scope)) styled |= effects(sheet);
+    for (const sheet of adoptedStyleSheets(scope)) styled |= effects(sheet);
+    if (!(styled & CHANGES) && querySelector(scope, '[style*="text-transform"]')) styled |= CHANGES;
   };
   // Text as it is drawn.
   const cased = (text, e, style) => {
@@ -143,12 +148,12 @@ globalThis.milepostNames ||= (() => {
     seen.add(e);
     let out = how & MUTED ? '' : generated(e, '::before');
     const root = rootOf(e), list = slotted(e);
-    if (!root && !list && !e.firstElementChild && !(how & MUTED)) out += cased(e.textContent, drawn);
-    else for (let at = 0, c = list ? list[0] : (root || e).firstChild; c; c = list ? list[++at] : c.nextSibling) {
-      if (c.nodeType === 3) { if (!(how & MUTED)) out += cased(c.data, drawn); } else if (c.nodeType === 1) out += piece(c, seen, how & ~MUTED);
+    if (!root && !list && !firstElementChild(e) && !(how & MUTED)) out += cased(textContent(e), drawn);
+    else for (let at = 0, c = list ? list[0] : firstChild(root || e); c; c = list ? list[++at] : nextSibling(c)) {
+      if (nodeType(c) === 3) { if (!(how & MUTED)) out += cased(c.data, drawn); } else if (nodeType(c) === 1) out += piece(c, seen, how & ~MUTED);
     }
     if (!(how & MUTED)) out += generated(e, '::after');
-    if (e.hasAttribute('aria-owns')) for (const owned of targets(e, 'aria-owns')) out += ' ' + piece(owned, seen, how & ~MUTED);
+    if (hasAttribute(e, 'aria-owns')) for (const owned of targets(e, 'aria-owns')) out += ' ' + piece(owned, seen, how & ~MUTED);
     attributed = false;
     return out;
   };
@@ -157,14 +162,14 @@ globalThis.milepostNames ||= (() => {
   // Never drawn in line with their neighbours, or as good as never.
   const BLOCKS = new Set(words('TD TH TR LI P H1 H2 H3 H4 H5 H6 TBODY TABLE UL OL'));
   const piece = (c, seen, how) => {
-    const tag = c.tagName;
+    const tag = tagName(c);
     if (tag === 'BR') return ' ';
     if (UNSPOKEN.has(tag) || seen.has(c)) return '';
-    const slot = c.localName === 'slot';
+    const slot = localName(c) === 'slot';
     let under = how | INNER;
     if (!slot && !(how & HIDDEN)) {
-      if (c.getAttribute('aria-hidden') === 'true') return '';
-      if (!c.checkVisibility(VISIBLE)) {
+      if (getAttribute(c, 'aria-hidden') === 'true') return '';
+      if (!checkVisibility(c, VISIBLE)) {
         const {display, visibility} = getComputedStyle(c);
         if (display === 'none') return '';
         if (visibility !== 'visible') under |= MUTED;
@@ -179,23 +184,23 @@ globalThis.milepostNames ||= (() => {
     attributed = false;
     if (slot) return text;
     if (apart) return ' ' + text + ' ';
-    if (!c.previousSibling && !c.nextSibling && BLOCKS.has(c.parentNode.tagName)) return text;
+    if (!previousSibling(c) && !nextSibling(c) && parentElement(c) && BLOCKS.has(tagName(parentElement(c)))) return text;
     const display = getComputedStyle(c).display;
     return display === 'inline' || display.startsWith('ruby') ? text : ' ' + text + ' ';
   };
   const targets = (e, attribute) => {
-    const set = attribute === 'aria-owns' ? e.ariaOwnsElements : e.ariaLabelledByElements, root = e.getRootNode();
-    return set || (root.getElementById ? e.getAttribute(attribute).trim().split(/\s+/).map(id => root.getElementById(id)).filter(Boolean) : []);
+    const set = attribute === 'aria-owns' ? ariaOwnsElements(e) : ariaLabelledByElements(e), root = getRootNode(e);
+    return set || (nodeType(root) !== 1 ? getAttribute(e, attribute).trim().split(/\s+/).map(id => getElementById(root, id)).filter(Boolean) : []);
   };
-  const isHidden = e => e.closest('[aria-hidden="true"]') !== null || (!e.checkVisibility(VISIBLE) && !(getComputedStyle(e).display === 'contents'));
+  const isHidden = e => closest(e, '[aria-hidden="true"]') !== null || (!checkVisibility(e, VISIBLE) && !(getComputedStyle(e).display === 'contents'));
   // The text of an element that another one refers to for its name; a hidden one counts with all it hides.
   const referred = (target, seen, how) => alternative(target, roleOf(target), seen, how | REFERRED | (isHidden(target) ? HIDDEN : 0));
-  const trimmed = (e, attribute) => { const text = e.getAttribute(attribute); return text && text.trim() ? text : ''; };
-  const child = (e, name) => { for (let c = e.firstElementChild; c; c = c.nextElementSibling) if (c.localName === name) return c; return null; };
+  const trimmed = (e, attribute) => { const text = getAttribute(e, attribute); return text && text.trim() ? text : ''; };
+  const child = (e, name) => { for (let c = firstElementChild(e); c; c = nextElementSibling(c)) if (localName(c) === name) return c; return null; };
 
   // What HTML itself says: labels, captions, legends and the like.
   const byHtml = (e, role, seen, how) => {
-    const tag = e.tagName;
+    const tag = tagName(e);
     if (LABELABLE.has(tag)) {
       const labels = e.labels;
       if (labels && labels.length) {
@@ -208,7 +213,7 @@ globalThis.milepostNames ||= (() => {
       case 'INPUT': {
         const type = e.type;
         if (type === 'submit' || type === 'reset' || type === 'button')
-          return e.value || (e.hasAttribute('value') ? '' : {submit: 'Submit', reset: 'Reset', button: ''}[type]);
+          return e.value || (hasAttribute(e, 'value') ? '' : {submit: 'Submit', reset: 'Reset', button: ''}[type]);
         if (type === 'image') return trimmed(e, 'alt') || trimmed(e, 'value') || trimmed(e, 'title') || 'Submit';
         if (type === 'file') return (e.multiple ? 'Choose Files' : 'Choose File');
         if (type === 'checkbox' || type === 'radio') return '';
@@ -222,12 +227,12 @@ globalThis.milepostNames ||= (() => {
       case 'FIGURE': { const own = child(e, 'figcaption'); return own ? referred(own, seen, INNER) : ''; }
       case 'TABLE': return e.caption ? referred(e.caption, seen, INNER) : trimmed(e, 'summary');
     }
-    if (e.namespaceURI === 'http://www.w3.org/2000/svg') { const own = child(e, 'title'); return own ? own.textContent : ''; }
+    if (namespaceURI(e) === 'http://www.w3.org/2000/svg') { const own = child(e, 'title'); return own ? textContent(own) : ''; }
     return '';
   };
   const alternative = (e, role, seen, how, drawn) => {
-    const plain = !e.hasAttributes();
-    if (!plain && !(how & REFERRED) && e.hasAttribute('aria-labelledby')) {
+    const plain = !hasAttributes(e);
+    if (!plain && !(how & REFERRED) && hasAttribute(e, 'aria-labelledby')) {
       let out = '';
       for (const target of targets(e, 'aria-labelledby')) out += ' ' + referred(target, new Set(seen), target === e ? 0 : INNER);
       if (out.trim()) { attributed = true; return out; }
@@ -239,11 +244,11 @@ globalThis.milepostNames ||= (() => {
     if (html && html.trim()) { attributed = true; return html; }
     if (!plain && (role === 'textbox' || role === 'searchbox')) { const hint = trimmed(e, 'title') || trimmed(e, 'aria-placeholder'); if (hint) { attributed = true; return hint; } }
     if (FROM_CONTENT.has(role) || how) {
-      const text = e.tagName === 'INPUT' || e.tagName === 'SELECT' || e.tagName === 'IFRAME' ? '' : contents(e, seen, role === 'treeitem' ? how | TREE : how, drawn);
-      if (text.trim() || !e.hasAttribute('title')) return text;
+      const text = tagName(e) === 'INPUT' || tagName(e) === 'SELECT' || tagName(e) === 'IFRAME' ? '' : contents(e, seen, role === 'treeitem' ? how | TREE : how, drawn);
+      if (text.trim() || !hasAttribute(e, 'title')) return text;
     }
     attributed = true;
-    return plain ? '' : e.getAttribute('title') || '';
+    return plain ? '' : getAttribute(e, 'title') || '';
   };
   const fresh = new Set();  // one for all names, as they are asked for one after the other
   const nameOf = (e, role) => {
@@ -258,48 +263,48 @@ globalThis.milepostNames ||= (() => {
   const chosen = e => [...e.selectedOptions].map(o => o.label || o.text);
   const rangeValue = e => trimmed(e, 'aria-valuetext') || trimmed(e, 'aria-valuenow') || (typeof e.value === 'string' || typeof e.value === 'number' ? String(e.value) : '');
   const embeddedValue = (e, role) => {
-    const tag = e.tagName;
+    const tag = tagName(e);
     if (tag === 'SELECT') return chosen(e).join(' ');
     if (tag === 'INPUT') return valueOf(e, role);
     if (tag === 'TEXTAREA') return e.value;
-    if (role === 'textbox' || role === 'searchbox') return e.textContent;
-    if (role === 'combobox' || role === 'listbox') return [...e.querySelectorAll('[role=option][aria-selected=true]')].map(o => squash(o.textContent)).join(' ') || (role === 'combobox' ? e.textContent : '');
+    if (role === 'textbox' || role === 'searchbox') return textContent(e);
+    if (role === 'combobox' || role === 'listbox') return [...querySelectorAll(e, '[role=option][aria-selected=true]')].map(o => squash(textContent(o))).join(' ') || (role === 'combobox' ? textContent(e) : '');
     return rangeValue(e);
   };
   const VALUELESS = new Set(['checkbox', 'radio', 'button', 'switch']);
   const valueOf = (e, role) => {
-    switch (e.tagName) {
+    switch (tagName(e)) {
       case 'SELECT': return squash(chosen(e).join(', '));
       case 'INPUT':
         if (VALUELESS.has(role)) return e.type === 'file' ? [...e.files].map(file => file.name).join(', ') : '';
         return e.type === 'password' ? '\u2022'.repeat(e.value.length) : e.value;
       case 'TEXTAREA': return e.value;
-      case 'CANVAS': return `${e.clientWidth}x${e.clientHeight}`;
+      case 'CANVAS': return `${e.clientWidth}x${clientHeight(e)}`;
     }
-    if (role === 'textbox' || role === 'searchbox') return squash(e.textContent || '');
-    return e.hasAttributes() ? squash(trimmed(e, 'aria-valuetext') || trimmed(e, 'aria-valuenow')) : '';
+    if (role === 'textbox' || role === 'searchbox') return squash(textContent(e) || '');
+    return hasAttributes(e) ? squash(trimmed(e, 'aria-valuetext') || trimmed(e, 'aria-valuenow')) : '';
   };
-  const switchedOff = e => e.matches(':disabled') || e.getAttribute('aria-disabled') === 'true';
+  const switchedOff = e => matches(e, ':disabled') || getAttribute(e, 'aria-disabled') === 'true';
   // aria-disabled counts for everything inside.
-  const disabled = e => { if (e.matches(':disabled')) return true; for (let x = e; x; x = parentOf(x)) if (x.getAttribute('aria-disabled') === 'true') return true; return false; };
+  const disabled = e => { if (matches(e, ':disabled')) return true; for (let x = e; x; x = parentOf(x)) if (getAttribute(x, 'aria-disabled') === 'true') return true; return false; };
   const CHECKABLE = new Set(['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio']);
   const statesOf = (e, role, off, active) => {
-    const out = [], plain = !e.hasAttributes(), tag = e.tagName;
+    const out = [], plain = !hasAttributes(e), tag = tagName(e);
     if (CHECKABLE.has(role)) {
       const own = tag === 'INPUT' && (e.type === 'checkbox' || e.type === 'radio');
-      const checked = own ? (e.indeterminate && e.type === 'checkbox' ? 'mixed' : String(e.checked)) : plain ? '' : e.getAttribute('aria-checked');
+      const checked = own ? (e.indeterminate && e.type === 'checkbox' ? 'mixed' : String(e.checked)) : plain ? '' : getAttribute(e, 'aria-checked');
       if (checked === 'true') out.push('checked'); else if (checked === 'mixed' && role !== 'radio' && role !== 'switch') out.push('mixed');
     }
     if (off || switchedOff(e)) out.push('disabled');
-    if (tag === 'SUMMARY') { if (role === 'button') out.push(e.parentElement.open ? 'expanded' : 'collapsed'); }
-    else if (!plain) { const expanded = e.getAttribute('aria-expanded'); if (expanded === 'true') out.push('expanded'); else if (expanded === 'false') out.push('collapsed'); }
+    if (tag === 'SUMMARY') { if (role === 'button') out.push(parentElement(e).open ? 'expanded' : 'collapsed'); }
+    else if (!plain) { const expanded = getAttribute(e, 'aria-expanded'); if (expanded === 'true') out.push('expanded'); else if (expanded === 'false') out.push('collapsed'); }
     if (e === active) out.push('focused');
     if (!plain) {
-      const invalid = e.getAttribute('aria-invalid');
-      if (invalid ? invalid !== 'false' : e.matches(':user-invalid') && !(e.form && e.form.noValidate)) out.push('invalid');
+      const invalid = getAttribute(e, 'aria-invalid');
+      if (invalid ? invalid !== 'false' : matches(e, ':user-invalid') && !(e.form && noValidate(e.form))) out.push('invalid');
     }
-    if (role === 'option' && tag === 'OPTION' ? e.selected : !plain && e.getAttribute('aria-selected') === 'true') out.push('selected');
-    if (!plain) { const pressed = e.getAttribute('aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
+    if (role === 'option' && tag === 'OPTION' ? e.selected : !plain && getAttribute(e, 'aria-selected') === 'true') out.push('selected');
+    if (!plain) { const pressed = getAttribute(e, 'aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
     return out;
   };
   return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};

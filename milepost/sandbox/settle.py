@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from milepost.sandbox.cdp import CDPConnection, CDPError, ConnectionLostError
+from milepost.sandbox.cdp import CDPConnection, CDPError, ConnectionLostError, ScriptError
 from milepost.sandbox.clock import PageClock
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.follower import Follower
@@ -103,12 +103,12 @@ class Settler:
                 return await self._read_unsettled(last)
             except ConnectionLostError as error:
                 raise SandboxError(Failure.INFRASTRUCTURE, str(error)) from error
-            except CDPError:
+            except CDPError as error:
                 # The document was replaced while we read it: read the next one.
                 await asyncio.sleep(0)
                 if clock() < end:
                     continue
-                raise SandboxError(Failure.TIMEOUT, "the page never stops navigating") from None
+                raise SandboxError(Failure.TIMEOUT, _say_unread(error)) from error
             if not self._follower.busy or clock() >= end:
                 return last
 
@@ -186,6 +186,12 @@ async def pass_frame(evaluate: Callable[[str], Awaitable[Any]]) -> None:
             await evaluate(drawn)
     except (TimeoutError, CDPError):
         return
+
+
+def _say_unread(error: CDPError) -> str:
+    if isinstance(error, ScriptError):
+        return f"the page cannot be read: {error}"
+    return "the page never stops navigating"
 
 
 def _ms(left_s: float) -> int:

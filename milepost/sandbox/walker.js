@@ -1,9 +1,10 @@
 // Runs in an isolated world of every document: reads the page as a tree of accessible elements with ids that
 // stay stable for an element's life, finds where to click, tells when the page has settled, and reports trusted
 // user events through a binding. It shares the DOM with the page and nothing else: page scripts can neither see
-// nor change it, and it writes nothing into the DOM. Roles and names are in names.js, which is loaded before.
+// nor change it, and it writes nothing into the DOM. Loaded before: names.js, roles and names, and members.js,
+// by which members of nodes are read, as a page can hide them.
 (() => {
-  if (globalThis.milepost) return;
+  if (Object.hasOwn(globalThis, 'milepost')) return;
   let ids = new WeakMap(), elements = new Map(), nextId = 1;
   const idOf = e => {
     let id = ids.get(e);
@@ -12,6 +13,10 @@
   };
   const elementOf = id => { const ref = elements.get(Number(id)); return ref && ref.deref(); };
 
+  const {activeElement, body, checkVisibility, clientHeight, closest, defaultView, dispatchEvent, documentElement, elementFromPoint, execCommand,
+    firstChild, focus, getAttribute, getBoundingClientRect, getClientRects, getElementsByTagName, getRootNode, getSelection, hasAttribute,
+    hasAttributes, inert, isConnected, isContentEditable, nextSibling, nodeType, offsetParent, ownerDocument, parentElement, querySelector, querySelectorAll, readyState,
+    scrollBy, scrollHeight, scrollIntoView, scrollingElement, tabIndex, tagName, textContent, title} = globalThis.milepostMembers;
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
     INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
   const words = text => text.split(' ');
@@ -28,15 +33,15 @@
   // ---- the tree ----
   const SEEN = {visibilityProperty: true, opacityProperty: true};
   // A control that is only transparent is the one a user clicks through its painted stand-in.
-  const transparent = e => (e.tagName === 'INPUT' || e.tagName === 'SELECT') && getComputedStyle(e).opacity === '0' && e.checkVisibility({visibilityProperty: true});
-  const shown = e => e.checkVisibility(SEEN) || transparent(e) || isDrawnArea(e) || getComputedStyle(e).display === 'contents';
+  const transparent = e => (tagName(e) === 'INPUT' || tagName(e) === 'SELECT') && getComputedStyle(e).opacity === '0' && checkVisibility(e, {visibilityProperty: true});
+  const shown = e => checkVisibility(e, SEEN) || transparent(e) || isDrawnArea(e) || getComputedStyle(e).display === 'contents';
   // The element with the focus, through shadow roots and frames; null when it is a body.
   const focusedIn = d => {
-    let e = d.activeElement;
+    let e = activeElement(d);
     for (;;) {
-      const root = e && rootOf(e), inner = e && e.tagName === 'IFRAME' && documentIn(e);
-      const deeper = root ? root.activeElement : inner && inner.activeElement !== inner.body ? inner.activeElement : null;
-      if (!deeper) return e && e !== e.ownerDocument.body ? e : null;
+      const root = e && rootOf(e), inner = e && tagName(e) === 'IFRAME' && documentIn(e);
+      const deeper = root ? activeElement(root) : inner && activeElement(inner) !== body(inner) ? activeElement(inner) : null;
+      if (!deeper) return e && e !== body(ownerDocument(e)) ? e : null;
       e = deeper;
     }
   };
@@ -76,9 +81,9 @@
     };
   };
   const viewInto = frame => {
-    const outer = viewOf(frame.ownerDocument), box = frame.getBoundingClientRect(), style = getComputedStyle(frame), m = bent(frame);
+    const outer = viewOf(ownerDocument(frame)), box = getBoundingClientRect(frame), style = getComputedStyle(frame), m = bent(frame);
     const dx = frame.clientLeft + parseFloat(style.paddingLeft), dy = frame.clientTop + parseFloat(style.paddingTop);
-    const width = frame.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), height = frame.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+    const width = frame.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight), height = clientHeight(frame) - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
     if (!m && !outer.m) {
       const x = outer.x + box.left + dx, y = outer.y + box.top + dy;
       return shift(x, y, Math.max(outer.left, x), Math.max(outer.top, y), Math.min(outer.right, x + width), Math.min(outer.bottom, y + height));
@@ -91,7 +96,7 @@
   // For a frame of another origin the tab says what can be seen of it; see `place`.
   let given = null;
   const viewOf = d => {
-    const frame = d === document ? null : frameOf(d.documentElement);
+    const frame = d === document ? null : frameOf(documentElement(d));
     if (frame) return viewInto(frame);
     const [left, top, right, bottom] = given || [0, 0, innerWidth, innerHeight];
     return shift(0, 0, left, top, right, bottom);
@@ -101,63 +106,63 @@
   const asked = new WeakSet();
   // An element that shows something though it holds nothing may have a closed shadow root; the harness asks DevTools, once.
   const suspect = e => {
-    if (asked.has(e) || suspects.length >= 64 || !(e.tagName.includes('-') || (hostTags.has(e.tagName) && e.offsetHeight > 0 && e.offsetWidth > 0))) return;
+    if (asked.has(e) || suspects.length >= 64 || !(tagName(e).includes('-') || (hostTags.has(tagName(e)) && e.offsetHeight > 0 && e.offsetWidth > 0))) return;
     suspects.push(e);
   };
   // The boxes of an element in its document's viewport. A part of an image map has none of its own: it is where its image is.
   const boxesOf = e => {
-    if (e.tagName !== 'AREA') return [...e.getClientRects()];
-    const map = e.closest('map'), image = map && map.getRootNode().querySelector(`img[usemap="#${CSS.escape(map.name)}"]`);
+    if (tagName(e) !== 'AREA') return [...getClientRects(e)];
+    const map = closest(e, 'map'), image = map && querySelector(getRootNode(map), `img[usemap="#${CSS.escape(map.name)}"]`);
     if (!image) return [];
-    const box = image.getBoundingClientRect(), n = e.coords.split(/[ ,;]+/).map(Number), round = e.shape === 'circle';
+    const box = getBoundingClientRect(image), n = e.coords.split(/[ ,;]+/).map(Number), round = e.shape === 'circle';
     const xs = round ? [n[0] - n[2], n[0] + n[2]] : n.filter((_, i) => i % 2 === 0), ys = round ? [n[1] - n[2], n[1] + n[2]] : n.filter((_, i) => i % 2);
     if (xs.length < 2 || n.some(Number.isNaN)) return [box];
     const left = Math.min(...xs), top = Math.min(...ys);
     return [new DOMRect(box.left + left, box.top + top, Math.max(...xs) - left, Math.max(...ys) - top)];
   };
-  const isDrawnArea = e => e.tagName === 'AREA' && boxesOf(e).length > 0;
+  const isDrawnArea = e => tagName(e) === 'AREA' && boxesOf(e).length > 0;
   let awayRow = false;  // inside a table row that is offscreen: what is laid out in its cells is, too
   const offscreen = e => {
-    const cell = awayRow && e.offsetParent;  // null for what is fixed, another element for what is placed elsewhere
-    if (cell && (cell.tagName === 'TD' || cell.tagName === 'TH')) return true;
-    const box = e.tagName === 'AREA' ? boxesOf(e)[0] : e.getBoundingClientRect();
+    const cell = awayRow && offsetParent(e);  // null for what is fixed, another element for what is placed elsewhere
+    if (cell && (tagName(cell) === 'TD' || tagName(cell) === 'TH')) return true;
+    const box = tagName(e) === 'AREA' ? boxesOf(e)[0] : getBoundingClientRect(e);
     if (view.m) { const b = view.box(box); return b.bottom <= view.top || b.right <= view.left || b.top >= view.bottom || b.left >= view.right; }
     return box.bottom + view.y <= view.top || box.right + view.x <= view.left || box.top + view.y >= view.bottom || box.left + view.x >= view.right;
   };
   const line = (e, depth, role, name, off) => {
     const states = statesOf(e, role, off, active), value = valueOf(e, role);
-    if (role !== 'option' && e.tagName !== 'OPTGROUP' && offscreen(e)) states.push('offscreen');
+    if (role !== 'option' && tagName(e) !== 'OPTGROUP' && offscreen(e)) states.push('offscreen');
     out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, value.length > 400 ? value.slice(0, 400) : value, states]);
     return states;
   };
   // quiet: the text is already in a line above; mute: the parent's own text is invisible; off: an ancestor is disabled.
   const walk = (node, depth, quiet, mute, off) => {
     const list = slotted(node);
-    for (let at = 0, c = list ? list[0] : (rootOf(node) || node).firstChild; c; c = list ? list[++at] : c.nextSibling) {
-      if (c.nodeType === 1) visit(c, depth, quiet, off);
-      else if (!quiet && !mute && c.nodeType === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, c.parentElement || node), '', []]); }
+    for (let at = 0, c = list ? list[0] : firstChild(rootOf(node) || node); c; c = list ? list[++at] : nextSibling(c)) {
+      if (nodeType(c) === 1) visit(c, depth, quiet, off);
+      else if (!quiet && !mute && nodeType(c) === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, parentElement(c) || node), '', []]); }
     }
   };
   const visit = (c, depth, quiet, off) => {
-    const tag = c.tagName;
+    const tag = tagName(c);
     if (SKIP.has(tag)) return;
-    const plain = !c.hasAttributes();
-    if (!plain && (c.getAttribute('aria-hidden') === 'true' || c.inert)) return;
-    if (tag !== 'OPTION' && tag !== 'OPTGROUP' && !c.checkVisibility(SEEN) && !transparent(c) && !isDrawnArea(c)) {
+    const plain = !hasAttributes(c);
+    if (!plain && (getAttribute(c, 'aria-hidden') === 'true' || inert(c))) return;
+    if (tag !== 'OPTION' && tag !== 'OPTGROUP' && !checkVisibility(c, SEEN) && !transparent(c) && !isDrawnArea(c)) {
       const {display, visibility} = getComputedStyle(c);
-      if (!display) { if (c.parentElement) suspect(c.parentElement); return; }  // in no tree that is drawn: below a host, without a slot
+      if (!display) { if (parentElement(c)) suspect(parentElement(c)); return; }  // in no tree that is drawn: below a host, without a slot
       // A hidden parent may have a visible child (visibility), one that is removed (display) or skipped may not.
-      if (visibility !== 'visible' && display !== 'none') { if (c.checkVisibility() || display === 'contents') walk(c, depth, quiet, true, off); return; }
+      if (visibility !== 'visible' && display !== 'none') { if (checkVisibility(c) || display === 'contents') walk(c, depth, quiet, true, off); return; }
       if (display !== 'contents') return;
     }
-    if (!plain && !off && c.getAttribute('aria-disabled') === 'true') off = true;
+    if (!plain && !off && getAttribute(c, 'aria-disabled') === 'true') off = true;
     const role = roleOf(c), root = rootOf(c);
     if (root) lookUp(root, false);
-    if (!quiet && (!c.firstChild || tag.includes('-')) && !root) suspect(c);
+    if (!quiet && (!firstChild(c) || tag.includes('-')) && !root) suspect(c);
     const minor = !role || SILENT.has(role);
     const name = minor ? '' : nameOf(c, role);
     if (minor || (!name && WHEN_NAMED.has(role))) {
-      if (!plain && ((c.hasAttribute('tabindex') && c.tabIndex >= 0) || c.hasAttribute('onclick'))) {
+      if (!plain && ((hasAttribute(c, 'tabindex') && tabIndex(c) >= 0) || hasAttribute(c, 'onclick'))) {
         // A container keeps its parts apart; anything else that can be clicked is named by what it holds.
         if (role && WHEN_NAMED.has(role)) { line(c, depth, role, name, off); walk(c, depth + 1, quiet, false, off); return; }
         const own = nameOf(c, 'button');
@@ -187,20 +192,20 @@
       const at = viewInto(e), corners = [at.from(at.left, at.top), at.from(at.right, at.bottom)], [a, b] = corners;
       foreign.push([out.length - 1, String(idOf(e)), [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)], e === active]);
     }
-    if (!d || !d.body) return;
-    watch(d.defaultView);
+    if (!d || !body(d)) return;
+    watch(defaultView(d));
     lookUp(d, false);
     const outer = view;
     view = viewOf(d);
-    walk(d.body, depth, false, false, false);
+    walk(body(d), depth, false, false, false);
     view = outer;
   };
   const rows = () => {
     out = []; suspects = []; foreign = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
     lookUp(document, true);
-    const modals = document.querySelectorAll('dialog:modal');
+    const modals = querySelectorAll(document, 'dialog:modal');
     const top = modals.length ? modals[modals.length - 1] : null;
-    if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (document.body) walk(document.body, 0, false, false, false);
+    if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (body(document)) walk(body(document), 0, false, false, false);
     return out;
   };
 
@@ -214,7 +219,7 @@
   // A document and those in its frames that are ours to read.
   const documents = (d, all = []) => {
     all.push(d);
-    for (const e of d.getElementsByTagName('iframe')) { const inner = documentIn(e); if (inner) documents(inner, all); }
+    for (const e of getElementsByTagName(d, 'iframe')) { const inner = documentIn(e); if (inner) documents(inner, all); }
     return all;
   };
   // Changes are counted from an action's beginning on: what the page does with an answer before anybody looks is not missed.
@@ -239,7 +244,7 @@
     while (quiet < 2 && performance.now() - start < ms) {
       const before = changes;
       await task();
-      quiet = changes !== before || documents(document).some(d => d.readyState === 'loading') ? 0 : quiet + 1;
+      quiet = changes !== before || documents(document).some(d => readyState(d) === 'loading') ? 0 : quiet + 1;
     }
     disarm();
     return quiet >= 2;
@@ -249,36 +254,37 @@
   let submission = null;
   const leaves = sent => {
     if (!sent || sent.defaultPrevented) return false;
-    const form = sent.target, by = sent.submitter, of = name => (by && by.getAttribute('form' + name)) || form.getAttribute(name) || '';
-    return form.isConnected && of('method').toLowerCase() !== 'dialog' && ['', '_self'].includes(of('target').toLowerCase());
+    const form = sent.target, by = sent.submitter, of = name => (by && getAttribute(by, 'form' + name)) || getAttribute(form, name) || '';
+    return isConnected(form) && of('method').toLowerCase() !== 'dialog' && ['', '_self'].includes(of('target').toLowerCase());
   };
 
   const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
   const locate = e => {
-    const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());
+    const at = viewOf(ownerDocument(e)), box = at.box(getBoundingClientRect(e));
     if (box.top < at.top || box.left < at.left || box.bottom > at.bottom || box.right > at.right)
-      e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+      scrollIntoView(e, {block: 'center', inline: 'center', behavior: 'instant'});
   };
   // What a click at a point of the tab would hit, inside shadow roots and frames.
   const hitAt = (x, y) => {
-    let hit = document.elementFromPoint(x, y);
+    let hit = elementFromPoint(document, x, y);
     for (;;) {
-      const d = hit && hit.tagName === 'IFRAME' && documentIn(hit), root = d || (hit && rootOf(hit));
+      const d = hit && tagName(hit) === 'IFRAME' && documentIn(hit), root = d || (hit && rootOf(hit));
       if (!root) return hit;
-      const p = viewOf(d || hit.ownerDocument).from(x, y), deeper = root.elementFromPoint(p.x, p.y);
+      const p = viewOf(d || ownerDocument(hit)).from(x, y), deeper = elementFromPoint(root, p.x, p.y);
       if (!deeper || deeper === hit) return hit;
       hit = deeper;
     }
   };
   // Values these take when they are set, and an example of each.
   const PICKED = new Map(Object.entries({date: '2026-03-14', time: '14:30', 'datetime-local': '2026-03-14T14:30', month: '2026-03', week: '2026-W11', color: '#3366ff', range: '50'}));
-  const changed = (e, really) => { if (really) for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true})); };
+  const typed = e => tagName(e) === 'INPUT' || tagName(e) === 'TEXTAREA';
+  const changed = (e, really) => { if (really) for (const type of ['input', 'change']) dispatchEvent(e, new Event(type, {bubbles: true})); };
   const ready = id => {
     const e = elementOf(id);
     if (!e) return {error: `no element has the id ${id}; take one from the tree`};
-    if (!e.isConnected || !e.ownerDocument.defaultView) return {error: `element ${id} is no longer on the page`};
+    if (!isConnected(e) || !defaultView(ownerDocument(e))) return {error: `element ${id} is no longer on the page`};
     if (disabled(e)) return {error: `element ${id} is disabled`};
-    if (e.tagName !== 'OPTION' && !shown(e)) return {error: `element ${id} is hidden`};
+    if (tagName(e) !== 'OPTION' && !shown(e)) return {error: `element ${id} is hidden`};
     arm();
     return {e};
   };
@@ -298,7 +304,7 @@
       if (inside && !inside[1]) for (const row of all) row[5] = row[5].filter(state => state !== 'focused');
       const leaving = leaves(submission);
       submission = null;
-      return {settled, leaving, url: location.href, title: document.title, rows: JSON.stringify(all), hosts: suspects.length, foreign};
+      return {settled, leaving, url: location.href, title: title(document), rows: JSON.stringify(all), hosts: suspects.length, foreign};
     },
     // Where a point of a foreign frame's viewport is in ours, brought into view.
     place(id, px, py) {
@@ -306,9 +312,9 @@
       if (error) return {error};
       let at = viewInto(e), p = at.to(px, py);
       if (p.x < at.left || p.y < at.top || p.x >= at.right || p.y >= at.bottom) {
-        e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+        scrollIntoView(e, {block: 'center', inline: 'center', behavior: 'instant'});
         p = viewInto(e).to(px, py);
-        if (p.x < 0 || p.y < 0 || p.x >= innerWidth || p.y >= innerHeight) scrollBy({left: p.x - innerWidth / 2, top: p.y - innerHeight / 2, behavior: 'instant'});
+        if (p.x < 0 || p.y < 0 || p.x >= innerWidth || p.y >= innerHeight) globalThis.scrollBy({left: p.x - innerWidth / 2, top: p.y - innerHeight / 2, behavior: 'instant'});
         at = viewInto(e); p = at.to(px, py);
       }
       if (p.x < at.left || p.y < at.top || p.x >= at.right || p.y >= at.bottom) return {error: `the frame ${id} shows that part of itself nowhere`};
@@ -325,8 +331,8 @@
       const out = [];
       for (const [id, ref] of elements) {
         const e = ref.deref();
-        if (!e || !e.isConnected || !e.ownerDocument.defaultView || e.tagName === 'OPTION' || !shown(e) || !INTERACTIVE.has(roleOf(e))) continue;
-        const at = viewOf(e.ownerDocument), box = at.box(e.getBoundingClientRect());
+        if (!e || !isConnected(e) || !defaultView(ownerDocument(e)) || tagName(e) === 'OPTION' || !shown(e) || !INTERACTIVE.has(roleOf(e))) continue;
+        const at = viewOf(ownerDocument(e)), box = at.box(getBoundingClientRect(e));
         const left = Math.max(at.left, box.left), top = Math.max(at.top, box.top);
         const right = Math.min(at.right, box.right), bottom = Math.min(at.bottom, box.bottom);
         if (right > left && bottom > top) out.push([String(id), left, top, right - left, bottom - top]);
@@ -338,14 +344,14 @@
       if (error) return {error};
       if (!still) locate(e);
       // A link over two lines has a box whose middle is not the link: try each of its pieces.
-      const pieces = boxesOf(e).filter(box => box.width && box.height), at = viewOf(e.ownerDocument);
+      const pieces = boxesOf(e).filter(box => box.width && box.height), at = viewOf(ownerDocument(e));
       if (!pieces.length) return {error: `element ${id} has no size`};
       let cover = null;
       for (const box of pieces) {
         const b = at.box(box), left = Math.max(at.left, b.left), top = Math.max(at.top, b.top);
         const x = (left + Math.min(at.right, b.right)) / 2, y = (top + Math.min(at.bottom, b.bottom)) / 2;
-        const hit = hitAt(x, y), label = hit && hit.closest('label');
-        if (hit && (within(e, hit) || (label && label.control === e))) return {x, y, download: !!hit.closest('a[href][download]')};
+        const hit = hitAt(x, y), label = hit && closest(hit, 'label');
+        if (hit && (within(e, hit) || (label && label.control === e))) return {x, y, download: !!closest(hit, 'a[href][download]')};
         cover = cover || hit;
       }
       const [role, name] = cover ? describe(cover) : ['nothing', ''];
@@ -356,20 +362,20 @@
     scroll_to(id) {
       const {e, error} = ready(id);
       if (error) return {error};
-      e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+      scrollIntoView(e, {block: 'center', inline: 'center', behavior: 'instant'});
       return {};
     },
     checked(id) {
       const {e, error} = ready(id);
       if (error) return {error};
       const role = roleOf(e);
-      if (!['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio'].includes(role)) return {error: `element ${id} (${role || e.tagName.toLowerCase()}) cannot be ticked`};
-      return {role, checked: e.tagName === 'INPUT' ? e.checked : e.getAttribute('aria-checked') === 'true'};
+      if (!['checkbox', 'radio', 'switch', 'menuitemcheckbox', 'menuitemradio'].includes(role)) return {error: `element ${id} (${role || tagName(e).toLowerCase()}) cannot be ticked`};
+      return {role, checked: tagName(e) === 'INPUT' ? e.checked : getAttribute(e, 'aria-checked') === 'true'};
     },
     file_field(id) {
       const {e, error} = ready(id);
       if (error) return {error};
-      return e.tagName === 'INPUT' && e.type === 'file' ? {} : {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a file field`};
+      return tagName(e) === 'INPUT' && e.type === 'file' ? {} : {error: `element ${id} (${roleOf(e) || tagName(e).toLowerCase()}) is not a file field`};
     },
     // An action that is one function, and what the page shows after it: nobody has to ask for that again.
     async act(name, given, ms) {
@@ -383,27 +389,27 @@
     fill(id, text) {
       const {e, error} = ready(id);
       if (error) return {error};
-      const editable = e.tagName === 'TEXTAREA' || e.isContentEditable || (e.tagName === 'INPUT' && !INPUT_ROLE[e.type]) || ['number', 'search'].includes(e.type);
-      if (e.tagName === 'INPUT' && PICKED.has(e.type)) { e.focus(); return {left: 'pick'}; }
-      if (!editable) return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a text field`};
-      if (e.readOnly) return {error: `element ${id} is read-only`};
-      const modal = [...document.querySelectorAll('dialog:modal')].pop();
+      const editable = tagName(e) === 'TEXTAREA' || isContentEditable(e) || (tagName(e) === 'INPUT' && !INPUT_ROLE[e.type]) || ['number', 'search'].includes(e.type);
+      if (tagName(e) === 'INPUT' && PICKED.has(e.type)) { focus(e); return {left: 'pick'}; }
+      if (!editable) return {error: `element ${id} (${roleOf(e) || tagName(e).toLowerCase()}) is not a text field`};
+      if (typed(e) && e.readOnly) return {error: `element ${id} is read-only`};
+      const modal = [...querySelectorAll(document, 'dialog:modal')].pop();
       if (modal && !within(modal, e)) return {error: `element ${id} is behind a dialog`};
       locate(e);
-      e.focus();
-      if (e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
-      if (e.select) e.select(); else e.ownerDocument.getSelection().selectAllChildren(e);
-      if (!text) return e.value || e.textContent ? {left: 'keys'} : {};
+      focus(e);
+      if (activeElement(getRootNode(e)) !== e) return {error: `element ${id} does not take the focus`};
+      if (typed(e)) e.select(); else getSelection(ownerDocument(e)).selectAllChildren(e);
+      if (!text) return e.value || textContent(e) ? {left: 'keys'} : {};
       // The same trusted events as from outside; what it makes of lines, and of editors, differs.
-      if (e.isContentEditable || /[\r\n]/.test(text)) return {left: 'text'};
-      return e.ownerDocument.execCommand('insertText', false, text) ? {} : {left: 'text'};
+      if (isContentEditable(e) || /[\r\n]/.test(text)) return {left: 'text'};
+      return execCommand(ownerDocument(e), 'insertText', false, text) ? {} : {left: 'text'};
     },
     // Scrolls what stands in the middle of the viewport, as a wheel there would.
     scroll(dx, dy) {
       let e = hitAt(innerWidth / 2, innerHeight / 2);
-      const scrolls = x => /auto|scroll/.test(getComputedStyle(x).overflow + getComputedStyle(x).overflowY) && x.scrollHeight > x.clientHeight;
-      while (e && e !== document.body && !scrolls(e)) e = e.parentElement;
-      (e && e !== document.body ? e : document.scrollingElement || document.body).scrollBy({left: dx, top: dy, behavior: 'instant'});
+      const scrolls = x => /auto|scroll/.test(getComputedStyle(x).overflow + getComputedStyle(x).overflowY) && scrollHeight(x) > clientHeight(x);
+      while (e && e !== body(document) && !scrolls(e)) e = parentElement(e);
+      scrollBy(e && e !== body(document) ? e : scrollingElement(document) || body(document), {left: dx, top: dy, behavior: 'instant'});
       return {};
     },
     // `where` is 'end' when text will be typed behind what is there.
@@ -411,11 +417,11 @@
       const {e, error} = ready(id);
       if (error) return {error};
       locate(e);
-      e.focus();
-      if (e.getRootNode().activeElement !== e) return {error: `element ${id} does not take the focus`};
+      focus(e);
+      if (activeElement(getRootNode(e)) !== e) return {error: `element ${id} does not take the focus`};
       if (where === 'end') {
-        if (e.isContentEditable) { const s = e.ownerDocument.getSelection(); s.selectAllChildren(e); s.collapseToEnd(); }
-        else if (e.setSelectionRange && e.selectionStart !== null) e.setSelectionRange(e.value.length, e.value.length);
+        if (isContentEditable(e)) { const s = getSelection(ownerDocument(e)); s.selectAllChildren(e); s.collapseToEnd(); }
+        else if (typed(e) && e.selectionStart !== null) e.setSelectionRange(e.value.length, e.value.length);
       }
       return {};
     },
@@ -437,16 +443,16 @@
     choose(id, wanted) {
       const {e, error} = ready(id);
       if (error) return {error};
-      if (e.tagName !== 'SELECT') return {error: `element ${id} (${roleOf(e) || e.tagName.toLowerCase()}) is not a select`};
+      if (tagName(e) !== 'SELECT') return {error: `element ${id} (${roleOf(e) || tagName(e).toLowerCase()}) is not a select`};
       if (wanted.length !== 1 && !e.multiple) return {error: `element ${id} takes one option, got ${wanted.length}`};
       const options = [...e.options], textOfOption = o => squash(o.label || o.text), chosen = new Set();
       for (const option of wanted) {
         const found = options.find(o => textOfOption(o) === squash(option));
         if (!found) return {error: `"${option}" is not an option; options: ${options.map(textOfOption).join(', ')}`};
-        if (found.disabled || found.closest('optgroup:disabled')) return {error: `option "${option}" is disabled`};
+        if (found.disabled || closest(found, 'optgroup:disabled')) return {error: `option "${option}" is disabled`};
         chosen.add(found);
       }
-      e.focus();
+      focus(e);
       const moves = options.filter(o => o.selected !== chosen.has(o));
       if (e.multiple) for (const o of moves) o.selected = chosen.has(o);
       else for (const o of chosen) o.selected = true;
@@ -469,10 +475,10 @@
   };
   const target = event => {
     const e = event.composedPath()[0];
-    if (!e || e.nodeType !== 1) return null;
+    if (!e || nodeType(e) !== 1) return null;
     if (!closed.has(e)) return e;
-    const at = viewOf(e.ownerDocument);  // the path ends at a closed root's host; what stands there is inside
-    if (event.type !== 'click') return closed.get(e).activeElement || e;
+    const at = viewOf(ownerDocument(e));  // the path ends at a closed root's host; what stands there is inside
+    if (event.type !== 'click') return activeElement(closed.get(e)) || e;
     const p = at.to(event.clientX, event.clientY);
     return hitAt(p.x, p.y) || e;
   };
@@ -492,21 +498,21 @@
     for (const [type, handle] of listeners) w.addEventListener(type, handle, {capture: true, passive: true});
   };
   listen('click', e => note('clicked', actor(e)));
-  listen('focusin', e => { if (e !== e.ownerDocument.body) note('focused', e); });
+  listen('focusin', e => { if (e !== body(ownerDocument(e))) note('focused', e); });
   listen('input', e => {
-    if (e.type === 'checkbox' || e.type === 'radio' || e.tagName === 'SELECT') return;
+    if (e.type === 'checkbox' || e.type === 'radio' || tagName(e) === 'SELECT') return;
     const role = roleOf(e) || 'textbox';
     note('filled', e, {value: e.type === 'password' ? '' : valueOf(e, role)});
-    if (e.willValidate && (e.required || e.pattern || e.minLength > 0 || e.min || e.max || ['email', 'url', 'number', 'date'].includes(e.type)))
+    if (typed(e) && e.willValidate && (e.required || e.pattern || e.minLength > 0 || e.min || e.max || ['email', 'url', 'number', 'date'].includes(e.type)))
       note('validated', e, {valid: e.validity.valid});
   });
   listen('change', e => {
     if (e.type === 'checkbox' || e.type === 'radio') note('toggled', e, {checked: e.checked});
-    else if (e.tagName === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
+    else if (tagName(e) === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
   });
   listen('submit', (e, event) => { note('submitted', e); submission = event; });
   const LONGEST = 200000;  // of what is copied
-  for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(e.ownerDocument.getSelection()).slice(0, LONGEST)}));
+  for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(getSelection(ownerDocument(e))).slice(0, LONGEST)}));
   // The browser's clipboard is that of all episodes, so no native paste goes through. The episode's own text takes its
   // place, as an event that the page may handle, and else as typed text.
   let held = null;
@@ -520,8 +526,8 @@
     if (text === null || !e) return;
     const data = new DataTransfer();
     data.setData('text/plain', text);
-    if (e.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true, composed: true})))
-      (e.ownerDocument || e).execCommand('insertText', false, text);
+    if (dispatchEvent(e, new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true, composed: true})))
+      execCommand(ownerDocument(e) || e, 'insertText', false, text);
   };
   // A frame of our own origin is the tab's: its walker stands there, and has the clipboard.
   if (!frameElement) watch(globalThis);

@@ -3,12 +3,14 @@ within the deadline, and other episodes do not notice."""
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 from pathlib import Path
 
 import pytest
 
+from milepost.sandbox import chromium
 from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.chromium import find_chromium
 from milepost.sandbox.failure import Failure, SandboxError
@@ -33,6 +35,23 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
 <map name=m><area href=/two alt=Kitchen shape=rect coords="0,0,80,100"><area href=/ alt=Hall shape=circle coords="150,50,40"></map>""",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 100)</script><h1>x</h1>",
 }
+
+# A form with a field for every member of a form, and a document with an image for every member of a document.
+NAMED = """<title>Names</title><h1>Waiting</h1><body><script>
+const members = thing => {
+  const all = new Set();
+  for (let x = thing; x; x = Object.getPrototypeOf(x)) for (const name of Object.getOwnPropertyNames(x)) all.add(name);
+  return [...all].sort();
+};
+const fields = members(document.createElement('form')).map(n => `<label>${n}<input name="PREFIX${n}"></label>`);
+const images = members(document).map(n => `<img name="PREFIX${n}" alt="${n}">`), heading = document.querySelector('h1');
+addEventListener('submit', e => { e.preventDefault(); heading.textContent = 'Sent'; });
+const html = `<form tabindex=0 aria-label=Fields>${fields.join('')}<button>Go</button></form>${images.join('')}`;
+document.body.insertAdjacentHTML('beforeend', html);
+</script>"""
+for prefix in ("", "x-"):
+    PAGES[f"/{prefix}names"] = NAMED.replace("PREFIX", prefix)
+    PAGES[f"/{prefix}frame"] = f"<title>Names</title><iframe title=Inner src='/{prefix}names'></iframe>"
 
 
 @pytest.fixture
@@ -93,6 +112,36 @@ async def test_large_and_deep_pages_are_read(pool: Pool, page: str, name: str) -
     async with pool.session(build_world(PAGES, page)) as (session, view):
         view = await session.step(f'click("{view.find("button", name)}")')
         assert view.last_error == ""
+
+
+@pytest.mark.parametrize("page", ["names", "frame"])
+async def test_fields_and_images_that_are_named_like_members_hide_nothing(pool: Pool, page: str) -> None:
+    seen = []
+    for prefix in ("", "x-"):
+        async with pool.session(build_world(PAGES, f"/{prefix}{page}")) as (session, view):
+            assert len(view.elements) > 600
+            field = next(e for e in view.elements if (e.role, e.name) == ("textbox", "firstChild"))
+            filled = await session.step(f'fill("{field.id}", "some text")')
+            sent = await session.step(f'click("{filled.find("button", "Go")}")')
+            form = await session.step(f'focus("{sent.find("form", "Fields")}")')
+            away = await session.step("scroll(0, 200)")
+            views = (view, filled, sent, form, away)
+            assert [v.last_error for v in views] == [""] * 5
+            assert next(e.value for e in filled.elements if e.id == field.id) == "some text"
+            assert sent.find("heading", "Sent")
+            seen.append([v.elements for v in views])
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("name", ["names.js", "walker.js"])
+def test_the_walker_reads_what_pages_can_hide_through_the_prototypes_alone(name: str) -> None:
+    folder = Path(chromium.__file__).parent
+    quoted = re.findall(r"'([A-Za-z ]+)'", (folder / "members.js").read_text("utf-8"))
+    taken = set(" ".join(quoted).split()) - {"form", "milepostMembers"}
+    assert {"tagName", "activeElement", "querySelector"} <= taken
+    code = re.sub(r"(^|\s)//.*", "", (folder / name).read_text("utf-8"), flags=re.MULTILINE)
+    code = code.replace("globalThis.scrollBy(", "")
+    assert re.findall(rf"[\w)\]]\.(?:{'|'.join(taken)})\b(?!:)", code) == []
 
 
 async def test_a_document_without_a_root_is_empty(pool: Pool) -> None:
