@@ -68,6 +68,9 @@ FLAGS = (
 UNDRAWN_FLAGS = ("--disable-threaded-compositing",)
 """The headless shell has no frames without the thread that composes them."""
 
+UNGUARDED_FLAG = "--disable-ipc-flooding-protection"
+"""Playwright sets it. Without it a page that calls `history.pushState` in a loop is slowed down, not the whole browser."""
+
 LAUNCH_DEADLINE_S = 30.0
 SCRATCH_PREFIX = "milepost-"
 
@@ -134,6 +137,7 @@ class Browser:
                 executable_path=str(chromium.path),
                 headless=not options.headed,
                 args=[*FLAGS, *(() if options.drawn else UNDRAWN_FLAGS)],
+                ignore_default_args=[UNGUARDED_FLAG],
                 chromium_sandbox=_wants_sandbox(environment),
                 handle_sigint=False,
                 handle_sigterm=False,

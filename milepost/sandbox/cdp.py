@@ -12,8 +12,22 @@ import orjson
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from milepost.sandbox.noise import Noise
+
 Handler = Callable[[str, Mapping[str, Any]], None]
 """Receives a protocol event's method and parameters."""
+
+
+FLOODED = "Inspector.flooded"
+"""Delivered once to the handler of a session that tells too much, see `noise`; it is not listened to any more."""
+
+_UNHEARD = (b'{"method":"Runtime.consoleAPICalled"', b'{"method":"Runtime.exceptionThrown"')
+"""Events that come with those we need and that nobody hears."""
+
+_EVENT = b'{"method":"'
+_DETACHED = _EVENT + b'Target.detachedFromTarget"'
+_SESSION = b',"sessionId":"'
+_SESSION_TAIL = 64
 
 
 class CDPError(RuntimeError):
@@ -36,6 +50,7 @@ class CDPConnection:
         self._ids = 0
         self._pending: dict[int, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
         self._handlers: dict[str, Handler] = {}
+        self._noises: dict[str, Noise] = {}
         self._loop = asyncio.get_running_loop()
         self._outbox: list[str] = []
         self._wake = asyncio.Event()
@@ -55,10 +70,13 @@ class CDPConnection:
     def on(self, session: str, handler: Handler) -> None:
         """Send a session's events to `handler`; the empty session is the browser itself."""
         self._handlers[session] = handler
+        if session:
+            self._noises[session] = Noise()
 
     def off(self, session: str) -> None:
         """Stop to deliver a session's events."""
         self._handlers.pop(session, None)
+        self._noises.pop(session, None)
 
     def send(
         self, method: str, params: Mapping[str, Any] | None = None, session: str = ""
@@ -102,12 +120,29 @@ class CDPConnection:
 
     async def _read(self) -> None:
         try:
-            async for raw in self._socket:
-                self._deliver(orjson.loads(raw))
+            while True:
+                raw = await self._socket.recv(decode=False)
+                heard = not raw.startswith(_UNHEARD)
+                if raw.startswith(_EVENT) and self._is_too_much(raw, heard=heard):
+                    continue
+                if heard:
+                    self._deliver(orjson.loads(raw))
         except websockets.ConnectionClosed:
             pass
         finally:
             self._lose()
+
+    def _is_too_much(self, raw: bytes, *, heard: bool) -> bool:
+        """Count an event; gives whether its session is listened to no more."""
+        # Chromium writes the session last; quotes in what a page wrote are escaped.
+        _, found, rest = raw[-_SESSION_TAIL:].rpartition(_SESSION)
+        session = rest[:-2].decode() if found else ""
+        noise = self._noises.get(session)
+        if noise is None or noise.over:
+            return noise is not None and not raw.startswith(_DETACHED)
+        if noise.add(len(raw), self._loop.time(), heard=heard):
+            self._handlers[session](FLOODED, {})
+        return False
 
     def _deliver(self, message: dict[str, Any]) -> None:
         number = message.get("id")

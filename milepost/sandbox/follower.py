@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from milepost.sandbox.cdp import forget
+from milepost.sandbox.cdp import FLOODED, forget
 from milepost.sandbox.events import (
     DialogClosed,
     DialogOpened,
@@ -98,8 +98,9 @@ class Follower:
         return error
 
     def close(self) -> None:
-        """Take note that the tab was closed; whoever waits for it is woken."""
-        self.closed, self.gone = True, "the tab was closed"
+        """Take note that the tab was closed; whoever waits for it is woken. A tab that failed before stays failed."""
+        if not self.gone:
+            self.closed, self.gone = True, "the tab was closed"
         self._wake()
 
     def finish_load(self, url: str) -> None:
@@ -218,6 +219,9 @@ class Follower:
     def _on_detached(self, params: Mapping[str, Any]) -> None:
         self.gone = self.gone or f"the page is gone ({params.get('reason', 'closed')})"
 
+    def _on_flood(self, _params: Mapping[str, Any]) -> None:
+        self.gone = "the page made the browser tell more than can be listened to (its console, its requests, its events)"
+
     def _on_open(self, params: Mapping[str, Any]) -> None:
         self.opened.append(params["url"])
         self.on_turn()
@@ -326,4 +330,5 @@ _HANDLERS: Mapping[str, Callable[[Follower, Mapping[str, Any]], None]] = {
     "Input.dragIntercepted": Follower._on_drag,
     "Inspector.targetCrashed": Follower._on_crash,
     "Inspector.detached": Follower._on_detached,
+    FLOODED: Follower._on_flood,
 }

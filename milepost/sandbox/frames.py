@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from milepost.sandbox.cdp import CDPConnection, CDPError, ConnectionLostError, forget
+from milepost.sandbox.cdp import FLOODED, CDPConnection, CDPError, ConnectionLostError, forget
 from milepost.sandbox.follower import BINDING, WORLD, Follower
 
 MAX_FRAMES = 16
@@ -36,6 +36,7 @@ _TOLD = frozenset(
         "Page.frameStoppedLoading",
         "Page.frameDetached",
         "Page.windowOpen",
+        FLOODED,
     }
 )
 """What a frame of another process tells that concerns the whole tab."""
@@ -121,6 +122,9 @@ class Frames:
                 self._connection.off(gone)
                 self._forget(lambda place: place.session == gone)
             case _:
+                if method == FLOODED:
+                    # The tab disturbs others, whatever the agent does meanwhile.
+                    self._connection.post("Target.closeTarget", {"targetId": self._target})
                 if session != self._session and method in _TOLD:
                     self._follower.on_event(method, params)
 

@@ -33,6 +33,9 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
     "/gone": "<title>Gone</title><button onclick='document.documentElement.remove()'>Remove</button>",
     "/map": """<title>Map</title><img usemap="#m" width=200 height=100 alt=Plan src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">
 <map name=m><area href=/two alt=Kitchen shape=rect coords="0,0,80,100"><area href=/ alt=Hall shape=circle coords="150,50,40"></map>""",
+    "/console": "<title>Console</title><script>setInterval(() => { for (let i = 0; i < 999; i++) console.log(i) })</script>",
+    "/history": """<title>History</title><button>Here</button><script>let n = 0;
+setInterval(() => { for (let i = 0; i < 99; i++) history.pushState({}, '', '/history?' + n++) })</script>""",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 100)</script><h1>x</h1>",
 }
 
@@ -90,6 +93,28 @@ async def test_a_storm_of_alerts_is_one_dialog_after_the_other(pool: Pool) -> No
             view = await session.step("noop(20)")
         refused = await session.step('click("1")')
         assert "dialog is open" in refused.last_error
+
+
+async def test_a_page_that_floods_its_console_fails_alone(pool: Pool) -> None:
+    async with pool.session(build_world()) as (other, _):
+
+        async def watch() -> None:
+            async with pool.session(build_world(PAGES, "/console")) as (session, _):
+                while True:
+                    await session.step("noop(50)")
+
+        with pytest.raises(SandboxError, match="more than can be listened to") as caught:
+            await watch()
+        assert caught.value.failure is Failure.INFRASTRUCTURE
+        assert (await other.step("scroll(0, 10)")).last_error == ""
+
+
+async def test_a_page_that_pushes_history_without_end_is_slowed_down(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/history")) as (session, view):
+        view = await session.step(f'click("{view.find("button", "Here")}")')
+        assert (view.title, view.last_error) == ("History", "")
+        pushed = [e for e in session.log.events if e.kind == "history_navigated"]
+        assert 0 < len(pushed) < 1000
 
 
 async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
