@@ -24,6 +24,7 @@ LONG_FILES = {
     "milepost/__main__.py": "one command after the other, each with its own late imports",
     "tests/milestones/test_progress.py": "one fold, rule by rule",
     "tests/envs/test_hacking.py": "one hack after the other",
+    "tests/sandbox/test_hostility.py": "one hostile page after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
     "milepost/envs/scaffold.py": "the files of a new task, written out",
     "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
