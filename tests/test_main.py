@@ -62,6 +62,11 @@ def test_an_unknown_task_names_the_nearest() -> None:
     assert "did you mean ReportExport-v0" in " ".join(output.split())
 
 
+def test_an_unknown_alternative_names_the_nearest() -> None:
+    code, output = run("play", "WikiSearch-v0", "--policy", "alternative:by keybord")
+    assert (code, "did you mean 'by keyboard'?" in " ".join(output.split())) == (2, True)
+
+
 def test_an_unknown_split_is_an_error() -> None:
     code, output = run("play", "ReportExport-v0", "--split", "trian")
     assert code == 2

@@ -175,7 +175,7 @@ def test_weights_are_read_by_name_or_number() -> None:
     assert read_weights(numbers) == DEFAULT_WEIGHTS
     with pytest.raises(SpecError, match="unknown preset of weights 'sed'; known are default, example"):
         read_weights("sed")
-    with pytest.raises(SpecError, match="weights: unknown component 'gaol'; did you mean 'goal'?"):
+    with pytest.raises(SpecError, match=r"weights: unknown component 'gaol'; did you mean 'goal'\?"):
         read_weights({**numbers, "gaol": "0.3"})
     with pytest.raises(SpecError, match="unknown component 'web'; known are file, form, goal, nav, ui"):
         read_weights({"web": "1"})
