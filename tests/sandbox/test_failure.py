@@ -4,36 +4,33 @@ import json
 from pathlib import Path
 
 import jinja2
+import pytest
 
 from milepost.sandbox.failure import describe_fault
 
 
 def test_what_was_raised_is_told_with_its_place() -> None:
-    try:
+    with pytest.raises(ValueError, match="Expecting property name") as caught:
         json.loads("{")
-    except ValueError as error:
-        said = describe_fault(error)
+    said = describe_fault(caught.value)
     assert said.startswith("JSONDecodeError: Expecting property name")
-    assert said.endswith("(sandbox/test_failure.py, line 13, in test_what_was_raised_is_told_with_its_place)")
+    assert said.endswith("(sandbox/test_failure.py, line 14, in test_what_was_raised_is_told_with_its_place)")
 
 
 def test_a_page_is_the_place_where_it_broke() -> None:
     pages = jinja2.Environment(
         loader=jinja2.DictLoader({"a.html": "<p>\n{{ x.y }}"}), undefined=jinja2.StrictUndefined
     )
-    try:
+    with pytest.raises(jinja2.UndefinedError) as caught:
         pages.get_template("a.html").render()
-    except jinja2.UndefinedError as error:
-        said = describe_fault(error)
+    said = describe_fault(caught.value)
     assert said == "UndefinedError: 'x' is undefined (<template>, line 2, in top-level template code)"
 
 
 def test_the_place_can_be_asked_of_a_folder() -> None:
-    try:
+    with pytest.raises(ValueError, match="Expecting property name") as caught:
         json.loads("{")
-    except ValueError as error:
-        said = describe_fault(error, Path(json.__file__).parent)
-    assert "(json/decoder.py, line " in said
+    assert "(json/decoder.py, line " in describe_fault(caught.value, Path(json.__file__).parent)
 
 
 def test_what_was_never_raised_has_no_place() -> None:
