@@ -45,7 +45,7 @@ class Scaffold:
         return (
             f"wrote\n{listed}\n"
             f"1. watch it:   .venv/bin/milepost play {self.task}   (--headed shows the browser)\n"
-            f"2. change it:  the five marked places of {self.tasks}; after each, play it again\n"
+            f"2. change it:  the five marked places of {self.tasks}; then play it again\n"
             f"3. test it:    .venv/bin/python -m pytest tests/envs/test_apps.py {self.test} -k '{name} or {self.task} or held_out'\n"
             f"   (other milestones or rewards: also its line of REWARDS in tests/envs/test_apps.py)\n"
             f"4. try it:     .venv/bin/milepost certify {self.task} --seeds 2\n"
