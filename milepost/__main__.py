@@ -61,7 +61,7 @@ def tasks(
 def play(
     task: Annotated[str, typer.Argument(help="Task id, see `milepost tasks`.")],
     policy: Annotated[
-        str, typer.Option(help="`oracle`, `random`, `tiny`, or the path of a model or checkpoint.")
+        str, typer.Option(help="`oracle`, `alternative:NAME`, `random`, `tiny`, or a model's path.")
     ] = "oracle",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the task.")] = 0,
     split: Split = "train",
@@ -100,8 +100,8 @@ def _make_agent(policy: str, template: "Template", seed: int, split: str, temper
     from milepost.agents.scripted import OracleAgent, RandomAgent
     from milepost.envs.task import Split as TaskSplit
 
-    if policy == "oracle":
-        return OracleAgent(template.task(seed, TaskSplit(split)).oracle)
+    if policy == "oracle" or policy.startswith("alternative:"):
+        return OracleAgent(template.task(seed, TaskSplit(split)).find_oracle(policy))
     if policy == "random":
         return RandomAgent(np.random.default_rng(seed))
     from milepost.training.contest import load_agent
@@ -128,7 +128,7 @@ async def _play(
         conditions = Conditions(screenshot=getattr(agent, "sees", False))
         episode, view = await Episode.open(pool, template, seed, TaskSplit(split), conditions=conditions)
         say(f"goal: {view.goal}\n\n{view.url}  {view.title}\n{view.tree}")
-        while not episode.over:
+        while not episode.over and not episode.faults:
             decision = await agent.act(view)
             outcome = await episode.step(decision.text)
             view = outcome.observation
@@ -136,20 +136,20 @@ async def _play(
             steps.append(
                 {"action": view.last_action, "error": view.last_error, "rewards": fired, "tree": view.tree}
             )
-            say(
-                f"\nstep {episode.steps}: {view.last_action}"
-                + (f"   error: {view.last_error}" if view.last_error else "")
-            )
+            wrong = f"   error: {view.last_error}" if view.last_error else ""
+            say(f"\nstep {episode.steps}: {view.last_action}{wrong}")
             for name, value in fired.items():
                 say(f"  + {value} {name}")
             say(f"\n{view.url}  {view.title}\n{view.tree}")
-        success = episode.success
+        success, faults = episode.success, episode.faults
         await episode.close()
     finally:
         await pool.close()
     say(f"\ngoal {'' if success else 'not '}reached in {len(steps)} steps")
     if json_:
         print_json({"task": template.id, "seed": seed, "split": split, "success": success, "steps": steps})
+    if faults:
+        fail(f"the task's own site broke: {faults[0]}")
     return success
 
 

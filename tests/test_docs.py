@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,41 +43,55 @@ def run_python(*arguments: str, package: Path = ROOT) -> str:
     return done.stdout
 
 
+COMMAND = re.compile(r"^    \.venv/bin/(?:milepost|python -m) (?P<arguments>.*?)(?:\s+#.*)?$", re.MULTILINE)
+
+
+def read_command(beginning: str) -> list[str]:
+    """The first command of the guide that begins so, without the program."""
+    found = [
+        m["arguments"] for m in COMMAND.finditer(GUIDE.read_text()) if m["arguments"].startswith(beginning)
+    ]
+    return shlex.split(found[0])
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project to which the guide's steps were done, word for word."""
+    """A copy of the project to which the steps of the guide's short path were done, word for word."""
     root = tmp_path_factory.mktemp("followed")
     for folder in ("milepost", "tests"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
-    for match in _FENCE.finditer(GUIDE.read_text()):
-        if match["path"]:
-            path = root / match["path"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(match["code"])
-    (row,) = (code for code in snippets(GUIDE, "python") if code.startswith("Row("))
-    insert(root / "milepost/envs/registry.py", "_ROWS = (\n", row)
-    rewards = '"ReportSwitch-v0": {"opened": "0.25", "switched": "0.25", "saved": "0.5"},\n'
-    insert(root / "tests/envs/test_apps.py", "REWARDS = {\n", rewards)
+    (root / "docs").mkdir()
+    shutil.copy(TASKS, root / "docs")
+    run_python("-m", "milepost", *read_command("new-task"), package=root)
+    tasks = root / "milepost/envs/apps/stock_order/tasks.py"
+    blocks = re.split(r"^(?=# == )", tasks.read_text(), flags=re.MULTILINE)
+    new = [code for code in snippets(GUIDE, "python") if code.startswith("# == ")]
+    assert [code.partition("\n")[0] for code in new] == [code.partition("\n")[0] for code in blocks[1:6]]
+    gaps = [block[len(block.rstrip()) :] for block in blocks[1:6]]
+    blocks[1:6] = [code.rstrip() + gap for code, gap in zip(new, gaps, strict=True)]
+    tasks.write_text("".join(blocks))
+    (rewards,) = (code for code in snippets(GUIDE, "python") if code.startswith('    "StockOrder-v0"'))
+    table = root / "tests/envs/test_apps.py"
+    table.write_text(re.sub(r'^    "StockOrder-v0": .*\n', rewards, table.read_text(), flags=re.MULTILINE))
     return root
-
-
-def insert(path: Path, after: str, text: str) -> None:
-    head, mark, tail = path.read_text().partition(after)
-    assert mark, f"{path} has no {after!r}"
-    path.write_text(head + mark + text + tail)
 
 
 def test_the_task_of_the_guide_is_listed(followed: Path) -> None:
     rows = json.loads(run_python("-m", "milepost", "tasks", "--json", package=followed))
-    assert "milepost/ReportSwitch-v0" in [row["env"] for row in rows]
+    assert "milepost/StockOrder-v0" in [row["env"] for row in rows]
 
 
-def test_the_task_of_the_guide_passes_the_tests_of_every_task_and_its_own(followed: Path) -> None:
-    files = ["tests/envs/apps/test_settings.py", "tests/envs/test_apps.py"]
-    chosen = ["-k", "test_settings or ReportSwitch", "-p", "no:cacheprovider", "-q"]
-    printed = run_python("-m", "pytest", *files, *chosen, package=followed)
-    assert re.search(r"^1\d passed", printed, re.MULTILINE), printed
+def test_the_task_of_the_guide_is_written_as_the_checks_want_it(followed: Path) -> None:
+    app = "milepost/envs/apps/stock_order"
+    assert run_python("-m", "ruff", "check", "--no-cache", app, package=followed) == "All checks passed!\n"
+    assert "already" in run_python("-m", "ruff", "format", "--no-cache", "--check", app, package=followed)
+
+
+def test_the_task_of_the_guide_passes_the_tests_that_the_guide_names(followed: Path) -> None:
+    printed = run_python("-m", *read_command("pytest"), "-p", "no:cacheprovider", "-q", package=followed)
+    (said,) = re.findall(r"prints `(\d+ passed)`", GUIDE.read_text())
+    assert re.search(rf"^{said}", printed, re.MULTILINE), printed
 
 
 def test_the_events_of_the_guide_are_the_events_there_are() -> None:
@@ -91,15 +106,45 @@ def test_the_events_of_the_guide_are_the_events_there_are() -> None:
 
 
 @pytest.mark.browser
-def test_the_task_of_the_guide_is_solved_by_its_oracle_with_full_reward(followed: Path) -> None:
-    command = ["-m", "milepost", "play", "ReportSwitch-v0", "--policy", "oracle", "--json"]
-    played = json.loads(run_python(*command, package=followed))
+def test_another_way_to_do_the_task_of_the_guide_earns_everything_too(followed: Path) -> None:
+    command = read_command("play StockOrder-v0 --policy")
+    assert command[-1] == "alternative:size first"
+    played = json.loads(run_python("-m", "milepost", *command, "--json", package=followed))
     assert played["success"] is True
     assert [step["rewards"] for step in played["steps"]] == [
-        {"opened": "1/4"},
-        {"switched": "1/4"},
-        {"saved": "1/2"},
+        {"chosen": "1/10"},
+        {},
+        {},
+        {"filled": "1/5"},
+        {"asked": "1/5"},
+        {"sent": "1/2"},
     ]
+
+
+CERTIFY = """
+import asyncio
+from milepost.envs.certify import certify
+from milepost.envs.registry import get_template
+from milepost.sandbox.browser import BrowserOptions
+from milepost.sandbox.pool import Pool
+
+async def run():
+    pool = Pool(contexts=2, options=BrowserOptions(drawn=False))
+    made = await certify(pool, get_template("StockOrder-v0"), seeds=1, adversaries=(), repeats=0)
+    await pool.close()
+    print(made.describe())
+
+asyncio.run(run())
+"""
+"""All of a certificate but its adversaries, which take most of the time."""
+
+
+@pytest.mark.browser
+def test_the_task_of_the_guide_is_certified(followed: Path) -> None:
+    printed = run_python("-c", CERTIFY, package=followed)
+    assert printed.startswith("StockOrder-v0: certified on 1 seeds; solved on 1 in 4 ways; ")
+    (told, of) = re.findall(r"mutants told apart (\d+) of (\d+)", printed)[0]
+    assert int(told) == int(of) > 30
 
 
 @pytest.mark.browser

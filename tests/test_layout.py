@@ -26,7 +26,6 @@ LONG_FILES = {
     "tests/envs/test_hacking.py": "one hack after the other",
     "tests/sandbox/test_hostility.py": "one hostile page after the other",
     "tests/sandbox/test_session.py": "a session is tested action by action",
-    "milepost/envs/scaffold.py": "the files of a new task, written out",
     "milepost/milestones/monitor.py": "one closed union: what each operation does with an event",
     "milepost/milestones/operators.py": "one closed union of tests",
     "milepost/milestones/progress.py": "one fold, with every rule that an event meets",
@@ -58,7 +57,6 @@ UNTESTED = {
     "milepost/agents/agent.py": "a protocol and plain records",
     "milepost/training/algorithm.py": "plain records and names",
     "milepost/agents/engines/engine.py": "a protocol and plain records",
-    "milepost/sandbox/failure.py": "an enumeration and an exception",
     "milepost/sandbox/world.py": "plain records",
 }
 """Modules without behaviour, which need no tests."""

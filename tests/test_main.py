@@ -1,14 +1,20 @@
 """The command line."""
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from milepost import __main__ as main
 from milepost.__main__ import app
-from milepost.envs.registry import imported_templates, templates
+from milepost.envs.registry import get_template, imported_templates, templates
+from milepost.envs.task import Split, Task
 from milepost.milestones.judge.scripted import compare_quotes
+from milepost.sandbox.sites import ASGIApp, Recorder, Site
 from tests.training.judging import serve
 
 RUNNER = CliRunner()
@@ -60,6 +66,11 @@ def test_an_unknown_task_names_the_nearest() -> None:
     code, output = run("play", "ReprtExport")
     assert code == 2
     assert "did you mean ReportExport-v0" in " ".join(output.split())
+
+
+def test_an_unknown_alternative_names_the_nearest() -> None:
+    code, output = run("play", "WikiSearch-v0", "--policy", "alternative:by keybord")
+    assert (code, "did you mean 'by keyboard'?" in " ".join(output.split())) == (2, True)
 
 
 def test_an_unknown_split_is_an_error() -> None:
@@ -119,6 +130,33 @@ def test_the_oracle_plays_an_episode_step_by_step() -> None:
     assert code == 0
     assert "goal reached" in output
     assert "+ 1/4 query" in output
+
+
+def build_broken(record: Recorder) -> ASGIApp:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise KeyError("rom")
+
+    return app
+
+
+@pytest.mark.browser
+def test_an_episode_whose_site_raises_ends_with_what_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = get_template("CatalogSearch-v0")
+
+    def build(rng: np.random.Generator, split: Split) -> Task:
+        task = sound.build(rng, split)
+        return dataclasses.replace(
+            task, sites={host: Site(app="catalog", build=build_broken) for host in task.sites}
+        )
+
+    broken = dataclasses.replace(sound, build=build)
+    monkeypatch.setattr(main, "get_template", lambda task_id: broken)
+    code, output = run("play", "CatalogSearch-v0")
+    said = " ".join(output.split())
+    assert (code, "goal not reached in 0 steps" in said) == (2, True)
+    assert re.search(
+        r"error: the task's own site broke: GET http://\S+ KeyError: 'rom' \(tests/test_main.py, ", said
+    )
 
 
 @pytest.mark.browser

@@ -148,7 +148,7 @@ def digest_template(template: Template) -> str:
     ]
     files = [
         (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-        for folder in (_find_folder(template),)
+        for folder in (find_folder(template),)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".pyc" and not path.name.endswith(SUFFIX)
     ]
@@ -156,7 +156,7 @@ def digest_template(template: Template) -> str:
     return hashlib.sha256(canonical(about)).hexdigest()
 
 
-def _find_folder(template: Template) -> Path:
+def find_folder(template: Template) -> Path:
     """Find the folder of the app that a template belongs to."""
     own = template.id.partition("@")[0]
     places = [row.template.partition(":")[0] for row in templates() if row.id == own]

@@ -6,21 +6,27 @@ log, byte for byte; a log that is cut, out of order, altered or only a page's wo
 told from the rules themselves; the same actions give the same events twice.
 """
 
-import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
-from milepost.envs.certificate import Certificate, Finding, Tally, digest_template
+from milepost.envs.certificate import Certificate, Finding, Tally, digest_template, find_folder
 from milepost.envs.determinism import verify_determinism
-from milepost.envs.performance import Performance, Play, Player, follow_oracle, perform, show_actions
+from milepost.envs.performance import (
+    Performance,
+    Play,
+    Player,
+    follow_oracle,
+    perform,
+    play_together,
+    show_actions,
+)
 from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Spec, SpecError, TraceStatus, fold, score
 from milepost.milestones.audit import replay
@@ -88,7 +94,8 @@ async def certify(
         on_seed: told at the beginning, and after each seed, how many were played, and of how many.
 
     Raises:
-        SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task.
+        SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task. Or the
+            task's own code raised: its failure is `task`, and the reason says what and where.
     """
     solved = max(seeds, solutions)
     numbers = itertools.count(1)
@@ -99,7 +106,7 @@ async def certify(
         return found
 
     on_seed(0, solved)
-    notes = _join(await _run_together([play(seed) for seed in range(solved)]))
+    notes = _join(await play_together(find_folder(template), [play(seed) for seed in range(solved)]))
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
         notes.add("mutants", -1, f"survived: {survivor}")
@@ -117,16 +124,6 @@ async def certify(
         survivors=survivors,
         findings=tuple(_waive(template, finding) for finding in _drop_allowed(notes.findings, mutants)),
     )
-
-
-async def _run_together(jobs: Sequence[Coroutine[Any, Any, _Notes]]) -> list[_Notes]:
-    """Run jobs side by side; the first failure ends them all."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _join(found: Sequence[_Notes]) -> _Notes:

@@ -246,16 +246,17 @@ def _show_faults(faults: Mapping[str, str], json_: bool) -> None:
 
 def new_task(
     name: Annotated[str, typer.Argument(help="The task's name in CamelCase, such as NoteArchive.")],
-    family: Annotated[
-        str, typer.Option(help="navigation, form, file, email, settings or search.")
-    ] = "settings",
+    family: Annotated[str, typer.Option(help="navigation, form, file, email, settings or search.")] = "form",
+    summary: Annotated[
+        str, typer.Option(help="A line about what the agent does.")
+    ] = "Fill in a form, send it and confirm in a dialog.",
     root: Annotated[Path, typer.Option(help="The checkout of milepost to write into.")] = Path(),
 ) -> None:
     """Begin a new task: an app, rules, an oracle, a row and a test that work as they are, to be changed."""
     from milepost.envs.scaffold import ScaffoldError, begin_task
 
     try:
-        made = begin_task(root, name, family=family)
+        made = begin_task(root, name, family=family, summary=summary)
     except (ScaffoldError, OSError) as error:
         fail(str(error))
     console.print(made.describe(), markup=False, soft_wrap=True)

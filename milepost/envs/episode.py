@@ -179,6 +179,11 @@ class Episode:
         """Whether the page had settled when it was last observed."""
         return self._session.settled
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What the task's own sites raised so far, each once: where they are broken."""
+        return tuple(self._session.faults)
+
     def _judge(self, events: Iterable[Event]) -> tuple[Hit, ...]:
         hits: list[Hit] = []
         for event in events:

@@ -5,6 +5,7 @@ wording of the goal. Seeds of different splits never give the same task, and eac
 own, so success on `test` says something about tasks no policy was trained on.
 """
 
+import difflib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,22 @@ class Task:
     """
     again: str = ""
     """For such a page, if it can begin this task in the document of another: the expression that makes it."""
+
+    def find_oracle(self, policy: str) -> Oracle:
+        """Give the task's own solution for `oracle`, another way to do it for `alternative:NAME`.
+
+        Raises:
+            ValueError: no such alternative; the message names the nearest one.
+        """
+        kind, _, name = policy.partition(":")
+        if kind != "alternative":
+            return self.oracle
+        if name not in self.alternatives:
+            near = difflib.get_close_matches(name, self.alternatives, n=1, cutoff=0.4)
+            known = ", ".join(map(repr, sorted(self.alternatives))) or "none"
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {known}"
+            raise ValueError(f"the task has no alternative {name!r}; {hint}")
+        return self.alternatives[name]
 
 
 Builder = Callable[[np.random.Generator, Split], Task]

@@ -8,7 +8,7 @@ from fractions import Fraction
 from milepost.milestones.milestone import Component
 from milepost.milestones.progress import Hit, Progress
 from milepost.milestones.spec import Spec
-from milepost.milestones.spec_error import SpecError
+from milepost.milestones.spec_error import SpecError, suggest
 
 
 class RewardMode(StrEnum):
@@ -198,8 +198,12 @@ def read_weights(value: str | Mapping[str, str | int | Fraction]) -> Mapping[Com
     """
     if isinstance(value, str):
         if value not in PRESETS:
-            raise SpecError(f"unknown preset of weights {value!r}; known are {', '.join(PRESETS)}")
+            raise SpecError(f"unknown preset of weights {value!r}; {suggest(value, PRESETS)}")
         return PRESETS[value]
+    known = [component.value for component in Component]
+    for name in value:
+        if name not in known:
+            raise SpecError(f"weights: unknown component {name!r}; {suggest(name, known)}")
     try:
         weights = {Component(name): Fraction(weight) for name, weight in value.items()}
     except ValueError as error:

@@ -78,6 +78,8 @@ class Session:
         """Takes the context when the session is closed, if another may begin in it; None has it disposed of."""
         self.settled = True
         """Whether the page had settled when it was last observed."""
+        self.faults = self._proxy.faults
+        """What the world's sites raised, each once."""
 
     @property
     def traffic(self) -> Traffic | None:

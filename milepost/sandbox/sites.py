@@ -9,6 +9,7 @@ construction, requests become harness-level facts, and what a site's server reco
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import h11
 
 from milepost.sandbox.events import AppChanged, Fact, Requested, Responded, Source
+from milepost.sandbox.failure import describe_fault
 from milepost.sandbox.gateway import Answer, Gateway
 from milepost.sandbox.traffic import Exchange, Traffic
 
@@ -76,12 +78,15 @@ class SiteProxy:
         self._gateway = Gateway(hosts=live)
         self._on_attachment = on_attachment
         self.traffic = traffic
+        self.faults: dict[str, None] = {}
+        """What the sites raised, each once, in order; the browser was answered with an error 500."""
         self.build(sites)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     def build(self, sites: Mapping[str, Site]) -> None:
         """Build fresh servers; what those before knew is gone."""
+        self.faults.clear()
         self._apps: dict[str, ASGIApp] = {
             host: site.build(self._recorder(site.app)) for host, site in sites.items()
         }
@@ -224,11 +229,26 @@ class SiteProxy:
             status, headers, content = 403, [(b"content-type", b"text/plain; charset=utf-8")], refusal
         else:
             scope = _scope(method, parts.netloc, parts.path, parts.query, request)
-            status, headers, content = await _call(app, scope, body)
+            status, headers, content = await self._ask(app, scope, body)
         self._sink(Source.PROXY, Responded(method=method, url=target, status=status))
         if _is_navigation(request) and _is_attachment(headers):
             self._on_attachment()
         return status, headers, content
+
+    async def _ask(
+        self, app: ASGIApp, scope: MutableMapping[str, Any], body: bytes
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Ask a site; one that raises has answered with an error, and what it raised is noted."""
+        [answer] = await asyncio.gather(_call(app, scope, body), return_exceptions=True)
+        if not isinstance(answer, BaseException):
+            return answer
+        if not isinstance(answer, Exception):
+            raise answer
+        fault = f"{scope['method']} http://{scope['server'][0]}{scope['path']}: {describe_fault(answer)}"
+        if fault not in self.faults:
+            self.faults[fault] = None
+            logging.getLogger(__name__).error("a site of the task is broken: %s", fault)
+        return 500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error"
 
     async def _write(
         self,

@@ -1,6 +1,7 @@
 """Certifying, in the browser: a sound task passes, and tasks with a known fault are found out."""
 
 import dataclasses
+import re
 from fractions import Fraction
 
 import pytest
@@ -11,7 +12,9 @@ from milepost.envs.performance import Play
 from milepost.envs.registry import get_template
 from milepost.envs.task import Task, Template
 from milepost.milestones import Goal, Milestone, Spec, milestone, when
-from milepost.sandbox.actions import Answer, Noop
+from milepost.sandbox.actions import Action, Answer, Noop
+from milepost.sandbox.failure import Failure, SandboxError
+from milepost.sandbox.observation import Observation
 from milepost.sandbox.pool import Pool
 
 pytestmark = pytest.mark.browser
@@ -66,6 +69,23 @@ async def test_a_task_with_a_fault_is_not(undrawn: Pool, changes: dict[str, obje
     assert not made.passed
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith(finding) for text in shown), shown
+
+
+def lose_count(view: Observation) -> Action:
+    raise IndexError("no such row")
+
+
+async def test_a_task_whose_own_code_raises_is_told_once_and_where(undrawn: Pool) -> None:
+    """Nothing else is said about it: all that would be found, on every seed, has this one cause."""
+    broken = alter(oracle=lose_count)
+    # Its app is this folder: where a template's builder is, if the table of tasks does not have it.
+    stray = dataclasses.replace(broken, id="Stray-v0")
+    with pytest.raises(SandboxError) as caught:
+        await certify(undrawn, stray, seeds=2, adversaries=QUICK, repeats=1)
+    assert caught.value.failure is Failure.TASK
+    assert re.fullmatch(
+        r"IndexError: no such row \(envs/test_certify.py, line \d+, in lose_count\)", caught.value.reason
+    )
 
 
 async def test_an_adversary_that_is_paid_is_found(undrawn: Pool) -> None:

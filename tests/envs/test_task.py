@@ -1,11 +1,14 @@
 """Templates draw tasks from seeds."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from milepost.envs.task import Split, Task, Template, choose
 from milepost.milestones import Goal, Spec, milestone, when
 from milepost.sandbox.actions import Noop
+from milepost.sandbox.observation import Observation
 
 CLICKED = when("clicked", name="Go")
 
@@ -40,3 +43,18 @@ def test_a_negative_seed_is_refused() -> None:
 
 def test_choosing_keeps_the_type() -> None:
     assert choose(np.random.default_rng(0), (("a", 1),)) == ("a", 1)
+
+
+def test_a_tasks_solution_and_its_alternatives_are_found_by_name() -> None:
+    def by_keys(view: Observation) -> Noop:
+        return Noop(1)
+
+    task = dataclasses.replace(TEMPLATE.task(0), alternatives={"by keys": by_keys})
+    assert task.find_oracle("oracle") is task.oracle
+    assert task.find_oracle("alternative:by keys") is by_keys
+    with pytest.raises(ValueError, match="no alternative 'by kys'; did you mean 'by keys'"):
+        task.find_oracle("alternative:by kys")
+    with pytest.raises(ValueError, match="no alternative 'x'; it has 'by keys'"):
+        task.find_oracle("alternative:x")
+    with pytest.raises(ValueError, match="no alternative 'x'; it has none"):
+        TEMPLATE.task(0).find_oracle("alternative:x")

@@ -175,8 +175,12 @@ def test_weights_are_read_by_name_or_number() -> None:
     assert read_weights(numbers) == DEFAULT_WEIGHTS
     with pytest.raises(SpecError, match="unknown preset of weights 'sed'; known are default, example"):
         read_weights("sed")
-    with pytest.raises(SpecError, match="'web' is not a valid Component"):
+    with pytest.raises(SpecError, match=r"weights: unknown component 'gaol'; did you mean 'goal'\?"):
+        read_weights({**numbers, "gaol": "0.3"})
+    with pytest.raises(SpecError, match="unknown component 'web'; known are file, form, goal, nav, ui"):
         read_weights({"web": "1"})
+    with pytest.raises(SpecError, match="exact numbers by component"):
+        read_weights({**numbers, "goal": "much"})
     with pytest.raises(SpecError, match="expected goal >= file >= ui"):
         read_weights({**numbers, "file": "0.3", "goal": "0.2"})
 

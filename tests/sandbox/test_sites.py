@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from milepost.sandbox.events import AppChanged, Fact, Requested, Responded, Source
-from milepost.sandbox.sites import MAX_BODY_BYTES, SiteProxy
+from milepost.sandbox.sites import MAX_BODY_BYTES, Site, SiteProxy
 from tests.sandbox.conftest import build_site
 
 Facts = list[tuple[Source, Fact]]
@@ -68,6 +68,28 @@ async def test_every_other_target_is_refused_and_recorded(port: int, facts: Fact
     answer = await ask(port, f"GET {target} HTTP/1.1\nHost: shop.test\nConnection: close\n\n")
     assert answer.startswith(b"HTTP/1.1 403")
     assert facts[0] == (Source.PROXY, Requested(method="GET", url=target, allowed=False))
+
+
+async def test_a_site_that_raises_answers_with_an_error_and_its_fault_is_noted_once(
+    facts: Facts, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise KeyError("rom")
+
+    broken = Site(app="shop", build=lambda recorder: app)
+    proxy = SiteProxy({"shop.test": broken}, lambda source, fact: facts.append((source, fact)))
+    port = await proxy.open()
+    for _ in range(2):
+        answer = await ask(port, "GET http://shop.test/two HTTP/1.1\nHost: shop.test\nConnection: close\n\n")
+        assert answer.startswith(b"HTTP/1.1 500")
+        assert answer.endswith(b"Internal Server Error")
+    (fault,) = proxy.faults
+    assert fault.startswith("GET http://shop.test/two: KeyError: 'rom' (sandbox/test_sites.py, line ")
+    assert caplog.messages == [f"a site of the task is broken: {fault}"]
+    assert facts[1] == (Source.PROXY, Responded(method="GET", url="http://shop.test/two", status=500))
+    proxy.build({"shop.test": build_site()})
+    assert list(proxy.faults) == []
+    await proxy.close()
 
 
 async def test_a_tunnel_is_refused(port: int) -> None:

@@ -5,11 +5,15 @@ eight letters) and are kept here, so that a task does not change with Faker's ve
 word list covers every task.
 """
 
+import difflib
 import itertools
+import string
 import zlib
 from collections.abc import Mapping, Sequence
 
-from milepost.envs.task import Split
+import numpy as np
+
+from milepost.envs.task import Split, choose
 
 FIRST_NAMES = (
     "Rebecca", "Gina", "Katie", "Jordan", "Cynthia", "Monica", "Ashley", "Gary", "Robert", "Victoria",
@@ -80,3 +84,27 @@ def split_wordings(*slots: Sequence[str]) -> Mapping[Split, tuple[str, ...]]:
         place = zlib.crc32(text.encode()) % 8
         found[{0: Split.VALIDATION, 1: Split.TEST}.get(place, Split.TRAIN)].append(text)
     return {split: tuple(texts) for split, texts in found.items()}
+
+
+class WordingError(ValueError):
+    """A wording of a goal has a name in braces for which there is no value."""
+
+
+def put_goal(
+    rng: np.random.Generator, wordings: Mapping[Split, Sequence[str]], split: Split, **values: object
+) -> str:
+    """Draw one of a split's wordings and put the values, each in double quotes, where their names stand in braces.
+
+    The wordings of all splits are checked, so that a misspelt name is found at the first goal and not at the first
+    that happens to be put so.
+
+    Raises:
+        WordingError: a wording names what there is no value for; says which, and the nearest name.
+    """
+    for wording in itertools.chain.from_iterable(wordings.values()):
+        for _, name, _, _ in string.Formatter().parse(wording):
+            if name is not None and name not in values:
+                near = difflib.get_close_matches(name, values, n=1, cutoff=0.4)
+                known = f"did you mean {{{near[0]}}}?" if near else f"known are {', '.join(sorted(values))}"
+                raise WordingError(f"the wording {wording!r} has an unknown name {{{name}}}; {known}")
+    return choose(rng, wordings[split]).format(**{name: f'"{value}"' for name, value in values.items()})
