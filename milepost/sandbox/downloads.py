@@ -9,6 +9,7 @@ from typing import Any
 from milepost.sandbox.cdp import CDPConnection
 from milepost.sandbox.events import DownloadFinished, DownloadStarted, Source
 from milepost.sandbox.files import MAX_BYTES, Workspace, WorkspaceError
+from milepost.sandbox.follower import MAX_URL
 from milepost.sandbox.sites import FactSink
 
 CEILING_S = 10.0
@@ -60,7 +61,7 @@ class Downloads:
         """Take a `Browser.downloadWillBegin` or `Browser.downloadProgress`."""
         guid = params["guid"]
         if method == "Browser.downloadWillBegin":
-            url, filename = params["url"], params["suggestedFilename"]
+            url, filename = params["url"][:MAX_URL], params["suggestedFilename"]
             self._running[guid] = (url, filename)
             self._idle.clear()
             self._expected = max(0, self._expected - 1)

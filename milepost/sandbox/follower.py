@@ -26,6 +26,9 @@ from milepost.sandbox.witness import read_note
 WORLD = "milepost"
 BINDING = "milepostNote"
 
+MAX_URL = 10_000
+"""Characters of an address that are kept; a page can make one of two million."""
+
 
 class Follower:
     """A tab's state as its events tell it. Facts go to the sink."""
@@ -106,7 +109,7 @@ class Follower:
     def finish_load(self, url: str) -> None:
         """Take note of a document that had loaded before anybody followed."""
         self.loading = self.awaited = False
-        self._note(Source.BROWSER, NavigationCompleted(tab=self._tab, url=url))
+        self._note(Source.BROWSER, NavigationCompleted(tab=self._tab, url=url[:MAX_URL]))
 
     def on_event(self, method: str, params: Mapping[str, Any]) -> None:
         """Take an event of the tab's session."""
@@ -147,7 +150,7 @@ class Follower:
             self.inflight.clear()
             self.frames.clear()
             self.fetched = False
-            self.navigated_to = frame["url"] + frame.get("urlFragment", "")
+            self.navigated_to = (frame["url"] + frame.get("urlFragment", ""))[:MAX_URL]
             self.loaders.add(frame["loaderId"])
             if frame["loaderId"] == self.expected:
                 self.expected = ""
@@ -185,7 +188,7 @@ class Follower:
 
     def _on_history(self, params: Mapping[str, Any]) -> None:
         if params["frameId"] == self._target:
-            self._note(Source.BROWSER, HistoryNavigated(tab=self._tab, url=params["url"]))
+            self._note(Source.BROWSER, HistoryNavigated(tab=self._tab, url=params["url"][:MAX_URL]))
 
     def _on_request(self, params: Mapping[str, Any]) -> None:
         if params.get("type") in ("Fetch", "XHR"):
@@ -223,7 +226,7 @@ class Follower:
         self.gone = "the page made the browser tell more than can be listened to (its console, its requests, its events)"
 
     def _on_open(self, params: Mapping[str, Any]) -> None:
-        self.opened.append(params["url"])
+        self.opened.append(params["url"][:MAX_URL])
         self.on_turn()
 
     def _on_drag(self, params: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
     if (given) for (const word of given.trim().toLowerCase().split(/\s+/)) {
       if (word === 'none' || word === 'presentation') { if (keepsRole(e)) break; return 'none'; }
       if (word === 'image') return 'img';
-      if (ROLES.has(word) || /^(doc|graphics)-[a-z-]+$/.test(word)) return word;
+      if (ROLES.has(word) || /^(doc|graphics)-[a-z-]{1,30}$/.test(word)) return word;
     }
     return native(e);
   };

@@ -20,6 +20,8 @@
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
     INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
   const words = text => text.split(' ');
+  // Characters of what a page may show without end.
+  const MOST = {names: 400, texts: 20000, titles: 1000, urls: 10000, copies: 200000};
   const INTERACTIVE = new Set(words('button link textbox searchbox spinbutton combobox listbox checkbox radio switch slider tab menuitem'
     + ' menuitemcheckbox menuitemradio option treeitem'));
   // Shown as a line of their own only when they have a name.
@@ -132,7 +134,7 @@
   const line = (e, depth, role, name, off) => {
     const states = statesOf(e, role, off, active), value = valueOf(e, role);
     if (role !== 'option' && tagName(e) !== 'OPTGROUP' && offscreen(e)) states.push('offscreen');
-    out.push([String(idOf(e)), depth, role, name.length > 400 ? name.slice(0, 400) : name, value.length > 400 ? value.slice(0, 400) : value, states]);
+    out.push([String(idOf(e)), depth, role, name.length > MOST.names ? name.slice(0, MOST.names) : name, value.length > MOST.names ? value.slice(0, MOST.names) : value, states]);
     return states;
   };
   // quiet: the text is already in a line above; mute: the parent's own text is invisible; off: an ancestor is disabled.
@@ -140,7 +142,7 @@
     const list = slotted(node);
     for (let at = 0, c = list ? list[0] : firstChild(rootOf(node) || node); c; c = list ? list[++at] : nextSibling(c)) {
       if (nodeType(c) === 1) visit(c, depth, quiet, off);
-      else if (!quiet && !mute && nodeType(c) === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text, parentElement(c) || node), '', []]); }
+      else if (!quiet && !mute && nodeType(c) === 3) { const text = squash(c.data); if (text) out.push(['', depth, 'text', cased(text.length > MOST.texts ? text.slice(0, MOST.texts) : text, parentElement(c) || node), '', []]); }
     }
   };
   const visit = (c, depth, quiet, off) => {
@@ -167,7 +169,7 @@
         if (role && WHEN_NAMED.has(role)) { line(c, depth, role, name, off); walk(c, depth + 1, quiet, false, off); return; }
         const own = nameOf(c, 'button');
         line(c, depth, role && role !== 'none' ? role : 'generic', own, off);
-        walk(c, depth + 1, quiet || own.length <= 400, false, off);
+        walk(c, depth + 1, quiet || own.length <= MOST.names, false, off);
         return;
       }
       if (tag === 'LABEL' && c.control) {
@@ -258,7 +260,7 @@
     return isConnected(form) && of('method').toLowerCase() !== 'dialog' && ['', '_self'].includes(of('target').toLowerCase());
   };
 
-  const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, 400)]; };
+  const describe = e => { const role = roleOf(e) || 'generic'; return [role, nameOf(e, role).slice(0, MOST.names)]; };
   const locate = e => {
     const at = viewOf(ownerDocument(e)), box = at.box(getBoundingClientRect(e));
     if (box.top < at.top || box.left < at.left || box.bottom > at.bottom || box.right > at.right)
@@ -304,7 +306,7 @@
       if (inside && !inside[1]) for (const row of all) row[5] = row[5].filter(state => state !== 'focused');
       const leaving = leaves(submission);
       submission = null;
-      return {settled, leaving, url: location.href, title: title(document), rows: JSON.stringify(all), hosts: suspects.length, foreign};
+      return {settled, leaving, url: location.href.slice(0, MOST.urls), title: title(document).slice(0, MOST.titles), rows: JSON.stringify(all), hosts: suspects.length, foreign};
     },
     // Where a point of a foreign frame's viewport is in ours, brought into view.
     place(id, px, py) {
@@ -464,7 +466,7 @@
       const {e, error} = ready(id);
       if (error) return {error};
       const [role, name] = describe(e);
-      return {role, name, text: squash(valueOf(e, role) || textOf(e)).slice(0, 20000)};
+      return {role, name, text: squash(valueOf(e, role) || textOf(e)).slice(0, MOST.texts)};
     },
   };
 
@@ -511,8 +513,7 @@
     else if (tagName(e) === 'SELECT') note('selected', e, {value: valueOf(e, 'combobox')});
   });
   listen('submit', (e, event) => { note('submitted', e); submission = event; });
-  const LONGEST = 200000;  // of what is copied
-  for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(getSelection(ownerDocument(e))).slice(0, LONGEST)}));
+  for (const type of ['copy', 'cut']) listen(type, e => note('copied', e, {text: String(getSelection(ownerDocument(e))).slice(0, MOST.copies)}));
   // The browser's clipboard is that of all episodes, so no native paste goes through. The episode's own text takes its
   // place, as an event that the page may handle, and else as typed text.
   let held = null;

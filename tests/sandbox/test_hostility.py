@@ -36,6 +36,11 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
     "/console": "<title>Console</title><script>setInterval(() => { for (let i = 0; i < 999; i++) console.log(i) })</script>",
     "/history": """<title>History</title><button>Here</button><script>let n = 0;
 setInterval(() => { for (let i = 0; i < 99; i++) history.pushState({}, '', '/history?' + n++) })</script>""",
+    "/endless": """<h1>x</h1><p id=p></p><div id=d>y</div><button onclick="open('/two?' + long)">Open</button><script>
+const long = 'e'.repeat(1e6);
+document.title = p.textContent = long;
+d.setAttribute('role', 'doc-' + long);
+history.replaceState({}, '', '/?' + long);</script>""",
     "/reload": "<title>Reload</title><script>setTimeout(() => location.reload(), 100)</script><h1>x</h1>",
 }
 
@@ -115,6 +120,19 @@ async def test_a_page_that_pushes_history_without_end_is_slowed_down(pool: Pool)
         assert (view.title, view.last_error) == ("History", "")
         pushed = [e for e in session.log.events if e.kind == "history_navigated"]
         assert 0 < len(pushed) < 1000
+
+
+async def test_what_a_page_says_without_end_is_cut(pool: Pool) -> None:
+    async with pool.session(build_world(PAGES, "/endless")) as (session, view):
+        assert (len(view.title), len(view.url)) == (1000, 10_000)
+        assert [(e.role, len(e.name)) for e in view.elements] == [
+            ("heading", 1),
+            ("text", 20_000),
+            ("text", 1),
+            ("button", 4),
+        ]
+        await session.step(f'click("{view.find("button", "Open")}")')
+        assert max(len(str(event)) for event in session.log.events) < 11_000
 
 
 async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
