@@ -72,7 +72,6 @@ def play(
     json_: Json = False,
 ) -> None:
     """Play one episode and print every step: observation, action, reward and what fired."""
-    from milepost.agents.llm import ModelLoadError
     from milepost.envs.task import UnknownTaskError
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
@@ -84,7 +83,6 @@ def play(
         success = asyncio.run(_play(template, agent, seed, split, headed, json_))
     except (
         UnknownTaskError,
-        ModelLoadError,
         BrowserNotFoundError,
         BrowserLaunchError,
         SandboxError,

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,21 @@ def test_an_unknown_task_names_the_nearest() -> None:
     code, output = run("play", "ReprtExport")
     assert code == 2
     assert "did you mean ReportExport-v0" in " ".join(output.split())
+
+
+PROBE = """
+import contextlib, sys
+from milepost.__main__ import app
+with contextlib.suppress(SystemExit):
+    app(["play", "ReportExport-v0", "--policy", "alternative:x"])
+print("torch" in sys.modules)
+"""
+
+
+def test_playing_without_a_model_loads_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+    assert "has no alternative 'x'" in done.stderr
+    assert done.stdout == "False\n"
 
 
 def test_an_unknown_alternative_names_the_nearest() -> None:
