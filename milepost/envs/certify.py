@@ -55,6 +55,8 @@ class _Notes:
     """By the oracle and its alternatives."""
     others: list[Performance] = field(default_factory=list)
     """By adversaries."""
+    taken: set[str] = field(default_factory=set)
+    """Alternatives that did something else than the oracle."""
 
     def add(self, check: str, seed: int, detail: str) -> None:
         self.findings.append(Finding(check=check, seed=seed, detail=detail))
@@ -97,8 +99,7 @@ async def certify(
         SandboxError: an episode could not be played; a failure of the sandbox says nothing about the task. Or the
             task's own code raised: its failure is `task`, and the reason says what and where.
     """
-    solved = max(seeds, solutions)
-    numbers = itertools.count(1)
+    solved, numbers = max(seeds, solutions), itertools.count(1)
 
     async def play(seed: int) -> _Notes:
         found = await _certify_seed(pool, template, seed, split, adversaries if seed < seeds else ())
@@ -107,6 +108,8 @@ async def certify(
 
     on_seed(0, solved)
     notes = _join(await play_together(find_folder(template), [play(seed) for seed in range(solved)]))
+    for name in sorted(set(template.task(0, split).alternatives) - notes.taken):
+        notes.add("solution", -1, f"alternative {name}: it only does what the oracle does")
     mutants, survivors = _mutate(notes)
     for survivor in survivors:
         notes.add("mutants", -1, f"survived: {survivor}")
@@ -133,6 +136,7 @@ def _join(found: Sequence[_Notes]) -> _Notes:
         whole.findings += notes.findings
         whole.solved += notes.solved
         whole.others += notes.others
+        whole.taken |= notes.taken
         for name, tally in notes.adversaries.items():
             whole.count(name, tally)
     return whole
@@ -165,6 +169,7 @@ async def _certify_seed(
     for name, oracle in sorted(task.alternatives.items()):
         other = await perform(pool, template, seed, split, follow_oracle(oracle))
         _check_solution(f"alternative {name}", other, seed, notes)
+        notes.taken |= {name} if other.actions != solved.actions else set()
         notes.solved.append(other)
     wrong = _find_other(template, seed, split) if adversaries else task
     for adversary in adversaries:

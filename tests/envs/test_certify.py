@@ -5,12 +5,14 @@ import re
 from fractions import Fraction
 
 import pytest
+from numpy.random import Generator
 
 from milepost.envs.adversaries import ADVERSARIES, Adversary, Chance
+from milepost.envs.apps.detours import by_enter
 from milepost.envs.certify import certify
 from milepost.envs.performance import Play
 from milepost.envs.registry import get_template
-from milepost.envs.task import Task, Template
+from milepost.envs.task import Split, Task, Template
 from milepost.milestones import Goal, Milestone, Spec, milestone, when
 from milepost.sandbox.actions import Action, Answer, Noop
 from milepost.sandbox.failure import Failure, SandboxError
@@ -69,6 +71,21 @@ async def test_a_task_with_a_fault_is_not(undrawn: Pool, changes: dict[str, obje
     assert not made.passed
     shown = [f.describe() for f in made.findings]
     assert any(text.startswith(finding) for text in shown), shown
+
+
+async def test_another_way_that_is_never_gone_is_found(undrawn: Pool) -> None:
+    wiki = get_template("WikiSearch-v0")
+
+    def build(rng: Generator, split: Split) -> Task:
+        task = wiki.build(rng, split)
+        nowhere = by_enter(task.oracle, "Search", "No such field")
+        return dataclasses.replace(task, alternatives={**task.alternatives, "nowhere": nowhere})
+
+    template = dataclasses.replace(wiki, build=build)
+    made = await certify(undrawn, template, seeds=1, adversaries=(), repeats=0)
+    assert set(made.alternatives) > {"nowhere", "by Enter"}
+    found = [f.describe() for f in made.findings if f.check == "solution"]
+    assert found == ["solution: alternative nowhere: it only does what the oracle does"]
 
 
 def lose_count(view: Observation) -> Action:
