@@ -69,8 +69,10 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     if difficulty.hint:
         goal += ' The filters "Material" and "Color" help.'
     spec = make_rules(layout, target, (products[0],))
+    oracle = by_material if filtered else plain
     ways = {"without filters": plain, "by one filter": by_material, "by both filters": by_both}
-    return make_task(HOST, layout, goal, target, spec, by_material if filtered else plain, ways)
+    others = {name: way for name, way in ways.items() if way is not oracle}
+    return make_task(HOST, layout, goal, target, spec, oracle, others)
 
 
 TEMPLATE = Template(
