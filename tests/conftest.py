@@ -5,8 +5,10 @@ installs a browser, `MILEPOST_REQUIRE_BROWSER=1` makes them fail, so that nothin
 """
 
 import functools
+import gc
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,22 @@ def _missing_browser() -> str:
     except BrowserNotFoundError as error:
         return str(error)
     return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first and those with a browser before the rest, so that no worker ends with a long one alone."""
+    marks = (("slow", 2), ("browser", 1))
+    weights: dict[Path, int] = {}
+    for item in items:
+        weight = max((w for mark, w in marks if item.get_closest_marker(mark)), default=0)
+        weights[item.path] = max(weight, weights.get(item.path, 0))
+    items.sort(key=lambda item: -weights[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays for good: torch and all test modules, half a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -153,7 +153,8 @@ def test_rollouts_that_run_ahead_are_one_update_old_and_learnt_all_the_same(
 
 
 def test_oracles_are_rehearsed_even_where_no_reward_teaches(policy: Path, tmp_path: Path) -> None:
-    more = ("algorithm.preset=ppo_ptx", "imitation.episodes=0", "eval.episodes=[0,1]", "train.iterations=1")
+    brief = ("imitation.episodes=0", "eval.episodes=[0,1]", "train.iterations=1")
+    more = ("algorithm.preset=ppo_ptx", "algorithm.epochs=1", "algorithm.minibatches=1", *brief)
     train(make_config(policy, *more), tmp_path / "run")
     [iteration] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "iteration"]
     assert iteration["learner"]["rehearsal"] > 0
