@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 from milepost.training.config import Config
 from milepost.training.display import SilentDisplay
@@ -38,12 +40,19 @@ class Killer(SilentDisplay):
     def __init__(self, left: int) -> None:
         self.left = left
 
-    def count(self, *_: object) -> None:
+    def begin(self, label: str, total: int) -> None:
+        self.count()
+
+    def advance(self) -> None:
+        self.count()
+
+    def show(self, record: Mapping[str, Any]) -> None:
+        self.count()
+
+    def count(self) -> None:
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-
-    begin = advance = show = count
 
 
 def train_until_killed(config: Config, run: Path, left: int) -> None:

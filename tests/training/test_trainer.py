@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_leaves_no_browser_behind(
     run, scratch, said = tmp_path / "run", tmp_path / "scratch", tmp_path / "said"
     scratch.mkdir()
     config = make_config(policy, "train.iterations=1000", "imitation.episodes=0", "eval.episodes=[0,1]")
-    process = open_context().Process(target=train_until_told, args=(config, run, scratch, said))
+    process = open_context().Process(target=train_until_told, args=(config, run, scratch, said), daemon=True)
     process.start()
     assert process.pid is not None
     deadline = time.monotonic() + 90
@@ -210,7 +210,7 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_numbers(policy: 
     )
 
     def play(run: Path, left: int) -> int | None:
-        process = open_context().Process(target=train_until_killed, args=(config, run, left))
+        process = open_context().Process(target=train_until_killed, args=(config, run, left), daemon=True)
         process.start()
         process.join()
         return process.exitcode
