@@ -54,7 +54,7 @@ check: static ## Check format, style, types, imports between folders, and layout
 static: setup ## Check what needs no test to run: all of `check` but the layout, which `test` checks too
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -n $(WORKERS)
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: setup ## Rewrite the code in the project's format
