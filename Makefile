@@ -10,13 +10,15 @@ VLLM := .venv-vllm
 TESTS ?= tests
 # One for each core, and never fewer than two: tests wait for browsers part of their time.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); [ $$cores -gt 2 ] && echo $$cores || echo 2)
+# By whole files, which share what is dear, in the order in which tests/conftest.py puts them.
+DEAL := --dist loadfile --no-loadscope-reorder
 
 # Written by the set-up where the browser starts only without its own sandbox.
 MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
 export MILEPOST_NO_SANDBOX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm check test-fast test-ray format bench view doctor clean distclean
+.PHONY: help setup train test test-vllm check static test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -31,11 +33,11 @@ setup: ## Set everything up, and nothing more: .venv, packages, a browser
 train: setup ## Train the built-in policy in a real browser; continues an interrupted run
 	$(BIN)/milepost train $(CONFIG) --out $(OUT) $(if $(wildcard $(OUT)),--resume) $(ARGS)
 
-test: check ## Check, then run every test; a missing browser is a failure
-	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+test: static ## Check, then run every test; a missing browser is a failure
+	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser and not slow and not ray and not vllm" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(DEAL) -m "not browser and not slow and not ray and not vllm" $(TESTS)
 
 test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on this machine; `make test` leaves them out
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)
@@ -46,12 +48,14 @@ test-vllm: $(VLLM)/milepost-setup ## Run the tests of vLLM itself, in an environ
 $(VLLM)/milepost-setup: pyproject.toml scripts/setup-vllm.sh
 	@scripts/setup-vllm.sh $(VLLM)
 
-check: setup ## Check format, style, types, imports between folders, and layout
+check: static ## Check format, style, types, imports between folders, and layout
+	$(BIN)/python -m pytest -q tests/test_layout.py
+
+static: setup ## Check what needs no test to run: all of `check` but the layout, which `test` checks too
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_layout.py
 
 format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -171,8 +171,8 @@ def train(
     json_: Annotated[bool, typer.Option("--json", help="Print the dry run's counts as JSON.")] = False,
 ) -> None:
     """Train a policy by milestone rewards and write its run folder, checkpoints and report."""
+    from milepost.agents.agent import ModelLoadError
     from milepost.agents.engines.engine import EngineError
-    from milepost.agents.llm import ModelLoadError
     from milepost.envs.task import UnknownTaskError
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError
@@ -251,8 +251,8 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Measure a policy's success on held-out tasks, with 95 % intervals."""
+    from milepost.agents.agent import ModelLoadError
     from milepost.agents.engines.engine import EngineError
-    from milepost.agents.llm import ModelLoadError
     from milepost.envs.task import UnknownTaskError
     from milepost.sandbox.browser import BrowserLaunchError
     from milepost.sandbox.chromium import BrowserNotFoundError

@@ -5,8 +5,12 @@ installs a browser, `MILEPOST_REQUIRE_BROWSER=1` makes them fail, so that nothin
 """
 
 import functools
+import gc
+import importlib
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +26,56 @@ def _missing_browser() -> str:
     except BrowserNotFoundError as error:
         return str(error)
     return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first and those with a browser before the rest, so that no worker ends with a long one alone."""
+    marks = (("slow", 2), ("browser", 1))
+    weights: dict[Path, int] = {}
+    for item in items:
+        weight = max((w for mark, w in marks if item.get_closest_marker(mark)), default=0)
+        weights[item.path] = max(weight, weights.get(item.path, 0))
+    items.sort(key=lambda item: -weights[item.path])
+
+
+FORKING = {f"tests/training/test_{name}.py" for name in ("ranks", "shards", "trainer")}
+"""Files whose processes are forked from one that has imported torch and the trainer, which takes eight seconds."""
+
+
+def find_scope(nodeid: str) -> str:
+    """Say what a test is dealt to a worker together with."""
+    file = nodeid.partition("::")[0]
+    return "forking" if file in FORKING else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal whole files, as asked, and those that can share that process to one worker."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    scheduling = importlib.import_module("xdist.scheduler").LoadFileScheduling(config, log)
+    scheduling._split_scope = find_scope
+    return scheduling
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give Hypothesis's examples no deadline: a busy machine takes 300 ms now and then for what takes 0.1."""
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        settings = importlib.import_module("hypothesis").settings
+        settings.register_profile("milepost", deadline=None)
+        settings.load_profile("milepost")
+
+
+def pytest_collection() -> None:
+    """Let nobody look for garbage while everything is imported."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays for good: torch and all test modules, half a second each time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -172,12 +172,30 @@ PRINTED = (
 """What each example of the environments' page prints."""
 
 
+EACH = """
+import contextlib, io, json, sys
+
+said = []
+for number, example in enumerate(json.loads(sys.argv[1])):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(example, f"example {number}", "exec"), {"__name__": "__main__"})
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
+"""Runs one example after the other, each with names of its own: a process for each spends its time with importing."""
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    said: list[str] = json.loads(run_python("-c", EACH, json.dumps(snippets(ENVIRONMENTS, "python"))))
+    return said
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("number", range(len(PRINTED)))
-def test_the_examples_of_the_environments_page_run(number: int) -> None:
-    examples = snippets(ENVIRONMENTS, "python")
-    assert len(examples) == len(PRINTED)
-    assert re.fullmatch(PRINTED[number], run_python("-c", examples[number]))
+def test_the_examples_of_the_environments_page_run(number: int, printed: list[str]) -> None:
+    assert len(printed) == len(PRINTED)
+    assert re.fullmatch(PRINTED[number], printed[number])
 
 
 def test_the_environments_page_names_every_action() -> None:

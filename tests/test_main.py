@@ -179,7 +179,7 @@ def test_an_episode_whose_site_raises_ends_with_what_was_raised(monkeypatch: pyt
 @pytest.mark.browser
 def test_evaluating_records_episodes_that_audit_clean(tmp_path: Path) -> None:
     code, output = run(
-        "eval", "oracle", "--task", "CatalogSearch-v0", "--episodes", "6", "--out", str(tmp_path), "--json"
+        "eval", "oracle", "--task", "CatalogSearch-v0", "--episodes", "3", "--out", str(tmp_path), "--json"
     )
     assert code == 0
     assert json.loads(output)["success"] == 1.0
@@ -234,7 +234,7 @@ def test_a_dry_run_prints_every_count_and_makes_no_run(
 def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
-        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 4\n'
+        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 1\n'
         "[rollout]\ngroup_size = 2\ncontexts = 2\n"
         "[train]\niterations = 1\ntasks_per_iteration = 1\n"
         "[eval]\nevery = 1\nepisodes = [0, 1]\n"

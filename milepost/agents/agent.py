@@ -6,6 +6,13 @@ from typing import Protocol
 from milepost.sandbox.observation import Observation
 
 
+class ModelLoadError(ValueError):
+    """A model name or path does not give a causal language model with a tokenizer.
+
+    It stands here, where no model's libraries are: who plays an oracle can name it without loading them.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How a completion is drawn."""

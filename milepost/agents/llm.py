@@ -21,7 +21,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from milepost.agents.agent import Decision, Sampling
+from milepost.agents.agent import Decision, ModelLoadError, Sampling
 from milepost.agents.engines.engine import Engine
 from milepost.agents.engines.openai import SCHEME
 from milepost.agents.prompt import MAX_ELEMENTS, encode_observation
@@ -33,10 +33,6 @@ TINY = "tiny"
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
 """Where its checkpoint lies."""
-
-
-class ModelLoadError(ValueError):
-    """A model name or path does not give a causal language model with a tokenizer."""
 
 
 def load_policy(

@@ -1,6 +1,6 @@
 """A warm Chromium: launched by Playwright, driven over our own DevTools connection.
 
-This is the only file that imports Playwright. Playwright finds, launches and reaps the browser (also when
+This file and `driver` are the only ones that import Playwright. Playwright finds, launches and reaps the browser (also when
 our own process is killed); contexts and pages are made over our connection, which takes two thirds of the
 CPU time of Playwright's (decision record 0003).
 """
@@ -18,10 +18,10 @@ from typing import Any
 
 from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Playwright, async_playwright
 
 from milepost.sandbox.cdp import CDPConnection, CDPError
 from milepost.sandbox.chromium import Chromium, find_chromium
+from milepost.sandbox.driver import Driver, take_driver
 
 DISABLED_FEATURES = (
     "AcceptCHFrame",
@@ -97,14 +97,14 @@ class Browser:
 
     def __init__(
         self,
-        playwright: Playwright,
+        driver: Driver,
         browser: PlaywrightBrowser,
         connection: CDPConnection,
         chromium: Chromium,
         *,
         drawn: bool = True,
     ) -> None:
-        self._playwright = playwright
+        self._driver: Driver | None = driver
         self._browser = browser
         self.connection = connection
         self.chromium = chromium
@@ -131,9 +131,10 @@ class Browser:
         if options.executable:
             environment["MILEPOST_CHROMIUM"] = options.executable
         chromium = find_chromium(environment, headed=options.headed)
-        playwright = await async_playwright().start()
+        driver = await take_driver()
+        again, browser = driver.proven, None
         try:
-            browser = await playwright.chromium.launch(
+            browser = await driver.playwright.chromium.launch(
                 executable_path=str(chromium.path),
                 headless=not options.headed,
                 args=[*FLAGS, *(() if options.drawn else UNDRAWN_FLAGS)],
@@ -145,10 +146,16 @@ class Browser:
                 timeout=LAUNCH_DEADLINE_S * 1000,
             )
             connection = await asyncio.wait_for(_connect(browser), LAUNCH_DEADLINE_S)
-        except (PlaywrightError, OSError, TimeoutError, KeyError, CDPError) as error:
-            await playwright.stop()
+        except BaseException as error:
+            await driver.give_up(browser)
+            if not isinstance(error, PlaywrightError | OSError | TimeoutError | KeyError | CDPError):
+                raise
+            if again:
+                # The driver that others use may have died; one of its own shows whose fault it is.
+                return await cls.launch(options)
             raise BrowserLaunchError(_launch_message(chromium, environment, error)) from error
-        return cls(playwright, browser, connection, chromium, drawn=options.drawn)
+        driver.proven = True
+        return cls(driver, browser, connection, chromium, drawn=options.drawn)
 
     @property
     def version(self) -> str:
@@ -216,7 +223,9 @@ class Browser:
         await self.connection.close()
         with contextlib.suppress(PlaywrightError):
             await self._browser.close()
-        await self._playwright.stop()
+        if self._driver is not None:
+            driver, self._driver = self._driver, None
+            await driver.release()
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)

@@ -12,7 +12,8 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from milepost.agents.llm import TINY, TINY_FOLDER, ModelLoadError, sees
+from milepost.agents.agent import ModelLoadError
+from milepost.agents.llm import TINY, TINY_FOLDER, sees
 from milepost.training.algorithm import KlPlace
 from milepost.training.config import Config
 

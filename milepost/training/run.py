@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import orjson
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from milepost.agents.agent import ModelLoadError
 from milepost.agents.engines.choice import TRANSFORMERS
 from milepost.agents.engines.engine import NO_PICTURES
-from milepost.agents.llm import ModelLoadError, load_policy, save_policy
+from milepost.agents.llm import load_policy, save_policy
 from milepost.agents.sight import find_sight
 from milepost.training.adapters import attach_adapter
 from milepost.training.checkpoint import CheckpointError, TrainState, advise, find_latest, read_state

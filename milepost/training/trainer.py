@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from milepost.agents.agent import ModelLoadError
 from milepost.agents.engines.choice import check_installed
-from milepost.agents.llm import ModelLoadError
 from milepost.agents.sight import find_sight
 from milepost.agents.template import check_template
 from milepost.envs.registry import get_template

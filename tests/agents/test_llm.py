@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 
-from milepost.agents.agent import Sampling
+from milepost.agents.agent import ModelLoadError, Sampling
 from milepost.agents.engines.transformers import TransformersEngine
-from milepost.agents.llm import LLMAgent, ModelLoadError, load_policy, save_policy
+from milepost.agents.llm import LLMAgent, load_policy, save_policy
 from milepost.agents.prompt import encode_observation
 from milepost.agents.sight import find_sight
 from milepost.agents.tiny.tokenizer import build_tokenizer

@@ -15,7 +15,7 @@ import pytest
 
 from milepost.envs.miniwob.package import find_html
 from milepost.envs.registry import get_template, templates
-from milepost.sandbox.browser import Browser
+from milepost.sandbox.browser import Browser, BrowserOptions
 from milepost.sandbox.page import Page
 from tests.envs.apps.conftest import visit
 
@@ -165,7 +165,7 @@ TABS = 4
 
 @pytest.fixture
 async def lenses() -> AsyncIterator[list[Lens]]:
-    browser = await Browser.launch()
+    browser = await Browser.launch(BrowserOptions(drawn=False))
     send = browser.connection.send
     context = (await send("Target.createBrowserContext"))["browserContextId"]
     create = {"url": "about:blank", "browserContextId": context}

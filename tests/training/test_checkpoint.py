@@ -1,5 +1,5 @@
-import subprocess
-import sys
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -155,30 +155,23 @@ def test_a_broken_optimizer_file_is_refused(tmp_path: Path) -> None:
         restore_optimizer(checkpoint, learner.optimizer)
 
 
-FULL_DISK = """
-import resource, signal, sys
-from pathlib import Path
-from milepost.training.checkpoint import CheckpointError
-from milepost.training.learner import Learner
-from tests.training.test_checkpoint import OBJECTIVE, save
-from tests.training.trajectories import make_model
-
-directory, learner = Path(sys.argv[1]), Learner(make_model(), OBJECTIVE)
-save(directory, learner, 5)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    save(directory, learner, 10)
-except CheckpointError as error:
-    sys.stdout.write(str(error))
-"""
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """From its call on no file may have over 20 kB: what a full disk does, without filling one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The interpreter ignores the signal that comes with it.
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_checkpoint_that_does_not_fit_is_reported_and_the_one_before_stays(tmp_path: Path) -> None:
-    """The process may write no file over 20 kB: what a full disk does, without filling one."""
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert "checkpoint 000010 could not be written" in done.stdout
-    assert f"the last complete one is {tmp_path / '000005'}" in done.stdout
+def test_a_checkpoint_that_does_not_fit_is_reported_and_the_one_before_stays(
+    tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    learner = Learner(make_model(), OBJECTIVE)
+    save(tmp_path, learner, 5)
+    full_disk()
+    with pytest.raises(CheckpointError, match="checkpoint 000010 could not be written") as caught:
+        save(tmp_path, learner, 10)
+    assert f"the last complete one is {tmp_path / '000005'}" in str(caught.value)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["000005", "latest"]
     assert orjson.loads((tmp_path / "000005" / "state.json").read_bytes())["iteration"] == 5

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from milepost.agents.agent import Sampling
+from milepost.agents.agent import ModelLoadError, Sampling
 from milepost.agents.engines.engine import EngineError
 from milepost.agents.engines.transformers import sample_batch
-from milepost.agents.llm import ModelLoadError, load_policy
+from milepost.agents.llm import load_policy
 from milepost.agents.prompt import encode_prompt
 from milepost.envs.task import UnknownTaskError
 from milepost.training.contest import measure_policy

@@ -1,6 +1,5 @@
 """Two processes learn what one does: gloo on this machine's processor."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from milepost.training.learner import Learner
 from milepost.training.objective import Objective, build_objective
 from milepost.training.overrides import ConfigError
 from milepost.training.ranks import Ranks, join_ranks
+from tests.training.processes import open_context
 from tests.training.test_learner import ROWS
 from tests.training.trajectories import make_model, make_trajectory, make_turn
 
@@ -138,8 +138,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Both start from one process that has imported everything.
-    multiprocessing.set_forkserver_preload(["milepost.training.follower"])
+    open_context()
     start_processes(work, args=(port, str(folder)), nprocs=2, start_method="forkserver")  # type: ignore[no-untyped-call]
     return folder
 

@@ -1,6 +1,5 @@
 """A run whose processes share the weights out: `milepost train` as a launcher starts it, over gloo."""
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from milepost.training.policy import UnsupportedModelError
 from milepost.training.ranks import SHARDED, Ranks
 from milepost.training.shards import deal_optimizer, gather_state, outline_state, run_gathered
 from tests.agents.seeing import make_seeing
+from tests.training.processes import open_context
 from tests.training.trajectories import make_model
 
 RUN = """
@@ -87,7 +87,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.set_forkserver_preload(["milepost.training.trainer"])
+    open_context()
     start_processes(work, args=(port, str(folder)), nprocs=2, start_method="forkserver")  # type: ignore[no-untyped-call]
     return folder
 
