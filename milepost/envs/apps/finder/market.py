@@ -71,8 +71,8 @@ def _build_task(rng: np.random.Generator, split: Split, difficulty: Difficulty) 
     spec = make_rules(layout, target, (products[0],))
     oracle = by_material if filtered else plain
     ways = {"without filters": plain, "by one filter": by_material, "by both filters": by_both}
-    others = {name: way for name, way in ways.items() if way is not oracle}
-    return make_task(HOST, layout, goal, target, spec, oracle, others)
+    rest = {name: way for name, way in ways.items() if way is not oracle}
+    return make_task(HOST, layout, goal, target, spec, oracle, rest)
 
 
 TEMPLATE = Template(
