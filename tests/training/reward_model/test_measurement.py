@@ -65,10 +65,9 @@ def test_choosing_by_a_wrong_score_costs_more_the_more_there_is_to_choose_from()
     right = [[(float(k), float(k)) for k in range(4)]]
     wrong = [[(float(k), -float(k)) for k in range(4)]]
     rng = np.random.default_rng(0)
-    assert choose_best(right, 4, draws=5, rng=rng) == 3.0
-    assert choose_best(wrong, 4, draws=5, rng=rng) == -3.0
+    assert choose_best([*right, *wrong], 4, draws=5, rng=rng) == [3.0, -3.0]
     # The better of two out of 0..3 is 1, 2 or 3 with chances 1/6, 2/6, 3/6: on average 7/3.
-    assert choose_best(right, 2, draws=4000, rng=rng) == pytest.approx(7 / 3, abs=0.05)
+    assert choose_best(right, 2, draws=4000, rng=rng) == [pytest.approx(7 / 3, abs=0.05)]
     with pytest.raises(ValueError, match="best of 5 needs pools of 5 episodes, the smallest has 4"):
         choose_best(right, 5, draws=1, rng=rng)
 
@@ -83,6 +82,7 @@ def test_figures_of_a_model_that_is_wrong() -> None:
     assert found["best_of_5"]["accuracy"] == 0.0
     assert found["brier"] == pytest.approx(0.81)
     assert found["calibration_error"] == pytest.approx(0.9)
+    assert found["adaptive_calibration_error"] == pytest.approx(0.9)
 
 
 def test_ties_lose() -> None:
