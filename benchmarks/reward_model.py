@@ -125,7 +125,7 @@ def measure_optimisation(
     curves = {}
     for name, value in choices.items():
         valued = [[(value(one), float(success)) for one, success in pool] for pool in full]
-        curves[name] = describe_curve({n: choose_best(valued, n, draws=200, rng=rng) for n in SIZES}, picked)
+        curves[name] = describe_curve({n: choose_best(valued, n) for n in SIZES}, picked)
     return {"prompts": len(full), "episodes": sum(len(pool) for pool in full), **curves}
 
 

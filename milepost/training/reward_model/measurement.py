@@ -1,6 +1,7 @@
 """How good a reward model is on templates it has not seen."""
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -146,28 +147,32 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def choose_best(
-    pools: Sequence[Sequence[tuple[float, float]]], n: int, *, draws: int, rng: np.random.Generator
-) -> list[float]:
-    """Give for each pool what the best-scored of n episodes is truly worth, on average over draws without replacement.
+def choose_best(pools: Sequence[Sequence[tuple[float, float]]], n: int) -> list[float]:
+    """Give for each pool what the best-scored of n of its episodes is truly worth, expected over all choices of n.
 
     The protocol of Gao et al. 2023: when a larger n gives more score and less truth, the score is over-optimised.
+    Of N episodes in ascending order the k-th is the best of n in C(k - 1, n - 1) of C(N, n) choices; those of one
+    score are as good as each other.
 
     Args:
         pools: for each task and seed its episodes as (score, true worth); each must have n of them.
-        n: how many are drawn.
-        draws: from each pool.
-        rng: draws.
+        n: how many are drawn without replacement.
     """
     short = min(len(pool) for pool in pools)
     if short < n:
         raise ValueError(f"best of {n} needs pools of {n} episodes, the smallest has {short}")
     found = []
     for pool in pools:
-        scores, worth = np.array(pool).T
-        picks = rng.permuted(np.tile(np.arange(len(pool)), (draws, 1)), axis=1)[:, :n]
-        best = picks[np.arange(draws), scores[picks].argmax(1)]
-        found.append(float(worth[best].mean()))
+        ties: dict[float, list[float]] = defaultdict(list)
+        for score, worth in pool:
+            ties[score].append(worth)
+        below, expected = 0, 0.0
+        for score in sorted(ties):
+            upto = below + len(ties[score])
+            chance = (math.comb(upto, n) - math.comb(below, n)) / math.comb(len(pool), n)
+            expected += chance * _mean(ties[score])
+            below = upto
+        found.append(expected)
     return found
 
 
