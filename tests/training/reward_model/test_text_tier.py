@@ -35,7 +35,7 @@ def model() -> TextModel:
 
 def test_a_step_is_written_with_its_page_last() -> None:
     assert render_step(STEP) == (
-        'goal: Enter Ada.\naction: fill("1", "Ada")\non: [1] textbox "Name"\nthen: \nend: no\nbefore: Menu\n'
+        'goal: Enter Ada.\naction: fill("1", "Ada")\nend: no\non: [1] textbox "Name"\nthen: \nbefore: Menu\n'
         'page: [1] textbox "Name"\n[2] button "Save"'
     )
 
