@@ -62,6 +62,18 @@ def test_a_long_page_is_cut_and_a_long_goal_refused(model: TextModel) -> None:
         model.score_steps([Transition(goal="Enter Ada. " * 100, tree=TREE, action="", changes=())])
 
 
+def test_names_that_a_page_gives_may_be_as_long_as_they_like(model: TextModel) -> None:
+    named = Transition(
+        goal="Enter Ada.",
+        tree=f'[1] textbox "{"Name " * 300}"',
+        action='fill("1", "Ada")',
+        changes=(),
+        touched=("Menu " * 300,) * 8,
+    )
+    assert model.score_steps([named]).shape == (3, 1)
+    assert f"before: {'; '.join(['Menu ' * 8] * 8)}\n" in render_step(named)
+
+
 def test_a_stored_model_says_the_same(model: TextModel, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     again = load_text_model(tmp_path / "model")
