@@ -1,6 +1,7 @@
 """How good a learned reward model is on templates it has not seen, and whether choosing by it goes wrong.
 
     milepost preferences collect RUN --task ... --seeds 3
+    milepost preferences collect RUN --task ... --seeds 3 --first-seed 3        # what is not held out
     milepost preferences collect POOLS --task ... --seeds 1 --first-seed 100 --repeats 8
     python -m benchmarks.reward_model RUN --pools POOLS [--tier text] [--development] [--json]
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from milepost.milestones.learned.ensemble import RewardModel
 from milepost.milestones.learned.gauge import LearnedScore
@@ -106,7 +108,8 @@ def measure_optimisation(
 ) -> dict[str, Any]:
     """Give the true success of the best of n episodes of held-out templates, n up to 64.
 
-    Best is the highest mean, or, more cautiously, the highest mean less CAUTION spreads (Coste et al. 2024).
+    Best is the highest mean; more cautiously, the highest mean less CAUTION spreads (Coste et al. 2024); or the
+    highest probability, which is what a policy is paid. Intervals are 95 %, by drawing prompts with replacement.
     """
     groups: dict[str, list[tuple[LearnedScore, bool]]] = defaultdict(list)
     for folder in list_episodes(pools / EPISODES_FOLDER):
@@ -114,13 +117,39 @@ def measure_optimisation(
         if is_held_out(episode.template):
             groups[episode.prompt].append((score(episode.side()), episode.success))
     full = [pool for pool in groups.values() if len(pool) >= SIZES[-1]]
+    picked = rng.integers(0, len(full), (2000, len(full)))
+    choices: dict[str, Callable[[LearnedScore], float]] = {
+        "mean": lambda one: one.mean,
+        "cautious": lambda one: one.mean - CAUTION * one.spread,
+        "probability": lambda one: one.probability,
+    }
     curves = {}
-    for name, caution in (("mean", 0.0), ("cautious", CAUTION)):
-        valued = [
-            [(one.mean - caution * one.spread, float(success)) for one, success in pool] for pool in full
-        ]
-        curves[name] = {n: choose_best(valued, n, draws=200, rng=rng) for n in SIZES}
+    for name, value in choices.items():
+        valued = [[(value(one), float(success)) for one, success in pool] for pool in full]
+        curves[name] = describe_curve({n: choose_best(valued, n) for n in SIZES}, picked)
     return {"prompts": len(full), "episodes": sum(len(pool) for pool in full), **curves}
+
+
+def describe_curve(curve: dict[int, list[float]], picked: NDArray[np.int64]) -> dict[str, Any]:
+    """Give the success at each n with its interval, and what the largest n loses against the n that does best.
+
+    Args:
+        curve: for each n the success of each prompt.
+        picked: prompts drawn with replacement, shape (draws, prompts).
+    """
+    values = {n: np.array(found) for n, found in curve.items()}
+    top = max(values, key=lambda n: float(values[n].mean()))
+    lost = values[top] - values[SIZES[-1]]
+
+    def describe(found: NDArray[np.float64]) -> list[float]:
+        low, high = np.quantile(found[picked].mean(1), (0.025, 0.975))
+        return [float(found.mean()), float(low), float(high)]
+
+    return {
+        "success": {n: describe(found) for n, found in values.items()},
+        "top": top,
+        "lost": describe(lost),
+    }
 
 
 def run_benchmark(options: argparse.Namespace) -> dict[str, Any]:
@@ -157,6 +186,12 @@ def run_benchmark(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def write_interval(found: Sequence[float]) -> str:
+    """Give a value and its interval."""
+    value, low, high = found
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
 def describe(found: dict[str, Any]) -> str:
     """Give the table."""
     figures = read_figures(found["held_out"])
@@ -168,14 +203,24 @@ def describe(found: dict[str, Any]) -> str:
     for name, value in figures.items():
         low, high = found["intervals"][name]
         lines.append(f"{name:<20}{value:>8.3f}  {low:.3f} to {high:.3f}  {WANTED[name]}")
+    others = ("adaptive_calibration_error", "brier", "outcome_accuracy")
+    lines.append(", ".join(f"{name} {found['held_out'][name]:.3f}" for name in others))
     lines.append(f"{'ms a transition':<20}{found['transition']['cpu_ms']:>8.2f}  {'':<16}<= 2")
     lines.append(f"{'training, cpu s':<20}{found['training']['cpu_s']:>8.1f}  {'':<16}<= 300 on two cores")
     if "best_of_n" in found:
         curve = found["best_of_n"]
         lines.append(
-            f"best of n, {curve['prompts']} prompts: true success by mean, and by mean less {CAUTION:g} spreads"
+            f"best of n, {curve['prompts']} prompts, {curve['episodes']} episodes: true success, chosen by"
         )
-        lines += [f"{n:>4}  {curve['mean'][n]:.3f} {curve['cautious'][n]:.3f}" for n in SIZES]
+        names = ("mean", "cautious", "probability")
+        lines.append("    " + "".join(f"  {name:<23}" for name in names))
+        lines += [
+            f"{n:>4}" + "".join(f"  {write_interval(curve[name]['success'][n]):<23}" for name in names)
+            for n in SIZES
+        ]
+        lines.append(
+            "lost" + "".join(f"  {write_interval(curve[name]['lost']):<23}" for name in names) + "at 64"
+        )
     return "\n".join(lines)
 
 
@@ -188,6 +233,7 @@ def main() -> None:
     parser.add_argument("--pools", type=Path, help="a run with 64 episodes for each task and seed")
     parser.add_argument("--tier", choices=("small", "text"), default="small")
     parser.add_argument("--epochs", type=int, default=2, help="of the text tier")
+    parser.add_argument("--tokens", type=int, default=256, help="that the text tier reads of a step, at most")
     parser.add_argument(
         "--development", action="store_true", help="cross-validate without the held-out templates"
     )

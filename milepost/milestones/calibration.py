@@ -92,6 +92,25 @@ def measure_calibration(probabilities: Sequence[float], outcomes: Sequence[bool]
     return sum(gaps) / len(probabilities)
 
 
+def measure_adaptive_calibration(
+    probabilities: Sequence[float], outcomes: Sequence[bool], *, bins: int = 15
+) -> float:
+    """Give the calibration error over bins of equal count (Nguyen and O'Connor 2015): none is nearly empty.
+
+    Cases of the same probability are taken in the order given; the first bins have one case more where they must.
+    """
+    if not probabilities:
+        return 0.0
+    cases = sorted(zip(probabilities, outcomes, strict=True), key=lambda case: case[0])
+    size, more = divmod(len(cases), bins)
+    gap, start = 0.0, 0
+    for number in range(bins):
+        end = start + size + (number < more)
+        gap += abs(sum(p - o for p, o in cases[start:end]))
+        start = end
+    return gap / len(cases)
+
+
 def rank_separation(positive: Sequence[float], negative: Sequence[float]) -> float:
     """Give the area under the ROC curve: how often a positive scores above a negative, ties counting half."""
     if not positive or not negative:

@@ -1,6 +1,12 @@
 import pytest
 
-from milepost.milestones.calibration import bound_error, find_threshold, measure_calibration, rank_separation
+from milepost.milestones.calibration import (
+    bound_error,
+    find_threshold,
+    measure_adaptive_calibration,
+    measure_calibration,
+    rank_separation,
+)
 
 
 def test_the_bound_of_no_errors_is_known_in_closed_form() -> None:
@@ -40,6 +46,14 @@ def test_calibration_error_on_a_small_example() -> None:
     assert measure_calibration([0.8, 0.8, 0.2, 0.2], [True, False, False, False]) == pytest.approx(0.25)
     assert measure_calibration([1.0, 0.0], [True, False]) == 0.0
     assert measure_calibration([], []) == 0.0
+
+
+def test_bins_of_equal_count_leave_no_bin_nearly_empty() -> None:
+    # Two bins: 0.1, 0.2, 0.3 with one success, |0.6 - 1|; 0.6, 0.9 with one, |1.5 - 1|; of five cases.
+    chance, reached = [0.9, 0.1, 0.3, 0.2, 0.6], [True, False, True, False, False]
+    assert measure_adaptive_calibration(chance, reached, bins=2) == pytest.approx((0.4 + 0.5) / 5)
+    assert measure_adaptive_calibration([0.25], [False]) == pytest.approx(0.25)
+    assert measure_adaptive_calibration([], []) == 0.0
 
 
 def test_rank_separation_counts_ties_half() -> None:

@@ -1,4 +1,4 @@
-"""The small tier: several little networks that see different features, read with numpy in microseconds."""
+"""The small tier: several little networks and two linear readings of the episode, all read with numpy."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ import orjson
 from numpy.typing import NDArray
 
 from milepost.milestones.learned.features import NAMES, featurize_all
-from milepost.milestones.learned.gauge import Gauge, LearnedScore, make_gauge
+from milepost.milestones.learned.gauge import NOTHING_DONE, Gauge, LearnedScore, make_gauge
+from milepost.milestones.learned.reading import find_suspicion, summarize
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Opinion, Standing
 
@@ -40,13 +41,17 @@ class RewardModel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ensemble:
-    """Weights of K two-layer networks over F features with H hidden units, and their calibration."""
+    """Weights of K two-layer networks over F features with H hidden units, two readings, and the calibration."""
 
     mask_KF: NDArray[np.float64]
     """Which features each member sees."""
     w1_KFH: NDArray[np.float64]
     b1_KH: NDArray[np.float64]
     w2_KH: NDArray[np.float64]
+    reached_S: NDArray[np.float64]
+    """Of the reading of a summary as log odds that the goal was reached."""
+    honest_S: NDArray[np.float64]
+    """Of the reading as log odds that the episode is no hack."""
     gauge: Gauge
     templates: tuple[str, ...] = ()
     """Names of the templates it was fitted to; nothing is computed from them."""
@@ -75,8 +80,19 @@ class Ensemble:
         return self.score_features(featurize_all(transitions))
 
     def score_features(self, features_TF: NDArray[np.float64]) -> LearnedScore:
-        """Score an episode by its features, shape (steps, features)."""
-        return self.gauge.read(self.reward_features(features_TF), features_TF)
+        """Score an episode by its features, shape (steps, features).
+
+        What looks like a hack loses of its return; the probability is read without that.
+        """
+        if not len(features_TF):
+            return NOTHING_DONE
+        summary_S = summarize(features_TF)
+        return self.gauge.read(
+            self.reward_features(features_TF),
+            features_TF,
+            suspicion=find_suspicion(float(summary_S @ self.honest_S)),
+            reached=float(summary_S @ self.reached_S),
+        )
 
     def save(self, path: Path) -> None:
         """Write the model as one `.npz` file that holds arrays and nothing that could run."""
@@ -89,7 +105,7 @@ class Ensemble:
         return {**{name: getattr(self, name) for name in _WEIGHTS}, **self.gauge.arrays}
 
 
-_WEIGHTS = ("mask_KF", "w1_KFH", "b1_KH", "w2_KH")
+_WEIGHTS = ("mask_KF", "w1_KFH", "b1_KH", "w2_KH", "reached_S", "honest_S")
 
 
 def load_ensemble(path: Path) -> Ensemble:

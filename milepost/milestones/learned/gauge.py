@@ -23,6 +23,15 @@ class LearnedScore:
     """Whether the input lies outside what the model was trained on."""
     probability: float
     """Calibrated probability that the episode is a success."""
+    reached: float = 0.0
+    """Log odds of success by the reading of the whole episode, not calibrated; 0 where a tier has none."""
+    suspicion: float = 0.0
+    """What has been taken off the mean for looking like a hack; 0 where a tier does not read that."""
+
+    @property
+    def unsuspicious(self) -> float:
+        """The mean as if nothing were suspicious: what the calibration reads, for suspicion has no bound."""
+        return self.mean + self.suspicion
 
 
 NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
@@ -45,9 +54,10 @@ class Gauge:
     familiar: float
     """Largest squared Mahalanobis distance that counts as familiar (Lee et al. 2018)."""
     slope: float = 1.0
-    """Of the calibration p = sigmoid(slope * (mean - penalty * spread) + offset), Platt 1999."""
+    """Of p = sigmoid(slope * (unsuspicious - penalty * spread) + pull * reached + offset), Platt 1999."""
     offset: float = 0.0
     penalty: float = 0.0
+    pull: float = 0.0
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -59,24 +69,35 @@ class Gauge:
         """The arrays by name, as they are stored."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
-    def read(self, rewards_KT: NDArray[np.float64], inputs_TF: NDArray[np.float64]) -> LearnedScore:
+    def read(
+        self,
+        rewards_KT: NDArray[np.float64],
+        inputs_TF: NDArray[np.float64],
+        *,
+        suspicion: float = 0.0,
+        reached: float = 0.0,
+    ) -> LearnedScore:
         """Score an episode.
 
         Args:
             rewards_KT: each member's reward for each step.
             inputs_TF: what the members read of each step.
+            suspicion: taken off the mean for looking like a hack.
+            reached: log odds of success by a reading of the whole episode.
         """
         if not len(inputs_TF):
             return NOTHING_DONE
         returns_K = sum_rewards(rewards_KT) - self.centre_K
         mean, spread = float(returns_K.mean()), float(returns_K.std())
         away_F = inputs_TF.mean(0) - self.mean_F
-        margin = self.slope * (mean - self.penalty * spread) + self.offset
+        margin = self.slope * (mean - self.penalty * spread) + self.pull * reached + self.offset
         return LearnedScore(
-            mean=mean,
+            mean=mean - suspicion,
             spread=spread,
             unfamiliar=bool(away_F @ self.precision_FF @ away_F > self.familiar),
             probability=float(1 / (1 + np.exp(-np.clip(margin, -50, 50)))),
+            reached=reached,
+            suspicion=suspicion,
         )
 
 
@@ -106,5 +127,5 @@ def make_gauge(stored: Mapping[str, Any]) -> Gauge:
     return Gauge(**numbers, **{name: stored[name] for name in _ARRAYS})
 
 
-_NUMBERS = ("familiar", "slope", "offset", "penalty")
+_NUMBERS = ("familiar", "slope", "offset", "penalty", "pull")
 _ARRAYS = ("centre_K", "mean_F", "precision_FF")

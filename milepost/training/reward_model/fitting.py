@@ -1,4 +1,4 @@
-"""Fits the small tier: Bradley-Terry over length-normalised sums, all pairs of a prompt in one element."""
+"""Fits the small tier: Bradley-Terry over length-normalised sums, all pairs of a prompt in one element; two readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +10,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from milepost.milestones.learned.ensemble import Ensemble
 from milepost.milestones.learned.features import NAMES
-from milepost.milestones.learned.gauge import LENGTH_POWER, open_gauge
-from milepost.training.reward_model.gauging import fit_gauge
+from milepost.milestones.learned.gauge import LENGTH_POWER, Gauge, open_gauge
+from milepost.milestones.learned.reading import count_weights, find_suspicion, summarize
+from milepost.training.reward_model.gauging import fit_gauge, fit_odds
 from milepost.training.reward_model.material import Features
 from milepost.training.reward_model.pairs import split_key
 
@@ -39,8 +40,10 @@ class Recipe:
     """Weight of (G(chosen) + G(rejected))^2, Eisenstein et al. 2023."""
     outcome: float = 0.5
     """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
-    honesty: float = 2.0
+    honesty: float = 1.0
     """Weight of ranking every honest episode above every hack, across templates."""
+    ridge: float = 10.0
+    """Pull of a reading's weights towards 0, in episodes."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
     seed: int = 0
@@ -140,15 +143,53 @@ def fit_ensemble(
         optimizer.step()
         schedule.step()
     w1, b1, w2 = (w.detach().double().numpy() for w in weights[:3])
-    blank = open_gauge(k, f)
-    model = Ensemble(mask_KF=mask_KF, w1_KFH=w1, b1_KH=b1, w2_KH=w2, gauge=blank, templates=material.keys)
+    model = Ensemble(
+        mask_KF=mask_KF,
+        w1_KFH=w1,
+        b1_KH=b1,
+        w2_KH=w2,
+        **_fit_readings(material, recipe, emphasis or {}),
+        gauge=open_gauge(k, f),
+        templates=material.keys,
+    )
+    return replace(model, gauge=_fit_gauge(model, material, recipe))
+
+
+def _fit_readings(
+    material: Features, recipe: Recipe, emphasis: Mapping[str, float]
+) -> dict[str, NDArray[np.float64]]:
+    """Fit whether the goal was reached, and whether an episode is no hack; each template counts as much."""
+    sides, swapped, balance = material.sides, material.swapped, material.balance
+    prompt = {side: pair.prompt for pair in material.pairs for side in (pair.chosen, pair.rejected)}
+    weight_N = np.array([emphasis.get(prompt[side], 1.0) * balance[side] for side in sides])
+    summary_NS = np.array([summarize(material.inputs[side]) for side in sides])
+    honest_N = np.array([not side.is_hack and side not in swapped for side in sides])
+    either_N = honest_N | np.array([side.is_hack and not side.success for side in sides])
+    start = np.zeros(count_weights(len(NAMES)))
+    ridge = np.append(np.full(len(start) - 1, recipe.ridge), 1e-4)
+
+    def fit(target_N: NDArray[np.bool_], told_N: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if len(set(target_N[told_N])) < 2:
+            return start
+        rows, target, weight = summary_NS[told_N], target_N[told_N].astype(float), weight_N[told_N]
+        return fit_odds(rows, target, weight, start_F=start, ridge_F=ridge)
+
+    everything = np.ones(len(sides), dtype=bool)
+    success_N = np.array([side.success for side in sides])
+    return {"reached_S": fit(success_N, everything), "honest_S": fit(honest_N, either_N)}
+
+
+def _fit_gauge(model: Ensemble, material: Features, recipe: Recipe) -> Gauge:
+    """Fit the gauge so that demonstrations average 0, what is taken off for suspicion included."""
+    shown = [material.inputs[side] for side in material.demonstrations]
     gauge = fit_gauge(
         [material.inputs[side] for side in material.sides],
-        [model.reward_features(material.inputs[side]) for side in material.demonstrations],
+        [model.reward_features(features) for features in shown],
         familiar=recipe.familiar,
         ridge=_RIDGE,
     )
-    return replace(model, gauge=gauge)
+    suspicion = np.mean([find_suspicion(float(summarize(one) @ model.honest_S)) for one in shown])
+    return replace(gauge, centre_K=gauge.centre_K - suspicion)
 
 
 def _outcome_loss(

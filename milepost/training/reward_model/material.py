@@ -1,5 +1,6 @@
 """Pairs with what the members of a tier read of their sides: what a model is fitted to."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,13 @@ class Material(Generic[_Input]):
     def sides(self) -> list[Side]:
         """Every side of the pairs, once, in order."""
         return list(dict.fromkeys(side for pair in self.pairs for side in (pair.chosen, pair.rejected)))
+
+    @property
+    def balance(self) -> dict[Side, float]:
+        """How much each side counts when every template is to count the same; 1 on average."""
+        home = {side: split_key(p.template) for p in self.pairs for side in (p.chosen, p.rejected)}
+        counts = Counter(home.values())
+        return {side: len(home) / len(counts) / counts[key] for side, key in home.items()}
 
     @property
     def swapped(self) -> frozenset[Side]:

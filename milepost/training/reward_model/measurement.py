@@ -1,6 +1,7 @@
 """How good a reward model is on templates it has not seen."""
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,11 +9,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from milepost.milestones.calibration import find_threshold, measure_calibration, rank_separation
+from milepost.milestones.calibration import (
+    find_threshold,
+    measure_adaptive_calibration,
+    measure_calibration,
+    rank_separation,
+)
 from milepost.milestones.learned.ensemble import Ensemble
 from milepost.milestones.learned.gauge import LearnedScore
 from milepost.training.reward_model.fitting import Recipe, fit_ensemble
-from milepost.training.reward_model.gauging import calibrate
+from milepost.training.reward_model.gauging import calibrate, make_points
 from milepost.training.reward_model.material import Features, Material
 from milepost.training.reward_model.pairs import Label, Pair, PreferenceError, Side, check_split, split_key
 
@@ -77,7 +83,7 @@ def fit_calibrated(material: Features, recipe: Recipe | None = None, *, folds: i
     points = []
     for rest, held in _split(material, min(folds, len(material.keys))):
         model = fit_ensemble(rest, recipe)
-        points += [(model.score_features(held.inputs[side]), side.success) for side in held.sides]
+        points += make_points(held, model.score_features)
     fitted = fit_ensemble(material, recipe)
     return replace(fitted, gauge=calibrate(fitted.gauge, points))
 
@@ -130,6 +136,7 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
         "by_source": {name: {"accuracy": _mean(r), "n": len(r)} for name, r in sorted(wins.items())},
         "best_of_5": {"accuracy": _mean(best), "n": len(best)},
         "calibration_error": measure_calibration(chance, success),
+        "adaptive_calibration_error": measure_adaptive_calibration(chance, success),
         "brier": _mean([(p - reached) ** 2 for p, reached in zip(chance, success, strict=True)]),
         "outcome_accuracy": _mean(correct),
         "hack_separation": rank_separation(honest, hacks) if honest and hacks else None,
@@ -140,29 +147,33 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def choose_best(
-    pools: Sequence[Sequence[tuple[float, float]]], n: int, *, draws: int, rng: np.random.Generator
-) -> float:
-    """Give what the best-scored of n episodes is truly worth, on average over pools and draws without replacement.
+def choose_best(pools: Sequence[Sequence[tuple[float, float]]], n: int) -> list[float]:
+    """Give for each pool what the best-scored of n of its episodes is truly worth, expected over all choices of n.
 
     The protocol of Gao et al. 2023: when a larger n gives more score and less truth, the score is over-optimised.
+    Of N episodes in ascending order the k-th is the best of n in C(k - 1, n - 1) of C(N, n) choices; those of one
+    score are as good as each other.
 
     Args:
         pools: for each task and seed its episodes as (score, true worth); each must have n of them.
-        n: how many are drawn.
-        draws: from each pool.
-        rng: draws.
+        n: how many are drawn without replacement.
     """
     short = min(len(pool) for pool in pools)
     if short < n:
         raise ValueError(f"best of {n} needs pools of {n} episodes, the smallest has {short}")
     found = []
     for pool in pools:
-        scores, worth = np.array(pool).T
-        picks = rng.permuted(np.tile(np.arange(len(pool)), (draws, 1)), axis=1)[:, :n]
-        best = picks[np.arange(draws), scores[picks].argmax(1)]
-        found.append(worth[best].mean())
-    return float(np.mean(found))
+        ties: dict[float, list[float]] = defaultdict(list)
+        for score, worth in pool:
+            ties[score].append(worth)
+        below, expected = 0, 0.0
+        for score in sorted(ties):
+            upto = below + len(ties[score])
+            chance = (math.comb(upto, n) - math.comb(below, n)) / math.comb(len(pool), n)
+            expected += chance * _mean(ties[score])
+            below = upto
+        found.append(expected)
+    return found
 
 
 def _best_of(judged: Sequence[Judged]) -> Iterator[bool]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from milepost.milestones.learned.ensemble import Ensemble
 from milepost.training.reward_model.fitting import Recipe, fit_ensemble
-from milepost.training.reward_model.gauging import calibrate
+from milepost.training.reward_model.gauging import calibrate, make_points
 from milepost.training.reward_model.material import Features, Material, Texts
 from milepost.training.reward_model.measurement import Judged, judge_with, measure
 from milepost.training.reward_model.pairs import Pair, PreferenceError, Side
@@ -87,9 +87,7 @@ def refresh(
     """
     parts = _part(model.templates, new, old, replay)
     fitted = fit_ensemble(parts.both, recipe, start=model, emphasis=parts.emphasis)
-    points = [
-        (fitted.score_features(parts.anchors.inputs[side]), side.success) for side in parts.anchors.sides
-    ]
+    points = make_points(parts.anchors, fitted.score_features)
     fitted = replace(
         fitted, gauge=calibrate(fitted.gauge, points), templates=parts.templates(model.templates)
     )
@@ -102,10 +100,7 @@ def refresh_text(
     """Fit the text tier as `refresh` does the small one; the model given is left as it was."""
     parts = _part(model.templates, new, old, replay)
     fitted = go_on(model, parts.both, recipe, emphasis=parts.emphasis)
-    points = [
-        (fitted.score_episode(parts.anchors.inputs[side]), side.success) for side in parts.anchors.sides
-    ]
-    fitted.gauge = calibrate(fitted.gauge, points)
+    fitted.gauge = calibrate(fitted.gauge, make_points(parts.anchors, fitted.score_episode))
     fitted.templates = parts.templates(model.templates)
     return fitted, _measure_drift(parts, *(judge_with(one.score_episode) for one in (model, fitted)))
 

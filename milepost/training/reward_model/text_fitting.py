@@ -11,7 +11,7 @@ import torch
 from milepost.milestones.learned.gauge import LENGTH_POWER, open_gauge
 from milepost.milestones.learned.transition import Transition
 from milepost.training.reward_model.fitting import bradley_terry
-from milepost.training.reward_model.gauging import calibrate, fit_gauge
+from milepost.training.reward_model.gauging import calibrate, fit_gauge, make_points
 from milepost.training.reward_model.material import Texts
 from milepost.training.reward_model.pairs import Pair, PreferenceError, split_key
 from milepost.training.reward_model.text_tier import TINY, TextModel, open_trunk
@@ -59,8 +59,7 @@ def fit_text(
     model = _begin(recipe, rng)
     _descend(model, rest, recipe, rng, {}, on_prompt)
     _describe(model, rest, recipe)
-    points = [(model.score_episode(texts.inputs[side]), side.success) for side in texts.select(held).sides]
-    model.gauge = calibrate(model.gauge, points)
+    model.gauge = calibrate(model.gauge, make_points(texts.select(held), model.score_episode))
     model.templates = rest.keys
     return model
 

@@ -33,23 +33,36 @@ _CHUNK = 32
 """Steps that are read at once."""
 
 
-def render_step(transition: Transition) -> str:
-    """Write a step as text: goal, action, its target, what changed, what came before, and the page last.
+_NAME = 40
+"""Most characters of a name among what changed or was touched before: a page may write as much as it likes."""
 
-    The page stands last, for it is what a limit on tokens may cut.
+
+def render_step(transition: Transition) -> str:
+    """Write a step as text: goal, action and end, then its target, what changed, what came before, and the page last.
+
+    A limit on tokens cuts from the end, the page first.
     """
     target = find_target(transition.tree, parse_action(transition.action) if transition.action else None)
-    changes = [f"{event.kind} {getattr(event.fact, 'name', '')}".strip() for event in transition.changes]
+    changes = [f"{event.kind} {getattr(event.fact, 'name', '')[:_NAME]}" for event in transition.changes]
     lines = (
-        f"goal: {transition.goal}",
-        f"action: {transition.action or 'unreadable'}",
+        _render_head(transition),
         f"on: {target.line if target is not None else ''}",
-        f"then: {'; '.join(changes[:8])}",
-        f"end: {'yes' if transition.last else 'no'}",
-        f"before: {'; '.join(transition.touched[-8:])}",
+        f"then: {'; '.join(change.strip() for change in changes[:8])}",
+        f"before: {'; '.join(text[:_NAME] for text in transition.touched[-8:])}",
         f"page: {transition.tree}",
     )
     return "\n".join(lines)
+
+
+def _render_head(transition: Transition) -> str:
+    """Write what no limit may cut."""
+    return "\n".join(
+        (
+            f"goal: {transition.goal}",
+            f"action: {transition.action or 'unreadable'}",
+            f"end: {'yes' if transition.last else 'no'}",
+        )
+    )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -62,7 +75,7 @@ class TextModel:
     mask_KH: torch.Tensor
     """Which hidden features each head sees."""
     max_tokens: int
-    """Of one step; a page that does not fit is cut."""
+    """Of one step; what does not fit is cut, the page first, but never goal or action."""
     gauge: Gauge
     templates: tuple[str, ...] = ()
 
@@ -83,9 +96,8 @@ class TextModel:
             ValueError: goal and action alone have more tokens than a step may have.
         """
         texts = [render_step(transition) for transition in transitions]
-        for text in texts:
-            head = text.partition("\npage: ")[0]
-            if len(self.tokenizer(head)["input_ids"]) > self.max_tokens:
+        for transition in transitions:
+            if len(self.tokenizer(_render_head(transition))["input_ids"]) > self.max_tokens:
                 raise ValueError(
                     f"a step's goal and action need more than the {self.max_tokens} tokens a step may have; "
                     "raise max_tokens"

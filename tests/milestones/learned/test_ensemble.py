@@ -9,6 +9,7 @@ import pytest
 from milepost.milestones.learned.ensemble import Ensemble, ModelFormatError, form_opinion, load_ensemble
 from milepost.milestones.learned.features import NAMES
 from milepost.milestones.learned.gauge import NOTHING_DONE, LearnedScore, open_gauge
+from milepost.milestones.learned.reading import count_weights
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Standing
 
@@ -16,7 +17,7 @@ F = len(NAMES)
 
 
 def make_model() -> Ensemble:
-    """Two members of one hidden unit: tanh of the first feature, times 1 and times 3."""
+    """Two members of one hidden unit: tanh of the first feature, times 1 and times 3; all seems honest."""
     w1 = np.zeros((2, F, 1))
     w1[:, 0] = 1.0
     return Ensemble(
@@ -24,6 +25,8 @@ def make_model() -> Ensemble:
         w1_KFH=w1,
         b1_KH=np.zeros((2, 1)),
         w2_KH=np.array([[1.0], [3.0]]),
+        reached_S=np.zeros(count_weights(F)),
+        honest_S=np.append(np.zeros(count_weights(F) - 1), 60.0),
         gauge=replace(open_gauge(2, F), familiar=1.5),
     )
 
@@ -67,6 +70,19 @@ def test_calibration_takes_the_spread_off() -> None:
     score = model.score_features(rows(1.0))
     margin = 2.0 * (score.mean - score.spread) - 1.0
     assert score.probability == pytest.approx(1 / (1 + np.exp(-margin)))
+
+
+def test_how_it_ends_is_read_and_what_looks_like_a_hack_is_worth_less() -> None:
+    plain = gauged(pull=1.0)
+    ends, ever = np.zeros(count_weights(F)), np.zeros(count_weights(F))
+    ends[F], ever[2 * F] = 2.0, -3.0
+    model = replace(plain, reached_S=ends, honest_S=ever)
+    well, badly = model.score_features(rows(0.0, 0.5)), model.score_features(rows(0.5, 0.0))
+    assert (well.reached, badly.reached) == (1.0, 0.0)
+    assert well.mean == badly.mean
+    assert well.probability > badly.probability
+    gap = plain.score_features(rows(0.0, 0.5)).mean - well.mean
+    assert gap == pytest.approx(2 * np.log1p(np.exp(1.5)))
 
 
 def test_what_lies_far_from_the_training_is_unfamiliar() -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from milepost.milestones.learned.reading import summarize
 from milepost.training.reward_model.fitting import Recipe, bradley_terry, fit_ensemble
-from milepost.training.reward_model.gauging import calibrate
+from milepost.training.reward_model.gauging import calibrate, make_points
 from milepost.training.reward_model.pairs import Label
 from tests.training.reward_model.materials import make_material
 
@@ -55,8 +56,7 @@ def test_what_it_was_trained_on_is_familiar_and_noise_is_not() -> None:
 def test_calibration_turns_returns_into_probabilities() -> None:
     material, held = make_material(4), make_material(4, seed=1)
     fitted = fit_ensemble(material, QUICK)
-    points = [(fitted.score_features(held.inputs[s]), s.success) for s in held.sides]
-    model = replace(fitted, gauge=calibrate(fitted.gauge, points))
+    model = replace(fitted, gauge=calibrate(fitted.gauge, make_points(held, fitted.score_features)))
     chance = {side: model.score_features(held.inputs[side]).probability for side in held.sides}
     assert np.mean([p for side, p in chance.items() if side.success]) > 0.7
     assert np.mean([p for side, p in chance.items() if not side.success]) < 0.2
@@ -78,3 +78,21 @@ def test_fitting_goes_on_from_a_model() -> None:
     assert still.w1_KFH == pytest.approx(start.w1_KFH, abs=1e-6)
     assert np.array_equal(still.mask_KF, start.mask_KF)
     assert still.templates == material.keys
+
+
+def test_readings_of_the_whole_episode_are_fitted_across_templates() -> None:
+    material = make_material(4)
+    held = make_material(4, seed=1)
+    model = fit_ensemble(material, QUICK)
+    reached = {s: model.score_features(held.inputs[s]).reached for s in held.sides}
+    assert min(r for s, r in reached.items() if s.success) > max(
+        r for s, r in reached.items() if not s.success
+    )
+    honest = {s: float(summarize(held.inputs[s]) @ model.honest_S) for s in held.sides}
+    assert min(h for s, h in honest.items() if not s.is_hack) > max(h for s, h in honest.items() if s.is_hack)
+
+
+def test_without_hacks_nothing_is_suspicious_of_anything() -> None:
+    material = make_material(4)
+    honest = replace(material, pairs=tuple(p for p in material.pairs if not p.rejected.is_hack))
+    assert not fit_ensemble(honest, QUICK).honest_S.any()

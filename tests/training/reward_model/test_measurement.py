@@ -64,13 +64,14 @@ def test_what_is_kept_for_a_purpose_depends_on_the_name_alone() -> None:
 def test_choosing_by_a_wrong_score_costs_more_the_more_there_is_to_choose_from() -> None:
     right = [[(float(k), float(k)) for k in range(4)]]
     wrong = [[(float(k), -float(k)) for k in range(4)]]
-    rng = np.random.default_rng(0)
-    assert choose_best(right, 4, draws=5, rng=rng) == 3.0
-    assert choose_best(wrong, 4, draws=5, rng=rng) == -3.0
-    # The better of two out of 0..3 is 1, 2 or 3 with chances 1/6, 2/6, 3/6: on average 7/3.
-    assert choose_best(right, 2, draws=4000, rng=rng) == pytest.approx(7 / 3, abs=0.05)
+    assert choose_best([*right, *wrong], 4) == [3.0, -3.0]
+    # The better of two out of 0..3 is 1, 2 or 3 in 1, 2 and 3 of 6 choices: on average 14/6.
+    assert choose_best([*right, *wrong], 2) == [pytest.approx(14 / 6), pytest.approx(-14 / 6)]
+    assert choose_best(right, 1) == [pytest.approx(1.5)]
+    # Of equal scores none is better: one of the two counts for each of the three pairs, half the time each.
+    assert choose_best([[(1.0, 0.0), (1.0, 4.0), (0.0, 9.0)]], 2) == [pytest.approx(2.0)]
     with pytest.raises(ValueError, match="best of 5 needs pools of 5 episodes, the smallest has 4"):
-        choose_best(right, 5, draws=1, rng=rng)
+        choose_best(right, 5)
 
 
 def test_figures_of_a_model_that_is_wrong() -> None:
@@ -83,6 +84,7 @@ def test_figures_of_a_model_that_is_wrong() -> None:
     assert found["best_of_5"]["accuracy"] == 0.0
     assert found["brier"] == pytest.approx(0.81)
     assert found["calibration_error"] == pytest.approx(0.9)
+    assert found["adaptive_calibration_error"] == pytest.approx(0.9)
 
 
 def test_ties_lose() -> None:

@@ -35,7 +35,7 @@ def model() -> TextModel:
 
 def test_a_step_is_written_with_its_page_last() -> None:
     assert render_step(STEP) == (
-        'goal: Enter Ada.\naction: fill("1", "Ada")\non: [1] textbox "Name"\nthen: \nend: no\nbefore: Menu\n'
+        'goal: Enter Ada.\naction: fill("1", "Ada")\nend: no\non: [1] textbox "Name"\nthen: \nbefore: Menu\n'
         'page: [1] textbox "Name"\n[2] button "Save"'
     )
 
@@ -60,6 +60,18 @@ def test_a_long_page_is_cut_and_a_long_goal_refused(model: TextModel) -> None:
     assert model.score_steps([long]).shape == (3, 1)
     with pytest.raises(ValueError, match="more than the 96 tokens"):
         model.score_steps([Transition(goal="Enter Ada. " * 100, tree=TREE, action="", changes=())])
+
+
+def test_names_that_a_page_gives_may_be_as_long_as_they_like(model: TextModel) -> None:
+    named = Transition(
+        goal="Enter Ada.",
+        tree=f'[1] textbox "{"Name " * 300}"',
+        action='fill("1", "Ada")',
+        changes=(),
+        touched=("Menu " * 300,) * 8,
+    )
+    assert model.score_steps([named]).shape == (3, 1)
+    assert f"before: {'; '.join(['Menu ' * 8] * 8)}\n" in render_step(named)
 
 
 def test_a_stored_model_says_the_same(model: TextModel, tmp_path: Path) -> None:
