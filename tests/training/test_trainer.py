@@ -313,9 +313,9 @@ def test_a_policy_that_sees_learns_from_screenshots_and_is_resumed(tmp_path: Pat
         "policy.max_tokens=4",
     )
     with pytest.raises(
-        ModelLoadError, match=r"takes pictures, and policy.engine is 'vllm@http.*transformers"
+        ModelLoadError, match=r"takes pictures: vLLM is sent the whole weights .* policy\.lora_rank = 0"
     ):
-        train(make_config(folder, *more, "policy.engine=vllm@http://127.0.0.1:1"), run)
+        train(make_config(folder, *more, "policy.engine=vllm@http://127.0.0.1:1", "policy.lora_rank=2"), run)
     heard = Heard()
     train(make_config(folder, *more, "train.iterations=1"), run, progress=heard)
     assert "the policy sees" in heard.lines[0]

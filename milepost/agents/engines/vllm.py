@@ -5,6 +5,7 @@ cached block of other weights has; and after every update a probe compares log-p
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,10 +14,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.bounds import Bounds, find_bounds
-from milepost.agents.engines.engine import NO_PICTURES, Deadlines, EngineError, Fault
+from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.gate import Gate, limit
 from milepost.agents.engines.handover import Handover, Weights
-from milepost.agents.engines.probe import COMPLETION, compare, make_probe
+from milepost.agents.engines.probe import COMPLETION, compare, make_probe, make_seen_probe
+from milepost.agents.sight import Sight, find_sight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Served:
     """`stop` or `length`."""
     cached: int
     """Tokens of the prompt that came out of the prefix cache."""
+    prompt: tuple[int, ...] = ()
+    """The prompt as vLLM read it; given where a picture stands in it."""
 
 
 class Backend(Protocol):
@@ -44,9 +48,25 @@ class Backend(Protocol):
         ...
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
-        """Sample one completion. A prompt shares the prefix cache with prompts of its own salt only."""
+        """Sample one completion.
+
+        Args:
+            prompt_ids: the prompt; with a picture, folded as `Sight.fold` does it.
+            sampling: how it is drawn.
+            stops: ids that end it.
+            salt: a prompt shares caches with prompts of its own salt only, and so does a picture.
+            silent: ids that are given no probability.
+            picture: the encoded image that stands in the prompt.
+        """
         ...
 
     async def sleep(self) -> None:
@@ -109,6 +129,7 @@ class VllmEngine:
         self._reviving = asyncio.Lock()
         self._launches = 0
         self._bounds: Bounds | None = None
+        self._sight: Sight | None = None
         self._closed = False
 
     async def start(self, model: PreTrainedModel, version: int) -> None:
@@ -118,6 +139,7 @@ class VllmEngine:
             EngineError: vLLM cannot start, or serves something else.
         """
         self._bounds = find_bounds(model, self._tokenizer)
+        self._sight = find_sight(model)
         weights = await asyncio.to_thread(self._handover.put, model)
         async with limit(self._deadlines.start_s, "starting vLLM"):
             await self._launch(weights)
@@ -131,17 +153,17 @@ class VllmEngine:
 
         Raises:
             EngineError: the engine is closed, the prompt does not fit, vLLM failed, it took too long, or there is a
-                picture, which it is not sent.
+                picture and the policy reads text only, or vLLM makes other tokens of it than the policy's processor.
         """
-        if picture is not None:
-            raise EngineError(NO_PICTURES, Fault.REQUEST)
         bounds = self._bounds
         if bounds is None or self._closed:
             state = "closed" if self._closed else "not started"
             raise EngineError(f"the engine is {state}; start one", Fault.SETUP)
+        if picture is not None and self._sight is None:
+            raise EngineError("this policy reads text and takes no picture", Fault.REQUEST)
         bounds.check(prompt_ids, sampling)
         async with self._gate:
-            served = await self._sample_or_revive(prompt_ids, sampling, sorted(bounds.stops))
+            served = await self._sample_or_revive(prompt_ids, sampling, picture)
             version = self.policy_version
         self.counts.requests += 1
         self.counts.prompt_tokens += len(prompt_ids)
@@ -153,6 +175,7 @@ class VllmEngine:
             text=str(self._tokenizer.decode(list(served.ids), skip_special_tokens=True)),
             stop=served.stop,
             policy_version=version,
+            picture=picture,
         )
 
     async def update_weights(self, model: PreTrainedModel, version: int) -> None:
@@ -230,20 +253,48 @@ class VllmEngine:
 
     async def _probe(self, model: PreTrainedModel) -> None:
         assert self._bounds is not None
-        prompt = make_probe(self._bounds)
-        sampling = Sampling(max_tokens=COMPLETION)
-        served = await self._backend.sample(prompt, sampling, stops=(), salt=self._salt)
-        self.counts.probe_error = compare(model, prompt, served.ids, served.logps)
+        prompt, picture = (
+            (make_probe(self._bounds), None)
+            if self._sight is None
+            else make_seen_probe(self._bounds, self._sight, self._tokenizer)
+        )
+        served = await self._sample(prompt, Sampling(max_tokens=COMPLETION), (), picture)
+        self.counts.probe_error = compare(model, prompt, served.ids, served.logps, picture)
+
+    async def _sample(
+        self, prompt_ids: Sequence[int], sampling: Sampling, stops: Sequence[int], picture: bytes | None
+    ) -> Served:
+        sight, salt = self._sight, self._salt
+        if sight is None:
+            return await self._backend.sample(prompt_ids, sampling, stops=stops, salt=salt)
+        served = await self._backend.sample(
+            sight.fold(prompt_ids),
+            sampling,
+            stops=stops,
+            salt=salt,
+            silent=sight.placeholders,
+            picture=picture,
+        )
+        if picture is not None and served.prompt != tuple(prompt_ids):
+            raise EngineError(
+                f"vLLM makes {len(served.prompt)} tokens of a prompt with a picture, and the policy's processor makes "
+                f"{len(prompt_ids)}, or others: it would be trained on what was not sampled. Serve it with "
+                'policy.engine = "transformers"',
+                Fault.SETUP,
+            )
+        return served
 
     async def _sample_or_revive(
-        self, prompt_ids: Sequence[int], sampling: Sampling, stops: Sequence[int]
+        self, prompt_ids: Sequence[int], sampling: Sampling, picture: bytes | None
     ) -> Served:
         """Sample; when the backend dies, start it again with the same weights and ask once more."""
+        assert self._bounds is not None
+        stops = sorted(self._bounds.stops)
         for _ in range(self._revivals + 1):
             launch = self._launches
             try:
                 async with limit(self._deadlines.generate_s, "generating a completion"):
-                    return await self._backend.sample(prompt_ids, sampling, stops=stops, salt=self._salt)
+                    return await self._sample(prompt_ids, sampling, stops, picture)
             except EngineError as error:
                 if error.fault is not Fault.DIED or self._closed:
                     raise
@@ -262,3 +313,8 @@ class VllmEngine:
             self.counts.revivals += 1
             async with limit(self._deadlines.start_s, "starting vLLM again"):
                 await self._launch(weights)
+
+
+def name_picture(picture: bytes, salt: str) -> str:
+    """Name a picture for vLLM's caches: what its vision tower made of it is found under the same salt only."""
+    return f"{salt}-{hashlib.sha256(picture).hexdigest()}"

@@ -9,6 +9,7 @@ Its development mode lets whoever reaches its port change it: let it listen on 1
 """
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ import httpx
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
-from milepost.agents.engines.vllm import Served
+from milepost.agents.engines.vllm import Served, name_picture
 from milepost.agents.engines.vllm_worker import PolicyReceiver
+from milepost.agents.sight import SILENT
 
 RETURN_S = 60.0
 """How long a server that was there before may be gone, while whoever runs it starts it again."""
@@ -80,6 +82,8 @@ class VllmServer:
         call = {"method": PolicyReceiver.receive_policy.__name__, "args": [str(weights.folder)]}
         try:
             await self._ask("POST", "/collective_rpc", call)
+            if weights.sees:
+                await self._ask("POST", "/reset_encoder_cache")  # what the vision tower made of pictures
             await self._ask("POST", "/reset_prefix_cache")
         except EngineError as error:
             if error.fault is Fault.DIED:
@@ -92,30 +96,46 @@ class VllmServer:
             ) from error
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
         """Sample one completion.
 
         Raises:
             EngineError: the server failed, or sent no token ids.
         """
-        body = {
-            "model": self._model,
-            "prompt": list(prompt_ids),
+        drawn: dict[str, Any] = {
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             "seed": sampling.seed % 2**63,
             "logprobs": 0,
-            "return_token_ids": True,
             "stop_token_ids": list(stops),
-            "cache_salt": salt,
             # Said outright: what is left out is taken from the model's generation settings.
             "top_p": 1.0,
             "top_k": 0,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
         }
-        return read_choice(await self._ask("POST", "/v1/completions", body), greedy=sampling.temperature == 0)
+        body: dict[str, Any] = {"model": self._model, "return_token_ids": True, "cache_salt": salt}
+        if not silent:
+            path = "/v1/completions"
+            body |= {"prompt": list(prompt_ids), **drawn}
+        else:
+            # The interface that takes pictures beside token ids, and any size of bias.
+            path = "/inference/v1/generate"
+            drawn |= {"logit_bias": dict.fromkeys(map(str, silent), SILENT), "detokenize": False}
+            body |= {"token_ids": list(prompt_ids), "sampling_params": drawn}
+            if picture is not None:
+                url = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+                part = {"type": "image_url", "url": url, "uuid": name_picture(picture, salt)}
+                body["content_parts"] = [part]
+        return read_choice(await self._ask("POST", path, body), greedy=sampling.temperature == 0)
 
     async def sleep(self) -> None:
         """Give GPU memory back, where the server was started with `--enable-sleep-mode`; else only wait.
@@ -163,7 +183,16 @@ def read_choice(reply: Any, *, greedy: bool) -> Served:
     try:
         choice = reply["choices"][0]
         ids = tuple(int(i) for i in choice["token_ids"])
-        logps = tuple(float(x) for x in choice["logprobs"]["token_logprobs"])
+        told = choice["logprobs"]
+        logps = tuple(
+            float(x)
+            for x in (
+                (place["logprob"] for place in told["content"])
+                if "content" in told
+                else told["token_logprobs"]
+            )
+        )
+        prompt = tuple(int(i) for i in reply.get("prompt_token_ids") or ())
         details = reply["usage"].get("prompt_tokens_details") or {}
         cached = int(details.get("cached_tokens") or 0)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as broken:
@@ -175,7 +204,9 @@ def read_choice(reply: Any, *, greedy: bool) -> Served:
     if len(ids) != len(logps):
         raise EngineError(f"the server sent {len(ids)} token ids and {len(logps)} log-probabilities")
     stop = "stop" if choice.get("finish_reason") == "stop" else "length"
-    return Served(ids=ids, logps=(0.0,) * len(ids) if greedy else logps, stop=stop, cached=cached)
+    return Served(
+        ids=ids, logps=(0.0,) * len(ids) if greedy else logps, stop=stop, cached=cached, prompt=prompt
+    )
 
 
 def find_words(response: httpx.Response) -> str:

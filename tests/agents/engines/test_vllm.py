@@ -15,13 +15,18 @@ from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.transformers import sample_batch
 from milepost.agents.engines.vllm import Served, VllmEngine
+from milepost.agents.llm import load_policy
+from milepost.agents.sight import find_sight
 from milepost.agents.tiny.model import build_model
 from milepost.training.adapters import attach_adapter
+from tests.agents.seeing import draw_picture, make_seeing
 
 PROMPT = tuple(range(4, 60))
 
 
 def read_policy(weights: Weights) -> PreTrainedModel:
+    if weights.sees:
+        return load_policy(str(weights.folder))[0]
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32)
     if weights.adapter is not None:
         model.load_adapter(str(weights.adapter))
@@ -38,6 +43,8 @@ class HereBackend:
         self.deaths = 0
         self.deaf = False
         self.slow_s = 0.0
+        self.silent: set[int] = set()
+        self.more: tuple[int, ...] = ()
         self._model: PreTrainedModel | None = None
 
     async def launch(self, weights: Weights) -> None:
@@ -52,7 +59,14 @@ class HereBackend:
             self._model = read_policy(weights)
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
         await asyncio.sleep(self.slow_s)
         if self.deaths:
@@ -60,8 +74,15 @@ class HereBackend:
             raise EngineError("it was killed", Fault.DIED)
         assert self._model is not None
         self.salts[salt] += 1
-        (one,) = sample_batch(self._model, [tuple(prompt_ids)], [sampling], stops=frozenset(stops))
-        return Served(ids=tuple(one.ids), logps=tuple(one.logps), stop=one.stop, cached=3)
+        self.silent |= set(silent)
+        # As vLLM does it: one mark for the picture comes in, and becomes as many tokens as there are patches.
+        image = getattr(self._model.config, "image_token_id", None)
+        prompt = tuple(i for token in prompt_ids for i in [token] * (16 if token == image else 1))
+        prompt += self.more
+        (one,) = sample_batch(
+            self._model, [prompt], [sampling], stops=frozenset(stops), pictures=[picture]
+        )
+        return Served(ids=tuple(one.ids), logps=tuple(one.logps), stop=one.stop, cached=3, prompt=prompt)
 
     async def sleep(self) -> None:
         self.calls.append("sleep")
@@ -216,3 +237,60 @@ async def test_slow_calls_fail_at_their_deadlines_and_bad_requests_before_the_ba
     await engine.close()
     with pytest.raises(EngineError, match="the engine is closed"):
         await engine.generate(PROMPT, Sampling())
+
+
+def show(model: PreTrainedModel, picture: bytes | None) -> tuple[int, ...]:
+    sight = find_sight(model)
+    assert sight is not None
+    return sight.encode([{"role": "user", "content": "Which button?"}], picture)
+
+
+async def test_a_policy_that_sees_is_served_with_its_pictures(backend: HereBackend) -> None:
+    model, tokenizer = make_seeing("llava")
+    engine = VllmEngine(backend, tokenizer)
+    await engine.start(model, 0)
+    for version, policy in enumerate((model, make_seeing("llava", seed=4)[0])):
+        await engine.update_weights(policy, version)
+        for picture in (draw_picture(10), draw_picture(240), None):
+            prompt = show(model, picture)
+            served = await engine.generate(prompt, Sampling(max_tokens=6), picture)
+            own = score_completion(policy, prompt, served.completion_ids, picture=picture)
+            assert served.logps == pytest.approx(own, abs=1e-5)
+            assert (served.picture, served.prompt_ids) == (picture, prompt)
+    sight = find_sight(model)
+    assert sight is not None
+    assert backend.silent == set(sight.placeholders)
+    await engine.close()
+
+
+async def test_a_stale_vision_tower_is_found_by_the_probe(backend: HereBackend) -> None:
+    model, tokenizer = make_seeing("llava")
+    engine = VllmEngine(backend, tokenizer)
+    await engine.start(model, 0)
+    policy = deepcopy(model)
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if "vision_tower" in name:
+                parameter.mul_(1.5)
+    backend.deaf = True
+    await engine.update_weights(policy, 1)
+    assert (engine.counts.reloads, engine.counts.probe_error < 1e-5) == (1, True)
+    await engine.close()
+
+
+async def test_other_tokens_for_a_picture_than_the_learners_are_refused(backend: HereBackend) -> None:
+    model, tokenizer = make_seeing("llava")
+    engine = VllmEngine(backend, tokenizer)
+    backend.more = (5,)
+    with pytest.raises(EngineError, match="it would be trained on what was not sampled") as refused:
+        await engine.start(model, 0)
+    assert refused.value.fault is Fault.SETUP
+    await engine.close()
+
+
+async def test_a_picture_for_a_policy_of_text_is_refused(engine: VllmEngine, model: Qwen3ForCausalLM) -> None:
+    await engine.start(model, 0)
+    with pytest.raises(EngineError, match="reads text and takes no picture") as refused:
+        await engine.generate(PROMPT, Sampling(), draw_picture(1))
+    assert refused.value.fault is Fault.REQUEST
+    await engine.close()
