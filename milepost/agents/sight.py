@@ -212,4 +212,6 @@ def _compose(texts: Sequence[tuple[str, str]], picture: bytes | None) -> list[di
 
 def _count_equal(one: Sequence[int], other: Sequence[int]) -> int:
     """Count the tokens at which two sequences begin alike."""
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )

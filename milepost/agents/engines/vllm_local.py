@@ -94,8 +94,6 @@ class LocalVllm:
                 await llm.collective_rpc(receive, args=(str(weights.folder),))
             else:
                 await self._exchange(llm, weights.adapter)
-            if weights.sees:
-                await llm.reset_encoder_cache()  # what the vision tower made of pictures
             if not await llm.reset_prefix_cache():
                 raise EngineError(
                     "vLLM did not reset its prefix cache: a request is under way", Fault.WEIGHTS

@@ -82,8 +82,6 @@ class VllmServer:
         call = {"method": PolicyReceiver.receive_policy.__name__, "args": [str(weights.folder)]}
         try:
             await self._ask("POST", "/collective_rpc", call)
-            if weights.sees:
-                await self._ask("POST", "/reset_encoder_cache")  # what the vision tower made of pictures
             await self._ask("POST", "/reset_prefix_cache")
         except EngineError as error:
             if error.fault is Fault.DIED:

@@ -16,10 +16,8 @@ from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.transformers import sample_batch
 from milepost.agents.engines.vllm import Served, VllmEngine
 from milepost.agents.llm import load_policy
-from milepost.agents.sight import find_sight
 from milepost.agents.tiny.model import build_model
 from milepost.training.adapters import attach_adapter
-from tests.agents.seeing import draw_picture, make_seeing
 
 PROMPT = tuple(range(4, 60))
 
@@ -79,9 +77,7 @@ class HereBackend:
         image = getattr(self._model.config, "image_token_id", None)
         prompt = tuple(i for token in prompt_ids for i in [token] * (16 if token == image else 1))
         prompt += self.more
-        (one,) = sample_batch(
-            self._model, [prompt], [sampling], stops=frozenset(stops), pictures=[picture]
-        )
+        (one,) = sample_batch(self._model, [prompt], [sampling], stops=frozenset(stops), pictures=[picture])
         return Served(ids=tuple(one.ids), logps=tuple(one.logps), stop=one.stop, cached=3, prompt=prompt)
 
     async def sleep(self) -> None:
@@ -239,58 +235,9 @@ async def test_slow_calls_fail_at_their_deadlines_and_bad_requests_before_the_ba
         await engine.generate(PROMPT, Sampling())
 
 
-def show(model: PreTrainedModel, picture: bytes | None) -> tuple[int, ...]:
-    sight = find_sight(model)
-    assert sight is not None
-    return sight.encode([{"role": "user", "content": "Which button?"}], picture)
-
-
-async def test_a_policy_that_sees_is_served_with_its_pictures(backend: HereBackend) -> None:
-    model, tokenizer = make_seeing("llava")
-    engine = VllmEngine(backend, tokenizer)
-    await engine.start(model, 0)
-    for version, policy in enumerate((model, make_seeing("llava", seed=4)[0])):
-        await engine.update_weights(policy, version)
-        for picture in (draw_picture(10), draw_picture(240), None):
-            prompt = show(model, picture)
-            served = await engine.generate(prompt, Sampling(max_tokens=6), picture)
-            own = score_completion(policy, prompt, served.completion_ids, picture=picture)
-            assert served.logps == pytest.approx(own, abs=1e-5)
-            assert (served.picture, served.prompt_ids) == (picture, prompt)
-    sight = find_sight(model)
-    assert sight is not None
-    assert backend.silent == set(sight.placeholders)
-    await engine.close()
-
-
-async def test_a_stale_vision_tower_is_found_by_the_probe(backend: HereBackend) -> None:
-    model, tokenizer = make_seeing("llava")
-    engine = VllmEngine(backend, tokenizer)
-    await engine.start(model, 0)
-    policy = deepcopy(model)
-    with torch.no_grad():
-        for name, parameter in policy.named_parameters():
-            if "vision_tower" in name:
-                parameter.mul_(1.5)
-    backend.deaf = True
-    await engine.update_weights(policy, 1)
-    assert (engine.counts.reloads, engine.counts.probe_error < 1e-5) == (1, True)
-    await engine.close()
-
-
-async def test_other_tokens_for_a_picture_than_the_learners_are_refused(backend: HereBackend) -> None:
-    model, tokenizer = make_seeing("llava")
-    engine = VllmEngine(backend, tokenizer)
-    backend.more = (5,)
-    with pytest.raises(EngineError, match="it would be trained on what was not sampled") as refused:
-        await engine.start(model, 0)
-    assert refused.value.fault is Fault.SETUP
-    await engine.close()
-
-
 async def test_a_picture_for_a_policy_of_text_is_refused(engine: VllmEngine, model: Qwen3ForCausalLM) -> None:
     await engine.start(model, 0)
     with pytest.raises(EngineError, match="reads text and takes no picture") as refused:
-        await engine.generate(PROMPT, Sampling(), draw_picture(1))
+        await engine.generate(PROMPT, Sampling(), b"a picture")
     assert refused.value.fault is Fault.REQUEST
     await engine.close()
