@@ -257,10 +257,10 @@ async def test_vllm_serves_pictures_and_forgets_them_with_the_weights(
 @pytest.mark.vllm
 @pytest.mark.timeout(1800)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_without_salts_pictures_would_be_stale(
+async def test_without_salts_a_picture_would_be_stale_or_the_end_of_vllm(
     vllm: VllmEngine, seeing: tuple[PreTrainedModel, PreTrainedTokenizerBase], tmp_path: Path
 ) -> None:
-    """What they guard against is real, and the reset is not enough: other weights, and what the vision tower made of a picture before."""
+    """What they guard against is real. The last of this vLLM: it dies of it."""
     model, tokenizer = seeing
     sight = find_sight(model)
     assert sight is not None
@@ -286,7 +286,5 @@ async def test_without_salts_pictures_would_be_stale(
     await backend._llm.collective_rpc("receive_policy", args=(str(tmp_path),))
     assert await differ() > 1e-2  # the keys and values of the prompt are old
     assert await backend._llm.reset_prefix_cache()
-    assert await differ() > 1e-2  # what the vision tower made of the picture is old
-    await vllm.update_weights(policy, 4)
-    await ask(vllm, policy)
-    assert vllm.counts.reloads == 0
+    with pytest.raises(EngineError, match="Encoder cache miss"):
+        await differ()  # half of vLLM still believes that it has what the vision tower made of the picture
