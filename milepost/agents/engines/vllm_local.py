@@ -27,7 +27,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
-from milepost.agents.engines.vllm import Served, name_picture
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_worker import PolicyReceiver
 from milepost.agents.sight import SILENT, decode_picture
 

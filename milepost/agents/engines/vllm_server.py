@@ -5,6 +5,8 @@ Weights go over a folder, so server and learner share a file system. The server 
     VLLM_SERVER_DEV_MODE=1 vllm serve FOLDER --dtype float32 --logprobs-mode processed_logprobs \
         --worker-extension-cls milepost.agents.engines.vllm_worker.PolicyReceiver
 
+A policy that sees also needs `--enable-scale-out`: the interface that takes pictures beside token ids belongs to it.
+
 Its development mode lets whoever reaches its port change it: let it listen on 127.0.0.1 or a closed network only.
 """
 
@@ -18,12 +20,16 @@ import httpx
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
-from milepost.agents.engines.vllm import Served, name_picture
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_worker import PolicyReceiver
 from milepost.agents.sight import SILENT
 
 RETURN_S = 60.0
 """How long a server that was there before may be gone, while whoever runs it starts it again."""
+
+
+_FAULTS = {400: Fault.REQUEST, 422: Fault.REQUEST, 403: Fault.SETUP}
+"""What kind of failure an answer of vLLM is; 403 is an interface that it was not started with."""
 
 
 class VllmServer:
@@ -162,7 +168,7 @@ class VllmServer:
             words = f"nothing answers at {self._url} ({type(broken).__name__}: {broken})"
             raise EngineError(words, Fault.DIED) from broken
         if response.status_code >= 400:
-            fault = Fault.REQUEST if response.status_code in (400, 422) else Fault.BACKEND
+            fault = _FAULTS.get(response.status_code, Fault.BACKEND)
             raise EngineError(
                 f"{self._url}{path} answered {response.status_code}: {find_words(response)}", fault
             )

@@ -14,7 +14,8 @@ from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.transformers import sample_batch
-from milepost.agents.engines.vllm import Served, VllmEngine
+from milepost.agents.engines.vllm import VllmEngine
+from milepost.agents.engines.vllm_backend import Served
 from milepost.agents.llm import load_policy
 from milepost.agents.tiny.model import build_model
 from milepost.training.adapters import attach_adapter

@@ -19,7 +19,8 @@ from milepost.agents.engines.choice import make_engine
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
-from milepost.agents.engines.vllm import Served, VllmEngine, name_picture
+from milepost.agents.engines.vllm import VllmEngine
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_server import VllmServer, read_choice
 from milepost.agents.llm import save_policy
 from milepost.agents.sight import SILENT, find_sight
@@ -121,6 +122,7 @@ def test_a_greedy_token_is_certain_and_a_reply_without_ids_is_no_vllms() -> None
         ("/v1/models", Answer(status=404, body={"detail": "Not Found"}), "answered 404: Not Found; is it a vLLM", Fault.SETUP),
         ("/collective_rpc", Answer(status=404, body=b""), r"does not take weights: .* start it with VLLM_SERVER_DEV_MODE=1 and --worker-ext", Fault.SETUP),
         ("/collective_rpc", Answer(status=500, body={"error": {"message": "no receive_policy"}}), "500: no receive_policy", Fault.SETUP),
+        ("/v1/completions", Answer(status=403, body={"detail": "restart with --enable-scale-out"}), "answered 403: restart with", Fault.SETUP),
         ("/v1/completions", Answer(status=400, body={"error": {"message": "too long"}}), "answered 400: too long", Fault.REQUEST),
         ("/v1/completions", Answer(body=b"<html>"), "answered no JSON: '<html>'", Fault.BACKEND),
     ],
@@ -190,6 +192,8 @@ async def run_server(
     }
     # What `vllm serve` runs; the command itself does not start where vLLM is installed under its CPU build's name.
     program = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"]
+    if find_sight(model) is not None:
+        program.append("--enable-scale-out")
     settings = {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_NO_USAGE_STATS": "1",
