@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scheduler import SimulatedStage
-from benchmarks.simulation import Costs, SimulatedBackend, SimulatedEngine, run_virtual
+from benchmarks.simulation import TASK, Costs, SimulatedBackend, SimulatedEngine, run_virtual
 from milepost.training.config import build_config
 from milepost.training.display import SilentDisplay
 from milepost.training.meter import Meter
@@ -136,12 +136,12 @@ async def _simulate(plan: Plan, clock: Callable[[], float]) -> tuple[list[float]
     rollout = {"group_size": GROUP, "contexts": plan.contexts, "max_staleness": plan.staleness}
     config = build_config(
         {
-            "tasks": {"ids": ["simulated"]},
+            "tasks": {"ids": [TASK]},
             "rollout": rollout,
             "train": {"iterations": ITERATIONS, "tasks_per_iteration": plan.groups},
         }
     )
-    sampler = TaskSampler(["simulated"], run_seed=0)
+    sampler = TaskSampler([TASK], run_seed=0)
     pipeline = Pipeline(stage, config, sampler, np.random.default_rng(0), SilentDisplay())
     ends = []
     for number in range(1, ITERATIONS + 1):

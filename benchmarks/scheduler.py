@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulation import (
+    TASK,
     Costs,
     SimulatedAgent,
     SimulatedBackend,
@@ -99,13 +100,13 @@ async def play_pipeline(
     """Run iterations through the package's own pipeline; learning takes its time and nothing else."""
     config = build_config(
         {
-            "tasks": {"ids": ["simulated"]},
+            "tasks": {"ids": [TASK]},
             "rollout": {"group_size": SIZE, "contexts": CONTEXTS, "max_staleness": staleness},
             "train": {"iterations": iterations, "tasks_per_iteration": GROUPS},
         }
     )
     stage = build_stage(costs, clock)
-    sampler = TaskSampler(["simulated"], run_seed=0)
+    sampler = TaskSampler([TASK], run_seed=0)
     pipeline = Pipeline(stage, config, sampler, np.random.default_rng(0), SilentDisplay())
     for number in range(1, iterations + 1):
         await pipeline.take(number)

@@ -106,6 +106,9 @@ class SimulatedEngine:
                     future.set_result(None)
 
 
+TASK = "ExpenseForm-v0"
+"""What is played: its pages are simulated, but the scheduler asks a task for its rules when an episode is over."""
+
 OBSERVATION = Observation(goal="", url="", title="")
 
 
@@ -200,7 +203,7 @@ def plan_members(iteration: int, *, groups: int, size: int) -> list[list[Episode
     return [
         [
             EpisodeRequest(
-                task_id="simulated",
+                task_id=TASK,
                 seed=iteration * groups + g,
                 split="train",
                 group=f"{iteration}-{g}",

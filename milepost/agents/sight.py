@@ -9,6 +9,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
 from milepost.agents.prompt import MAX_ELEMENTS, Message, defuse, render_messages
+from milepost.sandbox.marks import encode_image
 from milepost.sandbox.observation import Observation
 
 _ATTRIBUTE = "milepost_sight"
@@ -29,10 +31,22 @@ _OF_THE_TEXT = {"input_ids", "position_ids", "mm_token_type_ids", "token_type_id
 _KEPT = 16
 """Pictures whose pixels are kept: a page of 1024 x 768 takes about 10 to 20 MB."""
 
-_SILENT = -1e9
+SILENT = -1e9
 """Logit of a token that is never sampled; finite, as an entropy multiplies it by its probability of 0."""
 
 _NOTHING: Sequence[Message] = ({"role": "user", "content": "."},)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fold:
+    """What a processor writes where a chat template has a picture, and what the template wrote there."""
+
+    lead: int
+    """Tokens before the first placeholder that the processor wrote too."""
+    tail: int
+    """The same after the last one."""
+    mark: tuple[int, ...]
+    """What stood there before."""
 
 
 class Sight:
@@ -47,6 +61,7 @@ class Sight:
         self._processor: Any = processor
         self._lock = threading.RLock()
         self._seen: OrderedDict[bytes, Mapping[str, torch.Tensor]] = OrderedDict()
+        self._fold: _Fold | None = None
         taken = [inspect.signature(m.forward).parameters for m in (model, model.base_model)]
         self._taken = frozenset(taken[0]) & frozenset(taken[1])
         name = type(model).__name__
@@ -93,12 +108,12 @@ class Sight:
         return made
 
     def _apply(self, texts: Sequence[tuple[str, str]], picture: bytes | None) -> dict[str, torch.Tensor]:
-        chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in texts]
-        if picture is not None:
-            image = Image.open(io.BytesIO(picture)).convert("RGB")
-            chat[-1]["content"] = [{"type": "image", "image": image}, *chat[-1]["content"]]
         made = self._processor.apply_chat_template(
-            chat, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            _compose(texts, picture),
+            tokenize=True,
+            add_generation_prompt=True,
+            return_dict=True,
+            return_tensors="pt",
         )
         # One prompt is not padded, so it needs no mask.
         taken = {"input_ids", *self._taken} - {"attention_mask"}
@@ -118,6 +133,37 @@ class Sight:
             self._seen.move_to_end(picture)
             return self._seen[picture]
 
+    def fold(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Give a prompt as its chat template wrote it, with one mark in place of all that stands for its picture.
+
+        Servers that make pixels of a picture themselves also put its tokens there themselves.
+        """
+        places = [place for place, token in enumerate(ids) if token == self._image_id]
+        if not places:
+            return tuple(ids)
+        with self._lock:
+            self._fold = self._fold or self._find_fold()
+        fold = self._fold
+        return (*ids[: places[0] - fold.lead], *fold.mark, *ids[places[-1] + 1 + fold.tail :])
+
+    def _find_fold(self) -> _Fold:
+        """Compare what the processor makes of a small picture with what its chat template says alone."""
+        texts, picture = [("user", ".")], encode_image(Image.new("RGB", (64, 48)), "png")
+        wide = self._apply(texts, picture)["input_ids"][0].tolist()
+        written = self._processor.apply_chat_template(
+            _compose(texts, picture), tokenize=False, add_generation_prompt=True
+        )
+        tokenizer = self._processor.tokenizer
+        begun = tokenizer.bos_token is not None and written.startswith(tokenizer.bos_token)
+        narrow = tokenizer(written, add_special_tokens=not begun)["input_ids"]
+        places = [place for place, token in enumerate(wide) if token == self._image_id]
+        before, after = wide[: places[0]], wide[places[-1] + 1 :]
+        same = _count_equal(before, narrow)
+        end = _count_equal(after[::-1], narrow[same:][::-1])
+        return _Fold(
+            lead=len(before) - same, tail=len(after) - end, mark=tuple(narrow[same : len(narrow) - end])
+        )
+
     def mark(self, ids_ST: torch.Tensor) -> dict[str, torch.Tensor]:
         """Say which tokens stand for a picture, to models that ask."""
         kinds_ST = (ids_ST == self._image_id).long()
@@ -129,7 +175,7 @@ class Sight:
 
     def silence(self, logits_RV: torch.Tensor) -> torch.Tensor:
         """Give the placeholders no probability."""
-        return logits_RV.index_fill(1, torch.tensor(self.placeholders, device=logits_RV.device), _SILENT)
+        return logits_RV.index_fill(1, torch.tensor(self.placeholders, device=logits_RV.device), SILENT)
 
     def save(self, folder: Path) -> None:
         """Write the processor, its tokenizer included, beside a model."""
@@ -147,3 +193,25 @@ def find_sight(model: PreTrainedModel) -> Sight | None:
     """Give how a model sees; None for a model that reads text only."""
     sight: Sight | None = getattr(model, _ATTRIBUTE, None)
     return sight
+
+
+def decode_picture(picture: bytes) -> Image.Image:
+    """Decode a picture as every processor gets it."""
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+def _compose(texts: Sequence[tuple[str, str]], picture: bytes | None) -> list[dict[str, Any]]:
+    """Give texts with their roles as chat templates want them, the picture before the last one."""
+    chat: list[dict[str, Any]] = [
+        {"role": role, "content": [{"type": "text", "text": text}]} for role, text in texts
+    ]
+    if picture is not None:
+        chat[-1]["content"] = [{"type": "image", "image": decode_picture(picture)}, *chat[-1]["content"]]
+    return chat
+
+
+def _count_equal(one: Sequence[int], other: Sequence[int]) -> int:
+    """Count the tokens at which two sequences begin alike."""
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import ModelLoadError
 from milepost.agents.engines.choice import TRANSFORMERS
-from milepost.agents.engines.engine import NO_PICTURES
+from milepost.agents.engines.engine import NO_SEEING_ADAPTER
 from milepost.agents.llm import load_policy, save_policy
 from milepost.agents.sight import find_sight
 from milepost.training.adapters import attach_adapter
@@ -176,7 +176,8 @@ def load_start(config: Config, checkpoint: Path | None) -> tuple[PreTrainedModel
     """Load the policy with which a run begins, or goes on from a checkpoint, with its adapter if it has one.
 
     Raises:
-        ModelLoadError: the configuration's policy cannot be loaded, or its engine is sent no pictures and it sees.
+        ModelLoadError: the configuration's policy cannot be loaded, or it sees and is to learn by an adapter through
+            vLLM.
         CheckpointError: that of the checkpoint cannot.
     """
     try:
@@ -185,11 +186,9 @@ def load_start(config: Config, checkpoint: Path | None) -> tuple[PreTrainedModel
         if checkpoint is None:
             raise
         raise CheckpointError(f"its policy cannot be loaded: {broken}; {advise(checkpoint)}") from broken
-    if find_sight(model) is not None and config.policy.engine != TRANSFORMERS:
-        raise ModelLoadError(
-            f"{config.policy.model!r} takes pictures, and policy.engine is {config.policy.engine!r}: {NO_PICTURES}"
-        )
     if config.policy.lora_rank:
+        if find_sight(model) is not None and config.policy.engine != TRANSFORMERS:
+            raise ModelLoadError(f"{config.policy.model!r} takes pictures: {NO_SEEING_ADAPTER}")
         attach_adapter(model, config.policy.lora_rank, seed=config.run.seed)
     return model, tokenizer
 

@@ -41,7 +41,7 @@ IMAGE, VIDEO, BEGIN, END = "<image>", "<video>", "<image-begin>", "<image-end>"
 TILES = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
 TILES += [f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3)]
 TEXT: dict[str, Any] = {
-    "hidden_size": 32,
+    "hidden_size": 64,  # 32 for each head, the smallest that vLLM has on a CPU
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -114,12 +114,12 @@ def make_qwen(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
         text_config={
             **TEXT,
             "vocab_size": len(tokenizer),
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6]},
         },
         vision_config={
             "depth": 2,
             "embed_dim": 16,
-            "hidden_size": 32,
+            "hidden_size": 64,
             "num_heads": 2,
             "mlp_ratio": 2,
             "patch_size": 4,
@@ -160,7 +160,7 @@ def make_gemma(seed: int = 0) -> tuple[PreTrainedModel, ProcessorMixin]:
     tokenizer.image_token, tokenizer.boi_token, tokenizer.eoi_token = IMAGE, BEGIN, END
     tokenizer.image_token_id, tokenizer.boi_token_id = ids[IMAGE], ids[BEGIN]
     config = Gemma3Config(
-        text_config=Gemma3TextConfig(vocab_size=len(tokenizer), head_dim=16, sliding_window=40, **TEXT),
+        text_config=Gemma3TextConfig(vocab_size=len(tokenizer), head_dim=32, sliding_window=40, **TEXT),
         vision_config=SiglipVisionConfig(**EYE),
         mm_tokens_per_image=16,
         image_token_index=ids[IMAGE],

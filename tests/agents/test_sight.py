@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from milepost.agents.sight import Sight, find_sight
 from milepost.sandbox.observation import Element, Observation
-from tests.agents.seeing import FIRST, IMAGE, MAKERS, draw_picture, make_seeing, make_tokenizer
+from tests.agents.seeing import BEGIN, FIRST, IMAGE, MAKERS, draw_picture, make_seeing, make_tokenizer
 
 PAGE = Observation(
     goal="Export",
@@ -40,6 +40,18 @@ def test_a_screenshot_stands_before_the_text_as_placeholders(name: str) -> None:
     assert 'button "Export CSV" [3]' in text
     assert sight.count_text(ids) == len(ids) - len(places)
     assert token not in sight.encode_observation(PAGE, pictured=False)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("size", [(64, 48), (30, 90)])
+def test_a_folded_prompt_is_what_the_chat_template_wrote(name: str, size: tuple[int, int]) -> None:
+    _, sight = see(name)
+    picture = draw_picture(90, size)
+    ids = sight.encode([{"role": "user", "content": "goal"}], picture)
+    mark = BEGIN if name == "gemma3" else IMAGE
+    written = f"<|user|>{mark}goal<|act|>"
+    assert sight.fold(ids) == tuple(make_tokenizer().encode(written, add_special_tokens=False))
+    assert sight.fold((5, 6, 7)) == (5, 6, 7)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from milepost.agents.agent import Agent, Decision
+from milepost.agents.llm import save_policy
 from milepost.agents.scripted import OracleAgent
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
@@ -26,6 +27,7 @@ from milepost.training.backends.cluster import ClusterBackend
 from milepost.training.backends.local import LocalBackend
 from milepost.training.rollout import Rollout
 from milepost.training.trajectory import EpisodeRequest, Status, Trajectory
+from tests.agents.seeing import make_seeing
 
 TASKS = ("ReportExport-v0", "ExpenseForm-v0")
 
@@ -122,18 +124,19 @@ temperature = 0.0
 TIMINGS = {"elapsed_s", "eta_s", "time"}
 
 
-def train(folder: Path, engine: str, backend: str) -> list[dict[str, Any]]:
+def train(folder: Path, engine: str, backend: str, *more: str) -> list[dict[str, Any]]:
     """Train with one file by the command; give its metrics, without those of time."""
     config, out = folder / "run.toml", folder / f"{engine}-{backend}"
     config.write_text(RUN)
     command = [sys.executable, "-m", "milepost", "train", str(config), "--out", str(out)]
-    for choice in (f"policy.engine={engine}", f"rollout.backend={backend}"):
+    for choice in (f"policy.engine={engine}", f"rollout.backend={backend}", *more):
         command += ["--set", choice]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert audit_run(out).clean
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["evaluation", "iteration", "evaluation"]
+    iterations = ["iteration"] * (len(lines) - 2)
+    assert [line["kind"] for line in lines] == ["evaluation", *iterations, "evaluation"]
     return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
 
 
@@ -164,6 +167,29 @@ def test_one_file_trains_with_vllm(here: list[dict[str, Any]], tmp_path: Path) -
     assert found[0] == here[0]  # greedy, with the same weights
     assert found[1]["learner"]["rows_learnt"] > 0
     assert abs(found[1]["learner"]["kl_sampler"]) < 1e-4
+
+
+@pytest.mark.vllm
+@pytest.mark.browser
+@pytest.mark.timeout(1800)
+def test_one_file_trains_a_policy_that_sees_with_vllm(tmp_path: Path) -> None:
+    policy = tmp_path / "seeing"
+    save_policy(*make_seeing("idefics3"), policy)
+    more = (
+        f"policy.model={policy}",
+        "policy.max_tokens=6",
+        "algorithm.entropy_coef=0.01",
+        "train.iterations=2",
+    )
+    here = train(tmp_path, "transformers", "local", *more)
+    found = train(tmp_path, "vllm", "local", *more)
+    assert found[0] == here[0]  # greedy, with the same weights
+    learnt = [line["learner"] for line in found[1:-1]]
+    assert len(learnt) == 2
+    for facts in learnt:
+        assert facts["rows_learnt"] > 0
+        assert facts["grad_norm"] > 0
+        assert abs(facts["kl_sampler"]) < 1e-4
 
 
 @pytest.mark.vllm

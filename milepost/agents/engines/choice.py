@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from milepost.agents.engines.engine import NO_PICTURES, Deadlines, Engine, EngineError, Fault
+from milepost.agents.engines.engine import NO_SEEING_ADAPTER, Deadlines, Engine, EngineError, Fault
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.engines.vllm import VllmEngine
 from milepost.agents.sight import find_sight
@@ -67,14 +67,15 @@ def make_engine(
         deadlines: how long its calls may take.
 
     Raises:
-        EngineError: what it needs is not installed, or in another version, or it is sent no pictures and the policy sees.
+        EngineError: what it needs is not installed, or in another version, or the policy sees and has an
+            adapter, which only transformers serves.
         ValueError: there is no such engine.
     """
     kind, _, url = check_engine(name).partition("@")
     if kind == TRANSFORMERS:
         return TransformersEngine(model, tokenizer, max_batch=max_batch, deadlines=deadlines)
-    if find_sight(model) is not None:
-        raise EngineError(NO_PICTURES, Fault.SETUP)
+    if find_sight(model) is not None and getattr(model, "_hf_peft_config_loaded", False):
+        raise EngineError(NO_SEEING_ADAPTER, Fault.SETUP)
     if url:
         from milepost.agents.engines.vllm_server import VllmServer
 

@@ -31,8 +31,11 @@ class Fault(StrEnum):
     """What is served is not the policy that was sent."""
 
 
-NO_PICTURES = 'vLLM is sent no pictures; serve a policy that sees with policy.engine = "transformers", which runs it on a GPU too'
-"""What is said where a vision-language policy meets vLLM."""
+NO_SEEING_ADAPTER = (
+    "vLLM is sent the whole weights of a policy that sees, not an adapter's, which lies on its vision tower too: take "
+    'policy.lora_rank = 0, or policy.engine = "transformers"'
+)
+"""What is said where a vision-language policy with an adapter meets vLLM."""
 
 
 class EngineError(RuntimeError):
@@ -82,7 +85,7 @@ class Engine(Protocol):
         """Sample one completion; wait while the engine is paused. The picture is the one that stands in the prompt.
 
         Raises:
-            EngineError: the backend failed, the prompt does not fit, or it takes no pictures.
+            EngineError: the backend failed, the prompt does not fit, or the policy reads text only.
         """
         ...
 

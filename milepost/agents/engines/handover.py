@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.sight import find_sight
 
 SHARED_MEMORY = Path("/dev/shm")
 """Files here never touch a disk."""
@@ -30,6 +31,8 @@ class Weights:
     """The adapter alone, as peft writes it; None where all weights learn."""
     rank: int = 0
     """The adapter's."""
+    sees: bool = False
+    """Whether they are of a policy that sees; its processor lies beside them."""
 
 
 class Handover:
@@ -65,7 +68,10 @@ class Handover:
                 self.weights = Weights(folder=base, adapter=folder, rank=int(getattr(settings, "r", 0)))
             else:
                 model.save_pretrained(folder)
-                self.weights = Weights(folder=folder)
+                sight = find_sight(model)
+                if sight is not None:
+                    sight.save(folder)
+                self.weights = Weights(folder=folder, sees=sight is not None)
         except OSError as broken:
             raise EngineError(f"cannot hand the weights over in {root}: {broken}", Fault.WEIGHTS) from broken
         if old is not None:

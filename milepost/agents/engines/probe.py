@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from PIL import Image
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.engines.bounds import Bounds
 from milepost.agents.engines.engine import EngineError, Fault
+from milepost.agents.sight import Sight, find_sight
+from milepost.sandbox.marks import encode_image
 
 COMPLETION = 8
 """Tokens that are compared."""
@@ -29,22 +32,51 @@ def make_probe(bounds: Bounds) -> tuple[int, ...]:
     return tuple(int(i) for i in ids)
 
 
+def make_seen_probe(
+    bounds: Bounds, sight: Sight, tokenizer: PreTrainedTokenizerBase
+) -> tuple[tuple[int, ...], bytes]:
+    """Draw the prompt of a probe that a model must see to answer, and the picture in it: noise, always the same."""
+    drawn = np.random.default_rng(0)
+    picture = encode_image(Image.fromarray(drawn.integers(256, size=(48, 64, 3), dtype=np.uint8)), "png")
+    words = make_probe(bounds)
+    while True:
+        text = str(tokenizer.decode(list(words), skip_special_tokens=True))
+        ids = sight.encode([{"role": "user", "content": text}], picture)
+        if len(ids) + COMPLETION <= bounds.longest or not words:
+            return ids, picture
+        words = words[: len(words) // 2]
+
+
 @torch.inference_mode()
 def score_completion(
-    model: PreTrainedModel, prompt_ids: Sequence[int], completion_ids: Sequence[int], temperature: float = 1.0
+    model: PreTrainedModel,
+    prompt_ids: Sequence[int],
+    completion_ids: Sequence[int],
+    temperature: float = 1.0,
+    picture: bytes | None = None,
 ) -> list[float]:
     """Give the policy's own log-probabilities of a completion (nats), by one plain pass."""
     ids_1T = torch.tensor([[*prompt_ids, *completion_ids]], device=model.device)
-    logits_TV = model(input_ids=ids_1T, use_cache=False).logits[0, len(prompt_ids) - 1 : -1]
+    sight = find_sight(model)
+    seen = {} if sight is None else sight.mark(ids_1T)
+    if sight is not None and picture is not None:
+        seen |= {name: value.to(model.device) for name, value in sight.look(picture).items()}
+    logits_TV = model(input_ids=ids_1T, use_cache=False, **seen).logits[0, len(prompt_ids) - 1 : -1]
+    if sight is not None:
+        logits_TV = sight.silence(logits_TV)
     logps_TV = torch.log_softmax(logits_TV.float() / temperature, dim=-1)
     ids_T1 = ids_1T[0, len(prompt_ids) :, None]
     return [float(x) for x in logps_TV.gather(1, ids_T1)[:, 0]]
 
 
 def compare(
-    model: PreTrainedModel, prompt_ids: Sequence[int], completion_ids: Sequence[int], logps: Sequence[float]
+    model: PreTrainedModel,
+    prompt_ids: Sequence[int],
+    completion_ids: Sequence[int],
+    logps: Sequence[float],
+    picture: bytes | None = None,
 ) -> float:
-    """Compare an engine's log-probabilities with the policy's.
+    """Compare an engine's log-probabilities with the policy's; the picture is the one in the prompt.
 
     Returns:
         The mean absolute difference (nats).
@@ -52,7 +84,7 @@ def compare(
     Raises:
         EngineError: it is larger than rounding explains.
     """
-    own = score_completion(model, prompt_ids, completion_ids)
+    own = score_completion(model, prompt_ids, completion_ids, picture=picture)
     found = float(np.mean([abs(a - b) for a, b in zip(own, logps, strict=True)]))
     allowed = TOLERANCE.get(model.dtype, max(TOLERANCE.values()))
     if not found <= allowed:

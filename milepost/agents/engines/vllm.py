@@ -7,59 +7,17 @@ cached block of other weights has; and after every update a probe compares log-p
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from milepost.agents.agent import Completion, Sampling
 from milepost.agents.engines.bounds import Bounds, find_bounds
-from milepost.agents.engines.engine import NO_PICTURES, Deadlines, EngineError, Fault
+from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.gate import Gate, limit
 from milepost.agents.engines.handover import Handover, Weights
-from milepost.agents.engines.probe import COMPLETION, compare, make_probe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A completion as vLLM gave it."""
-
-    ids: tuple[int, ...]
-    logps: tuple[float, ...]
-    """Of the distribution that was sampled from."""
-    stop: str
-    """`stop` or `length`."""
-    cached: int
-    """Tokens of the prompt that came out of the prefix cache."""
-
-
-class Backend(Protocol):
-    """A vLLM: in child processes of ours, or a server."""
-
-    async def launch(self, weights: Weights) -> None:
-        """Serve a policy, from nothing."""
-        ...
-
-    async def load(self, weights: Weights) -> None:
-        """Serve these weights instead, without a restart."""
-        ...
-
-    async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
-    ) -> Served:
-        """Sample one completion. A prompt shares the prefix cache with prompts of its own salt only."""
-        ...
-
-    async def sleep(self) -> None:
-        """Give memory back."""
-        ...
-
-    async def wake(self) -> None:
-        """Take memory again."""
-        ...
-
-    async def close(self) -> None:
-        """End it, whatever state it is in."""
-        ...
+from milepost.agents.engines.probe import COMPLETION, compare, make_probe, make_seen_probe
+from milepost.agents.engines.vllm_backend import Backend, Served
+from milepost.agents.sight import Sight, find_sight
 
 
 @dataclass(slots=True)
@@ -109,6 +67,7 @@ class VllmEngine:
         self._reviving = asyncio.Lock()
         self._launches = 0
         self._bounds: Bounds | None = None
+        self._sight: Sight | None = None
         self._closed = False
 
     async def start(self, model: PreTrainedModel, version: int) -> None:
@@ -118,6 +77,7 @@ class VllmEngine:
             EngineError: vLLM cannot start, or serves something else.
         """
         self._bounds = find_bounds(model, self._tokenizer)
+        self._sight = find_sight(model)
         weights = await asyncio.to_thread(self._handover.put, model)
         async with limit(self._deadlines.start_s, "starting vLLM"):
             await self._launch(weights)
@@ -131,17 +91,17 @@ class VllmEngine:
 
         Raises:
             EngineError: the engine is closed, the prompt does not fit, vLLM failed, it took too long, or there is a
-                picture, which it is not sent.
+                picture and the policy reads text only, or vLLM makes other tokens of it than the policy's processor.
         """
-        if picture is not None:
-            raise EngineError(NO_PICTURES, Fault.REQUEST)
         bounds = self._bounds
         if bounds is None or self._closed:
             state = "closed" if self._closed else "not started"
             raise EngineError(f"the engine is {state}; start one", Fault.SETUP)
+        if picture is not None and self._sight is None:
+            raise EngineError("this policy reads text and takes no picture", Fault.REQUEST)
         bounds.check(prompt_ids, sampling)
         async with self._gate:
-            served = await self._sample_or_revive(prompt_ids, sampling, sorted(bounds.stops))
+            served = await self._sample_or_revive(prompt_ids, sampling, picture)
             version = self.policy_version
         self.counts.requests += 1
         self.counts.prompt_tokens += len(prompt_ids)
@@ -153,6 +113,7 @@ class VllmEngine:
             text=str(self._tokenizer.decode(list(served.ids), skip_special_tokens=True)),
             stop=served.stop,
             policy_version=version,
+            picture=picture,
         )
 
     async def update_weights(self, model: PreTrainedModel, version: int) -> None:
@@ -230,20 +191,48 @@ class VllmEngine:
 
     async def _probe(self, model: PreTrainedModel) -> None:
         assert self._bounds is not None
-        prompt = make_probe(self._bounds)
-        sampling = Sampling(max_tokens=COMPLETION)
-        served = await self._backend.sample(prompt, sampling, stops=(), salt=self._salt)
-        self.counts.probe_error = compare(model, prompt, served.ids, served.logps)
+        prompt, picture = (
+            (make_probe(self._bounds), None)
+            if self._sight is None
+            else make_seen_probe(self._bounds, self._sight, self._tokenizer)
+        )
+        served = await self._sample(prompt, Sampling(max_tokens=COMPLETION), (), picture)
+        self.counts.probe_error = compare(model, prompt, served.ids, served.logps, picture)
+
+    async def _sample(
+        self, prompt_ids: Sequence[int], sampling: Sampling, stops: Sequence[int], picture: bytes | None
+    ) -> Served:
+        sight, salt = self._sight, self._salt
+        if sight is None:
+            return await self._backend.sample(prompt_ids, sampling, stops=stops, salt=salt)
+        served = await self._backend.sample(
+            sight.fold(prompt_ids),
+            sampling,
+            stops=stops,
+            salt=salt,
+            silent=sight.placeholders,
+            picture=picture,
+        )
+        if picture is not None and served.prompt != tuple(prompt_ids):
+            raise EngineError(
+                f"vLLM makes {len(served.prompt)} tokens of a prompt with a picture, and the policy's processor makes "
+                f"{len(prompt_ids)}, or others: it would be trained on what was not sampled. Serve it with "
+                'policy.engine = "transformers"',
+                Fault.SETUP,
+            )
+        return served
 
     async def _sample_or_revive(
-        self, prompt_ids: Sequence[int], sampling: Sampling, stops: Sequence[int]
+        self, prompt_ids: Sequence[int], sampling: Sampling, picture: bytes | None
     ) -> Served:
         """Sample; when the backend dies, start it again with the same weights and ask once more."""
+        assert self._bounds is not None
+        stops = sorted(self._bounds.stops)
         for _ in range(self._revivals + 1):
             launch = self._launches
             try:
                 async with limit(self._deadlines.generate_s, "generating a completion"):
-                    return await self._backend.sample(prompt_ids, sampling, stops=stops, salt=self._salt)
+                    return await self._sample(prompt_ids, sampling, stops, picture)
             except EngineError as error:
                 if error.fault is not Fault.DIED or self._closed:
                     raise

@@ -27,8 +27,9 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
-from milepost.agents.engines.vllm import Served
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_worker import PolicyReceiver
+from milepost.agents.sight import SILENT, decode_picture
 
 CPU_CACHE_BYTES = 2**30
 """Size of the key-value cache on a CPU."""
@@ -108,7 +109,14 @@ class LocalVllm:
         self._adapter = new
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
         """Sample one completion.
 
@@ -117,12 +125,16 @@ class LocalVllm:
         """
         async with self._running("generating") as llm:
             prompt = TokensPrompt(prompt_token_ids=list(prompt_ids), cache_salt=salt)
+            if picture is not None:
+                prompt["multi_modal_data"] = {"image": [await asyncio.to_thread(decode_picture, picture)]}
+                prompt["multi_modal_uuids"] = {"image": [name_picture(picture, salt)]}
             parameters = SamplingParams(
                 temperature=sampling.temperature,
                 max_tokens=sampling.max_tokens,
                 seed=sampling.seed % 2**63,
                 logprobs=0,  # of the sampled token alone
                 stop_token_ids=list(stops),
+                logit_bias=dict.fromkeys(silent, SILENT) or None,
                 detokenize=False,
             )
             name = f"milepost-{next(self._names)}"
@@ -166,9 +178,11 @@ class LocalVllm:
         if weights.adapter is not None:
             rank = next((known for known in ADAPTER_RANKS if known >= weights.rank), weights.rank)
             place |= {"enable_lora": True, "max_lora_rank": rank}
+        if weights.sees:
+            place |= {"limit_mm_per_prompt": {"image": 1, "video": 0, "audio": 0}}
         return place | {
             "model": str(weights.folder),
-            "skip_tokenizer_init": True,
+            "skip_tokenizer_init": not weights.sees,  # it finds pictures by their tokens
             "dtype": self._dtype,
             "max_num_seqs": self._max_batch,
             "logprobs_mode": "processed_logprobs",
@@ -214,7 +228,13 @@ def read_output(output: Any, *, greedy: bool) -> Served:
         else tuple(place[i].logprob for i, place in zip(ids, completion.logprobs, strict=True))
     )
     stop = "stop" if completion.finish_reason == "stop" else "length"
-    return Served(ids=ids, logps=logps, stop=stop, cached=output.num_cached_tokens or 0)
+    return Served(
+        ids=ids,
+        logps=logps,
+        stop=stop,
+        cached=output.num_cached_tokens or 0,
+        prompt=tuple(output.prompt_token_ids),
+    )
 
 
 def find_last_words(log: Path, start: int = 0) -> str:

@@ -5,10 +5,13 @@ Weights go over a folder, so server and learner share a file system. The server 
     VLLM_SERVER_DEV_MODE=1 vllm serve FOLDER --dtype float32 --logprobs-mode processed_logprobs \
         --worker-extension-cls milepost.agents.engines.vllm_worker.PolicyReceiver
 
+A policy that sees also needs `--enable-scale-out`: the interface that takes pictures beside token ids belongs to it.
+
 Its development mode lets whoever reaches its port change it: let it listen on 127.0.0.1 or a closed network only.
 """
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +20,16 @@ import httpx
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
-from milepost.agents.engines.vllm import Served
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_worker import PolicyReceiver
+from milepost.agents.sight import SILENT
 
 RETURN_S = 60.0
 """How long a server that was there before may be gone, while whoever runs it starts it again."""
+
+
+_FAULTS = {400: Fault.REQUEST, 422: Fault.REQUEST, 403: Fault.SETUP}
+"""What kind of failure an answer of vLLM is; 403 is an interface that it was not started with."""
 
 
 class VllmServer:
@@ -92,30 +100,46 @@ class VllmServer:
             ) from error
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
         """Sample one completion.
 
         Raises:
             EngineError: the server failed, or sent no token ids.
         """
-        body = {
-            "model": self._model,
-            "prompt": list(prompt_ids),
+        drawn: dict[str, Any] = {
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             "seed": sampling.seed % 2**63,
             "logprobs": 0,
-            "return_token_ids": True,
             "stop_token_ids": list(stops),
-            "cache_salt": salt,
             # Said outright: what is left out is taken from the model's generation settings.
             "top_p": 1.0,
             "top_k": 0,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
         }
-        return read_choice(await self._ask("POST", "/v1/completions", body), greedy=sampling.temperature == 0)
+        body: dict[str, Any] = {"model": self._model, "return_token_ids": True, "cache_salt": salt}
+        if not silent:
+            path = "/v1/completions"
+            body |= {"prompt": list(prompt_ids), **drawn}
+        else:
+            # The interface that takes pictures beside token ids, and any size of bias.
+            path = "/inference/v1/generate"
+            drawn |= {"logit_bias": dict.fromkeys(map(str, silent), SILENT), "detokenize": False}
+            body |= {"token_ids": list(prompt_ids), "sampling_params": drawn}
+            if picture is not None:
+                url = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+                part = {"type": "image_url", "url": url, "uuid": name_picture(picture, salt)}
+                body["content_parts"] = [part]
+        return read_choice(await self._ask("POST", path, body), greedy=sampling.temperature == 0)
 
     async def sleep(self) -> None:
         """Give GPU memory back, where the server was started with `--enable-sleep-mode`; else only wait.
@@ -144,7 +168,7 @@ class VllmServer:
             words = f"nothing answers at {self._url} ({type(broken).__name__}: {broken})"
             raise EngineError(words, Fault.DIED) from broken
         if response.status_code >= 400:
-            fault = Fault.REQUEST if response.status_code in (400, 422) else Fault.BACKEND
+            fault = _FAULTS.get(response.status_code, Fault.BACKEND)
             raise EngineError(
                 f"{self._url}{path} answered {response.status_code}: {find_words(response)}", fault
             )
@@ -163,7 +187,16 @@ def read_choice(reply: Any, *, greedy: bool) -> Served:
     try:
         choice = reply["choices"][0]
         ids = tuple(int(i) for i in choice["token_ids"])
-        logps = tuple(float(x) for x in choice["logprobs"]["token_logprobs"])
+        told = choice["logprobs"]
+        logps = tuple(
+            float(x)
+            for x in (
+                (place["logprob"] for place in told["content"])
+                if "content" in told
+                else told["token_logprobs"]
+            )
+        )
+        prompt = tuple(int(i) for i in reply.get("prompt_token_ids") or ())
         details = reply["usage"].get("prompt_tokens_details") or {}
         cached = int(details.get("cached_tokens") or 0)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as broken:
@@ -175,7 +208,9 @@ def read_choice(reply: Any, *, greedy: bool) -> Served:
     if len(ids) != len(logps):
         raise EngineError(f"the server sent {len(ids)} token ids and {len(logps)} log-probabilities")
     stop = "stop" if choice.get("finish_reason") == "stop" else "length"
-    return Served(ids=ids, logps=(0.0,) * len(ids) if greedy else logps, stop=stop, cached=cached)
+    return Served(
+        ids=ids, logps=(0.0,) * len(ids) if greedy else logps, stop=stop, cached=cached, prompt=prompt
+    )
 
 
 def find_words(response: httpx.Response) -> str:

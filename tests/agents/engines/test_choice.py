@@ -8,6 +8,7 @@ from milepost.agents.engines.choice import check_engine, check_vllm, find_versio
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.transformers import TransformersEngine
 from milepost.agents.engines.vllm import VllmEngine
+from milepost.training.adapters import attach_adapter
 from tests.agents.seeing import make_seeing
 
 
@@ -71,10 +72,9 @@ def test_versions_are_those_that_are_installed() -> None:
     assert find_version("no-such-package") == ""
 
 
-def test_vllm_is_refused_to_a_policy_that_sees(tmp_path: Path) -> None:
+def test_vllm_is_refused_to_a_policy_that_sees_and_has_an_adapter(tmp_path: Path) -> None:
     model, tokenizer = make_seeing("llava")
-    with pytest.raises(
-        EngineError, match=r'vLLM is sent no pictures.* policy.engine = "transformers"'
-    ) as caught:
+    attach_adapter(model, 2, seed=0)
+    with pytest.raises(EngineError, match=r'not an adapter.* policy.engine = "transformers"') as caught:
         make_engine("vllm@http://127.0.0.1:1", model, tokenizer, max_batch=1, log=tmp_path / "log")
     assert caught.value.fault is Fault.SETUP

@@ -7,7 +7,10 @@ from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Handover
+from milepost.agents.llm import load_policy
+from milepost.agents.sight import find_sight
 from milepost.training.adapters import attach_adapter
+from tests.agents.seeing import draw_picture, make_seeing
 
 
 def test_the_newest_weights_can_be_loaded_and_older_ones_are_gone(
@@ -22,6 +25,20 @@ def test_the_newest_weights_can_be_loaded_and_older_ones_are_gone(
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
     handover.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_eyes_of_a_policy_go_over_with_it(model: Qwen3ForCausalLM, tmp_path: Path) -> None:
+    policy, _ = make_seeing("llava")
+    handover = Handover([tmp_path])
+    weights = handover.put(policy)
+    assert weights.sees
+    loaded, own = find_sight(load_policy(str(weights.folder))[0]), find_sight(policy)
+    assert loaded is not None
+    assert own is not None
+    picture = draw_picture(7)
+    assert torch.equal(loaded.look(picture)["pixel_values"], own.look(picture)["pixel_values"])
+    handover.close()
+    assert not Handover([tmp_path]).put(model).sees
 
 
 def test_of_a_policy_with_an_adapter_the_rest_goes_over_once(model: Qwen3ForCausalLM, tmp_path: Path) -> None:

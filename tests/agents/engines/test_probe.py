@@ -6,7 +6,9 @@ from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from milepost.agents.engines.bounds import Bounds, find_bounds
 from milepost.agents.engines.engine import EngineError, Fault
-from milepost.agents.engines.probe import PROMPT, compare, make_probe, score_completion
+from milepost.agents.engines.probe import PROMPT, compare, make_probe, make_seen_probe, score_completion
+from milepost.agents.sight import find_sight
+from tests.agents.seeing import FIRST, make_seeing
 
 
 def test_a_probe_is_always_the_same_and_fits_the_model(
@@ -39,3 +41,25 @@ def test_weights_that_are_stale_in_one_layer_are_found(model: Qwen3ForCausalLM) 
     assert stale.value.fault is Fault.WEIGHTS
     with pytest.raises(EngineError, match="differ by nan"):
         compare(model, prompt, completion, [float("nan")] * 3)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_a_seen_probe_fits_and_needs_the_picture(name: str) -> None:
+    model, tokenizer = make_seeing(name)
+    sight = find_sight(model)
+    assert sight is not None
+    bounds = find_bounds(model, tokenizer)
+    probe, picture = make_seen_probe(bounds, sight, tokenizer)
+    assert (probe, picture) == make_seen_probe(bounds, sight, tokenizer)
+    assert len(probe) > 128  # a block of vLLM's cache on a CPU
+    small, _ = make_seen_probe(Bounds(longest=90, vocabulary=20, stops=frozenset()), sight, tokenizer)
+    assert len(small) <= 90 - 8
+    served = score_completion(model, probe, (7, 8, 9), picture=picture)
+    assert compare(model, probe, (7, 8, 9), served, picture) == 0.0
+    changed = deepcopy(model)
+    with torch.no_grad():
+        for part, parameter in changed.named_parameters():
+            if "vis" in part:
+                parameter.mul_(1.5)
+    with pytest.raises(EngineError, match="does not serve the policy's weights"):
+        compare(changed, probe, (7, 8, 9), served, picture)

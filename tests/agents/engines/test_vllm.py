@@ -14,7 +14,9 @@ from milepost.agents.engines.engine import Deadlines, EngineError, Fault
 from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
 from milepost.agents.engines.transformers import sample_batch
-from milepost.agents.engines.vllm import Served, VllmEngine
+from milepost.agents.engines.vllm import VllmEngine
+from milepost.agents.engines.vllm_backend import Served
+from milepost.agents.llm import load_policy
 from milepost.agents.tiny.model import build_model
 from milepost.training.adapters import attach_adapter
 
@@ -22,6 +24,8 @@ PROMPT = tuple(range(4, 60))
 
 
 def read_policy(weights: Weights) -> PreTrainedModel:
+    if weights.sees:
+        return load_policy(str(weights.folder))[0]
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32)
     if weights.adapter is not None:
         model.load_adapter(str(weights.adapter))
@@ -38,6 +42,8 @@ class HereBackend:
         self.deaths = 0
         self.deaf = False
         self.slow_s = 0.0
+        self.silent: set[int] = set()
+        self.more: tuple[int, ...] = ()
         self._model: PreTrainedModel | None = None
 
     async def launch(self, weights: Weights) -> None:
@@ -52,7 +58,14 @@ class HereBackend:
             self._model = read_policy(weights)
 
     async def sample(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, stops: Sequence[int], salt: str
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stops: Sequence[int],
+        salt: str,
+        silent: Sequence[int] = (),
+        picture: bytes | None = None,
     ) -> Served:
         await asyncio.sleep(self.slow_s)
         if self.deaths:
@@ -60,8 +73,13 @@ class HereBackend:
             raise EngineError("it was killed", Fault.DIED)
         assert self._model is not None
         self.salts[salt] += 1
-        (one,) = sample_batch(self._model, [tuple(prompt_ids)], [sampling], stops=frozenset(stops))
-        return Served(ids=tuple(one.ids), logps=tuple(one.logps), stop=one.stop, cached=3)
+        self.silent |= set(silent)
+        # As vLLM does it: one mark for the picture comes in, and becomes as many tokens as there are patches.
+        image = getattr(self._model.config, "image_token_id", None)
+        prompt = tuple(i for token in prompt_ids for i in [token] * (16 if token == image else 1))
+        prompt += self.more
+        (one,) = sample_batch(self._model, [prompt], [sampling], stops=frozenset(stops), pictures=[picture])
+        return Served(ids=tuple(one.ids), logps=tuple(one.logps), stop=one.stop, cached=3, prompt=prompt)
 
     async def sleep(self) -> None:
         self.calls.append("sleep")
@@ -216,3 +234,11 @@ async def test_slow_calls_fail_at_their_deadlines_and_bad_requests_before_the_ba
     await engine.close()
     with pytest.raises(EngineError, match="the engine is closed"):
         await engine.generate(PROMPT, Sampling())
+
+
+async def test_a_picture_for_a_policy_of_text_is_refused(engine: VllmEngine, model: Qwen3ForCausalLM) -> None:
+    await engine.start(model, 0)
+    with pytest.raises(EngineError, match="reads text and takes no picture") as refused:
+        await engine.generate(PROMPT, Sampling(), b"a picture")
+    assert refused.value.fault is Fault.REQUEST
+    await engine.close()

@@ -5,22 +5,28 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3ForCausalLM
 
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.choice import make_engine
 from milepost.agents.engines.engine import EngineError, Fault
 from milepost.agents.engines.handover import Weights
 from milepost.agents.engines.probe import score_completion
-from milepost.agents.engines.vllm import Served, VllmEngine
+from milepost.agents.engines.vllm import VllmEngine
+from milepost.agents.engines.vllm_backend import Served, name_picture
 from milepost.agents.engines.vllm_server import VllmServer, read_choice
+from milepost.agents.llm import save_policy
+from milepost.agents.sight import SILENT, find_sight
 from milepost.agents.tiny.model import build_model
 from tests.agents.engines.web import Answer, Heard, WebServer
+from tests.agents.seeing import draw_picture, make_seeing
 
 WEIGHTS = Weights(folder=Path("/x"))
 
@@ -68,6 +74,41 @@ async def test_token_ids_go_in_and_out_and_nothing_is_left_to_the_servers_defaul
     }
 
 
+async def test_a_picture_goes_beside_the_ids_and_the_servers_own_row_comes_back() -> None:
+    reply = {
+        "choices": [
+            {
+                "token_ids": [5],
+                "logprobs": {"content": [{"token_id": 5, "logprob": -0.5}]},
+                "finish_reason": "length",
+            }
+        ],
+        "usage": {},
+        "prompt_token_ids": [7, 9, 9, 8],
+    }
+    with WebServer(
+        lambda heard, n: Answer(body=reply) if "inference" in heard.path else answer_well(heard, n)
+    ) as web:
+        server = VllmServer(web.url)
+        await server.launch(Weights(folder=Path("/x"), sees=True))
+        asked = server.sample((7, 9, 8), Sampling(), stops=(1,), salt="2-1", silent=(9,), picture=b"PNG")
+        assert await asked == Served(ids=(5,), logps=(-0.5,), stop="length", cached=0, prompt=(7, 9, 9, 8))
+        await server.sample((7, 8), Sampling(), stops=(1,), salt="2-1", silent=(9,))
+    assert [heard.path for heard in web.heard][1:] == [
+        *("/collective_rpc", "/reset_prefix_cache"),
+        *("/inference/v1/generate", "/inference/v1/generate"),
+    ]
+    body, text = web.heard[3].body, web.heard[4].body
+    assert body["token_ids"] == [7, 9, 8]
+    assert body["cache_salt"] == "2-1"
+    assert body["sampling_params"]["logit_bias"] == {"9": SILENT}
+    assert body["sampling_params"]["stop_token_ids"] == [1]
+    assert body["content_parts"] == [
+        {"type": "image_url", "url": "data:image/png;base64,UE5H", "uuid": name_picture(b"PNG", "2-1")}
+    ]
+    assert "content_parts" not in text
+
+
 def test_a_greedy_token_is_certain_and_a_reply_without_ids_is_no_vllms() -> None:
     assert read_choice(REPLY, greedy=True).logps == (0.0, 0.0)
     for broken in ({}, {"choices": [{"text": "hello"}], "usage": {}}, None):
@@ -81,6 +122,7 @@ def test_a_greedy_token_is_certain_and_a_reply_without_ids_is_no_vllms() -> None
         ("/v1/models", Answer(status=404, body={"detail": "Not Found"}), "answered 404: Not Found; is it a vLLM", Fault.SETUP),
         ("/collective_rpc", Answer(status=404, body=b""), r"does not take weights: .* start it with VLLM_SERVER_DEV_MODE=1 and --worker-ext", Fault.SETUP),
         ("/collective_rpc", Answer(status=500, body={"error": {"message": "no receive_policy"}}), "500: no receive_policy", Fault.SETUP),
+        ("/v1/completions", Answer(status=403, body={"detail": "restart with --enable-scale-out"}), "answered 403: restart with", Fault.SETUP),
         ("/v1/completions", Answer(status=400, body={"error": {"message": "too long"}}), "answered 400: too long", Fault.REQUEST),
         ("/v1/completions", Answer(body=b"<html>"), "answered no JSON: '<html>'", Fault.BACKEND),
     ],
@@ -132,16 +174,15 @@ def find_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.vllm
-@pytest.mark.timeout(1800)
-async def test_a_real_server_takes_weights_and_serves_tokens(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
-) -> None:
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
+@asynccontextmanager
+async def run_server(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> AsyncIterator[VllmEngine]:
+    """Start a server of vLLM with a policy, and give an engine that serves by it, not yet started."""
+    save_policy(model, tokenizer, folder)
     url = f"http://127.0.0.1:{(port := find_port())}"
     options = {
-        "--model": str(tmp_path),
+        "--model": str(folder),
         "--port": str(port),
         "--host": "127.0.0.1",
         "--dtype": "float32",
@@ -151,30 +192,45 @@ async def test_a_real_server_takes_weights_and_serves_tokens(
     }
     # What `vllm serve` runs; the command itself does not start where vLLM is installed under its CPU build's name.
     program = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--enforce-eager"]
+    if find_sight(model) is not None:
+        program.append("--enable-scale-out")
     settings = {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "TORCHDYNAMO_DISABLE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
-    with (tmp_path / "server.log").open("w") as log:
+    with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [*program, *(word for option in options.items() for word in option)],
             env={**os.environ, **settings},
             stdout=log,
             stderr=log,
         )
-    engine = make_engine(f"vllm@{url}", model, tokenizer, max_batch=4, log=tmp_path / "unused.log")
+    engine = make_engine(f"vllm@{url}", model, tokenizer, max_batch=4, log=folder / "unused.log")
     assert isinstance(engine, VllmEngine)
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
             while True:
-                assert process.poll() is None, (tmp_path / "server.log").read_text()[-3000:]
+                assert process.poll() is None, (folder / "server.log").read_text()[-3000:]
                 try:
                     if (await http.get(f"{url}/health")).status_code == 200:
                         break
                 except httpx.HTTPError:
                     await asyncio.sleep(0.5)
+        yield engine
+    finally:
+        await engine.close()
+        process.terminate()
+        process.wait(timeout=60)
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1800)
+async def test_a_real_server_takes_weights_and_serves_tokens(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    async with run_server(model, tokenizer, tmp_path) as engine:
         await engine.start(model, 0)
         prompt, sampling = tuple(range(4, 304)), Sampling(seed=3, max_tokens=12)
         before = await engine.generate(prompt, sampling)
@@ -185,7 +241,21 @@ async def test_a_real_server_takes_weights_and_serves_tokens(
         assert after.logps == pytest.approx(score_completion(policy, prompt, after.completion_ids), abs=1e-3)
         assert after.completion_ids != before.completion_ids
         assert engine.counts.reloads == 0
-    finally:
-        await engine.close()
-        process.terminate()
-        process.wait(timeout=60)
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1800)
+async def test_a_real_server_takes_pictures_beside_token_ids(tmp_path: Path) -> None:
+    model, tokenizer = make_seeing("idefics3")
+    sight = find_sight(model)
+    assert sight is not None
+    async with run_server(model, tokenizer, tmp_path) as engine:
+        await engine.start(model, 0)
+        for version, policy in enumerate((model, make_seeing("idefics3", seed=5)[0])):
+            await engine.update_weights(policy, version)
+            for picture in (draw_picture(10), draw_picture(240, (40, 80)), None):
+                prompt = sight.encode([{"role": "user", "content": "Which button?"}], picture)
+                served = await engine.generate(prompt, Sampling(seed=3, max_tokens=12), picture)
+                own = score_completion(policy, prompt, served.completion_ids, picture=picture)
+                assert served.logps == pytest.approx(own, abs=1e-4)
+        assert engine.counts.reloads == 0
