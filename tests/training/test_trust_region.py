@@ -164,12 +164,12 @@ def test_a_product_is_the_second_derivative_of_the_divergence() -> None:
 
 def test_a_large_batch_gives_the_fisher_matrix_of_a_share_of_its_rows() -> None:
     row = replace(make_rows()[0], completion_ids=(4,) * 64, sampler_logps=(0.0,) * 64)
-    few = [replace(row, prompt_ids=(2, 3 + i)) for i in range(100)]
-    assert list(thin_rows(few)) == few  # 6,400 tokens, of which 4,096 are wanted
-    some = [replace(row, prompt_ids=(2, 3 + i)) for i in range(384)]
-    assert list(thin_rows(some)) == some[::6]  # 4,096 of 24,576 tokens
-    many = [replace(row, prompt_ids=(2, 3 + i)) for i in range(800)]
-    assert list(thin_rows(many)) == many[::10]  # a tenth of 51,200
+    few = [replace(row, prompt_ids=(2, 3 + i)) for i in range(25)]
+    assert list(thin_rows(few)) == few  # 1,600 tokens, of which 1,024 are wanted
+    some = [replace(row, prompt_ids=(2, 3 + i)) for i in range(96)]
+    assert list(thin_rows(some)) == some[::6]  # 1,024 of 6,144 tokens
+    many = [replace(row, prompt_ids=(2, 3 + i)) for i in range(200)]
+    assert list(thin_rows(many)) == many[::10]  # a tenth of 12,800
 
 
 def test_the_divergence_is_measured_over_all_and_the_matrix_is_that_of_what_curves() -> None:
