@@ -66,7 +66,7 @@ def token_returns(batch: Sequence[Trajectory], lam: float) -> list[list[float]]:
     """Give the lambda-returns of a critic that knows nothing: what is paid, lam times less with each token before."""
     returns: list[list[float]] = []
     for one in batch:
-        later, own = 0.0, []
+        later, own = 0.0, list[list[float]]()
         for turn in reversed(one.turns):
             found: list[float] = []
             for k in range(len(turn.completion.completion_ids)):
