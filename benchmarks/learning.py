@@ -8,6 +8,9 @@ steps. A method is a preset or a preference method; after a colon comes a schedu
 resumed, so a long study can be done in pieces: call it again with the same arguments. `--table` only prints what is there.
 `all` stands for every preset, outcome-only GRPO, and every preference method that learns online; `--markdown` says beside
 the table which of the three claims it shows, and which it does not.
+
+What milestones are worth shows where the goal is rare, so it has a part of its own: `--part credit`, with `--policy RUN` for
+a warm start that reaches the goal seldom, and `--until-target`, with which a run ends once it validates that high.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.report.claims import OUTCOME, summarize, write_study, write_table
+from benchmarks.report.claims import ALL_CLAIMS, OUTCOME, Claim, summarize, write_study, write_table
 from benchmarks.report.markdown import describe_machine, write_section
 from milepost.milestones import RewardMode
 from milepost.training.config import Config, build_config
@@ -31,11 +34,17 @@ from milepost.training.run import Summary
 from milepost.training.trainer import train
 
 RESULTS = "results.jsonl"
+TINY = "tiny"
+"""The built-in checkpoint."""
 SINGLE_STEP = {"trpo"}
 """Methods that take one step a batch."""
 METHOD_NAMES = [*PRESETS, OUTCOME, *METHODS, "dpo:semi_online", "dpo:offline"]
 """What `all` stands for, so that `dpo` is online DPO."""
-TITLE = "Which methods learn"
+PARTS = {
+    "learning": ("Which methods learn", ALL_CLAIMS),
+    "credit": ("What milestones are worth where the goal is rare", (Claim.EPISODES,)),
+}
+"""The sections of the page, each with its title and the claims that it is about."""
 
 
 def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
@@ -44,6 +53,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
     data: dict[str, dict[str, Any]] = {
         "run": {"seed": seed, "threads": options.threads},
         "tasks": {"ids": options.tasks},
+        "policy": {"model": options.policy},
         "rollout": {"group_size": 6, "contexts": options.contexts},
         "imitation": {"episodes": 0},
         "algorithm": {} if name in SINGLE_STEP else {"minibatches": options.minibatches},
@@ -52,6 +62,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
             "iterations": 100_000,
             "budget": f"{options.steps} steps",
             "tasks_per_iteration": options.groups,
+            **({"stop_success": options.target} if options.until_target else {}),
         },
         "eval": {
             "every": options.every,
@@ -95,7 +106,13 @@ def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:
     """Give what a run has in common with those that it is compared with; results of other studies are left alone."""
     shared = ("tasks", "steps", "groups", "minibatches", "every", "validation", "test", "first_seed")
     rate = options.learning_rate if method.partition(":")[0] in PRESETS else options.preference_rate
-    return {**{name: getattr(options, name) for name in shared}, "learning_rate": rate}
+    return {
+        **{name: getattr(options, name) for name in shared},
+        "learning_rate": rate,
+        # Only where they are not as they always were, so that results of before still count.
+        **({"policy": options.policy} if options.policy != TINY else {}),
+        **({"until": options.target} if options.until_target else {}),
+    }
 
 
 def describe_run(method: str, seed: int, summary: Summary, options: argparse.Namespace) -> dict[str, Any]:
@@ -161,6 +178,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=34, help="test seeds of each task")
     parser.add_argument("--first-seed", type=int, default=20_000, help="first test seed")
     parser.add_argument("--target", type=float, default=0.8, help="validation success to be reached")
+    parser.add_argument("--until-target", action="store_true", help="end a run that validates that high")
+    parser.add_argument("--policy", default=TINY, help="where all begin: `tiny`, or the path of a run")
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--preference-rate", type=float, default=1e-4)
     parser.add_argument("--contexts", type=int, default=12)
@@ -168,6 +187,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
     parser.add_argument("--table", action="store_true", help="train nothing, show what is there")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--part", choices=PARTS, default="learning", help="section that is written")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the section of this benchmark there"
     )
@@ -188,14 +208,16 @@ def main() -> None:
                     file.write(json.dumps(result) + "\n")
     results = [result for result in read_results(path) if is_of(result, options)]
     if options.markdown:
+        title, claims = PARTS[options.part]
         text = write_study(
             results,
             options,
             command=describe_command(sys.argv[1:]),
             machine=describe_machine(),
             every_method=METHOD_NAMES,
+            claims=claims,
         )
-        write_section(options.markdown, "learning", TITLE, text)
+        write_section(options.markdown, options.part, title, text)
     rows = list(summarize(results, options.target))
     if options.json:
         print(json.dumps({"methods": rows, "runs": results}, indent=2))

@@ -3,12 +3,27 @@
 import argparse
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 OUTCOME = "grpo:outcome"
 """GRPO that sees the goal alone, what milestones are compared with."""
 GAIN = 0.3
 """The rise of held-out success that a method is asked for."""
+
+
+class Claim(StrEnum):
+    """What is said of the methods."""
+
+    EPISODES = "episodes"
+    """`milestone_grpo` needs at most half the episodes of outcome-only GRPO."""
+    GAIN = "gain"
+    """Every method rises by `GAIN`."""
+    SCHEDULE = "schedule"
+    """Online and semi-online DPO beat offline DPO."""
+
+
+ALL_CLAIMS = tuple(Claim)
 
 
 def count_episodes(curve: Sequence[Mapping[str, float]], target: float) -> float | None:
@@ -63,19 +78,22 @@ def write_curves(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def judge_claims(rows: list[dict[str, Any]], target: float, *, every_method: Sequence[str]) -> list[str]:
-    """Say what the rows show of the three claims, and what they do not."""
+def judge_claims(
+    rows: list[dict[str, Any]], target: float, *, every_method: Sequence[str], claims: Sequence[Claim]
+) -> list[str]:
+    """Say what the rows show of the claims, and what they do not."""
     by_name = {row["method"]: row for row in rows}
     gains = {row["method"]: row["after"] - row["before"] for row in rows}
     learnt = [name for name, gain in gains.items() if gain >= GAIN]
     short = [name for name, gain in gains.items() if gain < GAIN]
     missing = [name for name in every_method if not {name, f"{name}:online"} & set(by_name)]
-    return [
-        f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
+    said = {
+        Claim.EPISODES: f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
         f"{_compare_episodes(by_name.get('milestone_grpo'), by_name.get(OUTCOME), target)}.",
-        f"A rise of {GAIN:g} or more: {_join(learnt)}; less: {_join(short)}; not run: {_join(missing)}.",
-        f"Online and semi-online DPO end above offline DPO: {_compare_schedules(by_name)}.",
-    ]
+        Claim.GAIN: f"A rise of {GAIN:g} or more: {_join(learnt)}; less: {_join(short)}; not run: {_join(missing)}.",
+        Claim.SCHEDULE: f"Online and semi-online DPO end above offline DPO: {_compare_schedules(by_name)}.",
+    }
+    return [said[claim] for claim in claims]
 
 
 def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] | None, target: float) -> str:
@@ -112,6 +130,7 @@ def write_study(
     command: str,
     machine: str,
     every_method: Sequence[str],
+    claims: Sequence[Claim] = ALL_CLAIMS,
 ) -> str:
     """Write the section of `docs/benchmarks.md`: command, machine, table, curves, claims.
 
@@ -121,16 +140,19 @@ def write_study(
         command: makes them.
         machine: where they were made.
         every_method: what could have been run.
+        claims: which are judged.
     """
     rows = list(summarize(results, options.target))
     minutes = sum(result["elapsed_s"] for result in results) / 60.0
     tested, validated = (count * len(options.tasks) for count in (options.test, options.validation))
+    end = f", or until a validation was at {options.target:g}" if options.until_target else ""
     about = (
         f"Held-out success of the greedy policy on {tested} test episodes, before and after {options.steps:,} steps in "
-        f"{_join(options.tasks)}, from the same warm start. The last column counts training episodes until success on "
+        f"{_join(options.tasks)}{end}, from the same warm start. The last column counts training episodes until success on "
         f"{validated} validation episodes was that high, looked at every {options.every} iterations. One rate of .5 is "
         f"known to within {_half_width(tested):.2f} in a test and {_half_width(validated):.2f} in a validation (95 %)."
     )
+    said = judge_claims(rows, options.target, every_method=every_method, claims=claims)
     parts = [
         f"`{command}`",
         f"{machine}; {len(results)} runs, {minutes:.0f} minutes of training.",
@@ -138,7 +160,7 @@ def write_study(
         write_table(rows, options.target),
         write_curves(results),
         "What this shows of what is claimed:",
-        "\n".join(f"- {line}" for line in judge_claims(rows, options.target, every_method=every_method)),
+        "\n".join(f"- {line}" for line in said),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -172,10 +172,11 @@ class Learner:
         for minibatch in minibatches:
             for one in filter(lambda one: one.counted, minibatch):
                 work.count(computed=one.batch.tokens, given=one.batch.given)
+        if self.objective.adapts:
+            facts |= self._adapt([one for minibatch in minibatches for one in minibatch])
         if self.ranks.sharded:
             collect_weights(self.model, self.policy if self.ranks.leads else None)
         sums, work = self.ranks.sum_facts(sums), self.ranks.sum_facts(work)
-        self._adapt(sums)
         computed, given = work.values.get("computed", 0.0), work.values.get("given", 0.0)
         return (
             sums.means()
@@ -207,6 +208,7 @@ class Learner:
         prepared = self._cut(rows)
         several = self.objective.epochs * self.objective.minibatches > 1
         several = several or self.objective.step is Step.TRUST_REGION  # its line search goes back and forth
+        several = several or self.objective.adapts  # it is looked at once more when the batch is learnt
         for one in prepared:
             if several:
                 one.old_logp_N = self._score_fixed(self.model, one.batch)
@@ -295,12 +297,20 @@ class Learner:
             "improvement": move.loss_before - move.loss_after,
         }
 
-    def _adapt(self, sums: TokenSums) -> None:
-        """Hold the divergence of a batch's steps at its target."""
-        if self.objective.adapts and sums.tokens:
-            self._step_kl_coef = adapt_coefficient(
-                self._step_kl_coef, divergence=sums.means()["kl_step"], target=self.objective.step_kl
-            )
+    @torch.no_grad()
+    def _adapt(self, batch: Sequence[Prepared]) -> dict[str, float]:
+        """Weigh the divergence anew, by where the steps of a batch have led: not by the way there, which begins at 0."""
+        sums = TokenSums()
+        for prepared in batch:
+            self._measure(prepared, sums if prepared.counted else TokenSums())
+        sums = self.ranks.sum_facts(sums)
+        if not sums.tokens:
+            return {}
+        divergence = sums.means()["kl_step"]
+        self._step_kl_coef = adapt_coefficient(
+            self._step_kl_coef, divergence=divergence, target=self.objective.step_kl
+        )
+        return {"kl_step": divergence, "step_kl_coef": self._step_kl_coef}
 
     def charge_divergence(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
         """Charge each turn for its divergence from the reference, where that goes into the reward."""

@@ -23,9 +23,10 @@ from milepost.training.policy import score_logits
 
 ITERATIONS = 10
 """Most iterations of the conjugate gradient."""
-DAMPING = 1e-3
-"""Added to the Fisher matrix's diagonal, which is all but singular."""
-FISHER_TOKENS = 256
+DAMPING = 0.1
+"""Added to the Fisher matrix's diagonal, which is all but singular: it has a million directions and knows some thousand
+tokens. Too little of it, and the step runs along what those few tokens do not see, and has to be halved again and again."""
+FISHER_TOKENS = 1024
 """At least as many completion tokens give the Fisher matrix, where there are as many; see `thin_rows`."""
 FISHER_SHARE = 0.1
 """Share of the rows of a large batch that give it; the divergence is measured over all (appendix C.2)."""

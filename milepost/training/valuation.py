@@ -13,6 +13,9 @@ from milepost.training.trajectory import Trajectory
 
 Ragged = list[list[float]]
 
+CRITIC_EPOCHS = 4
+"""Least passes of the critic: a policy that takes a single step of a batch would leave it all but untaught."""
+
 
 def credit_by_values(
     trajectories: Sequence[Trajectory], algorithm: Algorithm, critic: Critic, *, constant: int
@@ -44,7 +47,13 @@ def credit_by_values(
         [a + v for a, v in zip(own, value, strict=True)]
         for own, value in zip(advantages, values, strict=True)
     ]
-    lesson = critic.update(rows, returns, values, clip=algorithm.value_clip or None, epochs=algorithm.epochs)
+    lesson = critic.update(
+        rows,
+        returns,
+        values,
+        clip=algorithm.value_clip or None,
+        epochs=max(CRITIC_EPOCHS, algorithm.epochs),
+    )
     scaled = _whiten_rows(advantages) if Flag.WHITEN in algorithm.flags else advantages
     found = [replace(row, token_advantages=tuple(own)) for row, own in zip(rows, scaled, strict=True)]
     sizes = [abs(a) for own in scaled for a in own]

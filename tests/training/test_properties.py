@@ -79,7 +79,7 @@ def test_returns_are_fixed_before_the_critic_moves_and_carry_no_gradient() -> No
     batch = [from_rewards([0.25, 0.5]), from_rewards([-1.0])]
     algorithm = replace(PRESETS["ppo"].algorithm, flags=())
     before, _ = credit_by_values(batch, algorithm, critic, constant=4)  # four passes of the critic
-    after, _ = credit_by_values(batch, replace(algorithm, epochs=1), twin, constant=4)
+    after, _ = credit_by_values(batch, replace(algorithm, epochs=5), twin, constant=4)
     assert [row.token_advantages for row in before] == [row.token_advantages for row in after]
     assert critic.value_rows(before) != twin.value_rows(after)
     assert all(isinstance(value, float) for row in before for value in row.token_advantages)

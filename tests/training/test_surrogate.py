@@ -1,7 +1,11 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from milepost.training.batch import Row, cut_batch
+from milepost.training.learner import Learner
 from milepost.training.objective import Objective
 from milepost.training.policy import score_tokens
 from milepost.training.surrogate import Prepared, measure_loss
@@ -44,3 +48,20 @@ def test_the_divergence_from_the_batchs_start_costs_its_present_weight() -> None
     # k3 of KL(old || policy) is r - log r - 1 with r the ratio of policy to old
     k3 = (2.0 - torch.log(torch.tensor(2.0)) - 1.0) + (0.5 - torch.log(torch.tensor(0.5)) - 1.0)
     assert losses[1] - losses[0] == pytest.approx(0.25 * 3.0 * float(k3), abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_an_adaptive_weight_follows_the_divergence_at_the_end_of_a_batch(steps: int) -> None:
+    """r - 1 - log r over all tokens, r = p / p_old: one step has come some way too, though it began at 0."""
+    model, old = make_model(), make_model()
+    objective = Objective(
+        adapts=True, step_kl_coef=3.0, step_kl=1e-9, epochs=steps, importance_cap=0.0, learning_rate=1e-2
+    )
+    rows = [ROW, replace(ROW, prompt_ids=(3,), advantage=-1.0)]
+    found = Learner(model, objective).update(rows, np.random.default_rng(0))
+    (batch,) = cut_batch(rows, token_budget=100)
+    now_N, old_N = (score_tokens(one, batch).logp_U[batch.token_N].detach() for one in (model, old))
+    expected = float((torch.exp(now_N - old_N) - 1.0 - (now_N - old_N)).mean())
+    assert expected > 1e-4
+    assert found["kl_step"] == pytest.approx(expected, rel=1e-3)
+    assert found["step_kl_coef"] == 6.0

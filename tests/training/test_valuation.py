@@ -1,10 +1,13 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from milepost.training.algorithm import Algorithm
 from milepost.training.assignment import RewardError
 from milepost.training.critic import Critic
 from milepost.training.presets import PRESETS
-from milepost.training.trajectory import Status
+from milepost.training.trajectory import Status, Trajectory
 from milepost.training.valuation import credit_by_values, explain_variance
 from tests.training.trajectories import from_rewards, make_model, make_trajectory, make_turn
 
@@ -37,6 +40,41 @@ def test_whitened_advantages_have_mean_0_over_the_batch() -> None:
     rows, _ = credit_by_values(batch, PRESETS["ppo"].algorithm, make_critic(), constant=4)
     flat = [a for row in rows for a in row.token_advantages]
     assert sum(flat) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_critic_makes_four_passes_where_the_policy_makes_one_and_as_many_as_it_where_it_makes_more() -> (
+    None
+):
+    batch = [from_rewards([1.0]), from_rewards([0.0, 0.5])]
+
+    def teach(epochs: int) -> list[list[float]]:
+        critic = make_critic()
+        algorithm = replace(PRESETS["trpo"].algorithm, epochs=epochs)
+        rows, _ = credit_by_values(batch, algorithm, critic, constant=4)
+        return critic.value_rows(rows)
+
+    plain = make_critic()
+    rows, _ = credit_by_values(batch, PRESETS["trpo"].algorithm, make_critic(), constant=4)
+    zeros = [[0.0] * len(row.completion_ids) for row in rows]
+    returns = token_returns(batch, PRESETS["trpo"].algorithm.lam)
+    plain.update(rows, returns, zeros, clip=0.2, epochs=4)
+    assert teach(1) == teach(4) == plain.value_rows(rows)
+    assert teach(5) != teach(4)
+
+
+def token_returns(batch: Sequence[Trajectory], lam: float) -> list[list[float]]:
+    """Give the lambda-returns of a critic that knows nothing: what is paid, lam times less with each token before."""
+    returns: list[list[float]] = []
+    for one in batch:
+        later, own = 0.0, list[list[float]]()
+        for turn in reversed(one.turns):
+            found: list[float] = []
+            for k in range(len(turn.completion.completion_ids)):
+                later = lam * later + (sum(turn.rewards.values()) if k == 0 else 0.0)
+                found.insert(0, later)
+            own.insert(0, found)
+        returns += own
+    return returns
 
 
 def test_nothing_scored_gives_no_rows() -> None:
