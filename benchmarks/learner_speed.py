@@ -35,8 +35,8 @@ from milepost.training.learner import Learner
 from milepost.training.objective import Objective
 
 GROUP, ACTION, SHORTEST, LONGEST = 8, 24, 300, 3000
-MICRO_ROWS = 8
-"""Rows of TRL's micro-batch (its own default)."""
+MICRO_ROWS = {"tiny": 8, "100m": 2}
+"""Rows of TRL's micro-batch: 8 is its own default, which takes more than 23 GiB with the larger model."""
 TOKEN_BUDGET = 8192
 """Tokens of ours."""
 
@@ -114,10 +114,12 @@ def make_trl(name: str) -> Peer:
     from trl.trainer.grpo_config import GRPOConfig  # noqa: PLC0415
     from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
 
+    micro = MICRO_ROWS[name]
     model, tokenizer = load_model(name)
     settings = GRPOConfig(
         output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=MICRO_ROWS,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=GROUP // micro,
         num_generations=GROUP,
         loss_type="dapo",
         epsilon=0.2,
@@ -140,7 +142,7 @@ def make_trl(name: str) -> Peer:
 
     def step(rows: Sequence[Row]) -> float:
         model.train()
-        parts = [rows[start : start + MICRO_ROWS] for start in range(0, len(rows), MICRO_ROWS)]
+        parts = [rows[start : start + micro] for start in range(0, len(rows), micro)]
         trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation = len(parts)
         total = torch.tensor(sum(len(row.completion_ids) for row in rows))
         for part in parts:
