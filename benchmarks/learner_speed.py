@@ -36,7 +36,7 @@ from milepost.training.objective import Objective
 
 GROUP, ACTION, SHORTEST, LONGEST = 8, 24, 300, 3000
 MICRO_ROWS = {"tiny": 8, "100m": 2}
-"""Rows of TRL's micro-batch: 8 is its own default, which takes more than 23 GiB with the larger model."""
+"""Rows of TRL's micro-batch: 8 is its own default, which did not fit into 23 GiB with the larger model."""
 TOKEN_BUDGET = 8192
 """Tokens of ours."""
 
