@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
 TESTS ?= tests
-# One for each core, and never fewer than two: tests wait for browsers part of their time.
-WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); [ $$cores -gt 2 ] && echo $$cores || echo 2)
+# One more than there are cores: a test waits for a browser, a deadline or another process half of its time.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores > 2 ? cores + 1 : 3)))
 # By whole files, which share what is dear, in the order in which tests/conftest.py puts them.
 DEAL := --dist loadfile --no-loadscope-reorder
 
@@ -17,8 +17,11 @@ DEAL := --dist loadfile --no-loadscope-reorder
 MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
 export MILEPOST_NO_SANDBOX
 
+# The tests start dozens of processes, and each would compile all of the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm check static test-fast test-ray format bench view doctor clean distclean
+.PHONY: help setup train test tests test-vllm check static test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -33,7 +36,11 @@ setup: ## Set everything up, and nothing more: .venv, packages, a browser
 train: setup ## Train the built-in policy in a real browser; continues an interrupted run
 	$(BIN)/milepost train $(CONFIG) --out $(OUT) $(if $(wildcard $(OUT)),--resume) $(ARGS)
 
-test: static ## Check, then run every test; a missing browser is a failure
+# Side by side: the type checker works while tests wait for browsers.
+test: setup ## Check, and run every test; a missing browser is a failure
+	@$(MAKE) --no-print-directory -j 2 static tests
+
+tests: setup
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) $(TESTS)
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds

@@ -73,7 +73,7 @@ def cluster() -> Iterator[Any]:
     ray.init(address=nodes.address, log_to_driver=False)
     yield ray
     ray.shutdown()
-    nodes.shutdown()  # type: ignore[no-untyped-call]
+    nodes.shutdown()
 
 
 def locate_workers(ray: Any, backend: ClusterBackend) -> list[tuple[int, str]]:

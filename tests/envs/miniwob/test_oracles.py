@@ -4,7 +4,7 @@ import pytest
 
 from milepost.envs.episode import Episode
 from milepost.envs.miniwob.oracles.index import ORACLES
-from milepost.envs.miniwob.table import SUMMARIES
+from milepost.envs.miniwob.table import RENEWABLE, SUMMARIES
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
 from milepost.sandbox.actions import Action, Click, Fill, Noop, Press, SelectOption
@@ -13,6 +13,8 @@ from milepost.sandbox.observation import Observation, parse_tree
 from milepost.sandbox.pool import Pool
 
 SPLITS = tuple(Split)
+REST = [page for page in ORACLES if page not in RENEWABLE]
+"""Those of the others are at work in `test_miniwob`, where every step is compared with that in a used document, too."""
 
 
 async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
@@ -25,9 +27,9 @@ async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 async def test_every_oracle_solves_its_page(pool: Pool, part: int) -> None:
-    for seed, page in list(enumerate(ORACLES))[part::4]:
+    for seed, page in list(enumerate(REST))[part::2]:
         split = SPLITS[seed % len(SPLITS)]
         episode = await solve(pool, page, seed, split)
         assert episode.success, (page, seed, split, episode.observation.goal, episode.observation.tree)
@@ -35,7 +37,7 @@ async def test_every_oracle_solves_its_page(pool: Pool, part: int) -> None:
 
 def test_there_are_more_than_forty_and_all_are_of_known_pages() -> None:
     assert len(ORACLES) >= 40
-    assert set(ORACLES) <= set(SUMMARIES)
+    assert RENEWABLE <= set(ORACLES) <= set(SUMMARIES)
 
 
 @pytest.mark.parametrize("page", ORACLES)
