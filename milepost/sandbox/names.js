@@ -91,7 +91,12 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
   // to, below an ancestor whose own text is invisible, in an item of a tree, whose branches have names of their own, and
   // for all that it says.
   const INNER = 1, REFERRED = 2, HIDDEN = 4, MUTED = 8, TREE = 16, READING = 32;
-  const VISIBLE = {visibilityProperty: true};
+  const VISIBLE = {visibilityProperty: true}, SEEN = {visibilityProperty: true, opacityProperty: true};
+  // While a document is read nothing changes in it, and one element is part of several names: the roles of those that
+  // were met and seen are kept for so long.
+  let met = null, labelled = null;
+  const keep = on => { met = on ? new Map() : null; labelled = on ? new Map() : null; };
+  const metRole = e => (met ? met.get(e) : undefined);
   const squash = s => /^\s|\s$|\s\s|[^\S ]/.test(s) ? s.replace(/\s+/g, ' ').trim() : s;
   let attributed = false;  // whether the last text came from an attribute: such a piece stands apart from its neighbours
 
@@ -166,17 +171,22 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
     if (tag === 'BR') return ' ';
     if (UNSPOKEN.has(tag) || seen.has(c)) return '';
     const slot = localName(c) === 'slot';
-    let under = how | INNER;
-    if (!slot && !(how & HIDDEN)) {
-      if (getAttribute(c, 'aria-hidden') === 'true') return '';
-      if (!checkVisibility(c, VISIBLE)) {
-        const {display, visibility} = getComputedStyle(c);
-        if (display === 'none') return '';
-        if (visibility !== 'visible') under |= MUTED;
-        else if (display !== 'contents') return '';
+    let under = how | INNER, role = slot ? undefined : metRole(c);
+    if (role === undefined) {
+      let shown = false;
+      if (!slot && !(how & HIDDEN)) {
+        if (getAttribute(c, 'aria-hidden') === 'true') return '';
+        shown = met !== null && checkVisibility(c, SEEN);
+        if (!shown && !checkVisibility(c, VISIBLE)) {
+          const {display, visibility} = getComputedStyle(c);
+          if (display === 'none') return '';
+          if (visibility !== 'visible') under |= MUTED;
+          else if (display !== 'contents') return '';
+        }
       }
+      role = roleOf(c);
+      if (shown) met.set(c, role);
     }
-    const role = roleOf(c);
     if (role === 'group' && how & TREE) return '';
     const drawn = slot ? parentOf(c) || c : c;
     const text = under & MUTED || (how & READING && HOLDERS.has(role)) ? contents(c, seen, under, drawn) : alternative(c, role, seen, under, drawn);
@@ -198,11 +208,25 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
   const trimmed = (e, attribute) => { const text = getAttribute(e, attribute); return text && text.trim() ? text : ''; };
   const child = (e, name) => { for (let c = firstElementChild(e); c; c = nextElementSibling(c)) if (localName(c) === name) return c; return null; };
 
+  // For every field that is asked for its labels, Chromium looks through the whole document: here that is done once.
+  const labelsOf = e => {
+    if (!labelled) return e.labels;
+    const root = getRootNode(e);
+    let found = labelled.get(root);
+    if (!found) {
+      labelled.set(root, found = new Map());
+      for (const label of querySelectorAll(root, 'label')) {
+        const field = label.control, others = found.get(field);
+        if (others) others.push(label); else found.set(field, [label]);
+      }
+    }
+    return found.get(e);
+  };
   // What HTML itself says: labels, captions, legends and the like.
   const byHtml = (e, role, seen, how) => {
     const tag = tagName(e);
     if (LABELABLE.has(tag)) {
-      const labels = e.labels;
+      const labels = labelsOf(e);
       if (labels && labels.length) {
         let out = '';
         for (const label of labels) if (!seen.has(label) && !isHidden(label)) out += ' ' + referred(label, new Set([...seen, e]), INNER);
@@ -307,5 +331,5 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
     if (!plain) { const pressed = getAttribute(e, 'aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
     return out;
   };
-  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp};
+  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, keep, metRole};
 })();

@@ -18,7 +18,7 @@
     hasAttributes, inert, isConnected, isContentEditable, nextSibling, nodeType, offsetParent, ownerDocument, parentElement, querySelector, querySelectorAll, readyState,
     scrollBy, scrollHeight, scrollIntoView, scrollingElement, tabIndex, tagName, textContent, title} = globalThis.milepostMembers;
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
-    INPUT_ROLE, FROM_CONTENT, SKIP, cased, lookUp} = globalThis.milepostNames;
+    INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, keep, metRole} = globalThis.milepostNames;
   const words = text => text.split(' ');
   // Characters of what a page may show without end.
   const MOST = {names: 400, texts: 20000, titles: 1000, urls: 10000, copies: 200000};
@@ -33,7 +33,6 @@
     + ' strong mark deletion insertion subscript superscript time blockquote comment suggestion'));
 
   // ---- the tree ----
-  const SEEN = {visibilityProperty: true, opacityProperty: true};
   // A control that is only transparent is the one a user clicks through its painted stand-in.
   const transparent = e => (tagName(e) === 'INPUT' || tagName(e) === 'SELECT') && getComputedStyle(e).opacity === '0' && checkVisibility(e, {visibilityProperty: true});
   const shown = e => checkVisibility(e, SEEN) || transparent(e) || isDrawnArea(e) || getComputedStyle(e).display === 'contents';
@@ -150,7 +149,8 @@
     if (SKIP.has(tag)) return;
     const plain = !hasAttributes(c);
     if (!plain && (getAttribute(c, 'aria-hidden') === 'true' || inert(c))) return;
-    if (tag !== 'OPTION' && tag !== 'OPTGROUP' && !checkVisibility(c, SEEN) && !transparent(c) && !isDrawnArea(c)) {
+    const known = metRole(c);
+    if (known === undefined && tag !== 'OPTION' && tag !== 'OPTGROUP' && !checkVisibility(c, SEEN) && !transparent(c) && !isDrawnArea(c)) {
       const {display, visibility} = getComputedStyle(c);
       if (!display) { if (parentElement(c)) suspect(parentElement(c)); return; }  // in no tree that is drawn: below a host, without a slot
       // A hidden parent may have a visible child (visibility), one that is removed (display) or skipped may not.
@@ -158,7 +158,7 @@
       if (display !== 'contents') return;
     }
     if (!plain && !off && getAttribute(c, 'aria-disabled') === 'true') off = true;
-    const role = roleOf(c), root = rootOf(c);
+    const role = known === undefined ? roleOf(c) : known, root = rootOf(c);
     if (root) lookUp(root, false);
     if (!quiet && (!firstChild(c) || tag.includes('-')) && !root) suspect(c);
     const minor = !role || SILENT.has(role);
@@ -205,9 +205,12 @@
   const rows = () => {
     out = []; suspects = []; foreign = []; awayRow = false; active = focusedIn(document); view = viewOf(document);
     lookUp(document, true);
-    const modals = querySelectorAll(document, 'dialog:modal');
-    const top = modals.length ? modals[modals.length - 1] : null;
-    if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (body(document)) walk(body(document), 0, false, false, false);
+    keep(true);
+    try {
+      const modals = querySelectorAll(document, 'dialog:modal');
+      const top = modals.length ? modals[modals.length - 1] : null;
+      if (top) { line(top, 0, roleOf(top), nameOf(top, 'dialog'), false); walk(top, 1, false, false, false); } else if (body(document)) walk(body(document), 0, false, false, false);
+    } finally { keep(false); }
     return out;
   };
 

@@ -63,6 +63,29 @@ async def test_a_table_reads_row_by_row(pool: Pool) -> None:
     ]
 
 
+async def test_what_is_part_of_a_name_is_still_read_as_what_it_is(pool: Pool) -> None:
+    # A row is named by its cells, and they by what is in them: each is met three times.
+    row = """<table><tr><td><span style="opacity:0"><a href="#">ghost</a></span><a href="#">seen</a></td>
+<td aria-hidden="true"><button>unsaid</button></td><td><button disabled>last</button></td></tr></table>"""
+    assert await read(pool, row) == [
+        'row "ghostseen last"',
+        ' link "seen"',
+        ' button "last" disabled',
+    ]
+
+
+async def test_labels_are_those_of_the_fields_own_tree(pool: Pool) -> None:
+    page = """<label for=a>outer</label><label for=a>twice</label><input id=a><label><b>around</b> <input></label>
+<div id=h></div><script>h.attachShadow({mode: 'open'}).innerHTML =
+  '<label for=a>inner</label><input id=a><label for=none>nobody</label>';</script>"""
+    lines = await read(pool, page)
+    assert [line for line in lines if line.startswith("textbox")] == [
+        'textbox "outer twice"',
+        'textbox "around"',
+        'textbox "inner"',
+    ]
+
+
 async def test_options_stand_in_their_groups(pool: Pool) -> None:
     body = '<select aria-label="a"><option>x<optgroup label="g"><option selected>y</optgroup></select>'
     assert await read(pool, body) == [
