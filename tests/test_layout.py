@@ -40,6 +40,7 @@ LONG_FILES = {
     "milepost/training/learner.py": "one update: deal, score, derive the loss, step, on one process or many",
     "milepost/training/preference_learner.py": "one update: score whole episodes, derive the loss, run it in parts",
     "milepost/training/trainer.py": "one loop: imitate, roll out, learn, look",
+    "milepost/sandbox/doctor.py": "one check after the other",
     "milepost/sandbox/browser.py": "one browser: how it starts, what it tells of its tabs and downloads, its scratch folder",
     "milepost/sandbox/follower.py": "one tab's state: what each of its events does to it",
     "milepost/sandbox/frames.py": "one tab's foreign frames: how they come, are read and are named",

@@ -32,6 +32,8 @@ LOW_INOTIFY_INSTANCES = 64
 """Each process of a run takes one; other programs of the same user share the limit."""
 LOW_INOTIFY_WATCHES = 8192
 """Each folder of an open workspace takes one."""
+LOW_POLL_NS = 200_000
+"""For so long Linux lets a guest's idle core look for work, unless somebody has set it to less."""
 
 
 class Status(StrEnum):
@@ -79,6 +81,7 @@ async def run_checks(
         check_processors(
             len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1, root
         ),
+        check_idling(root),
         check_memory(root),
     )
 
@@ -274,6 +277,24 @@ def _read_quota(path: Path) -> float:
         return float("inf")
     quota, period = path.read_text().split()
     return float("inf") if quota == "max" else int(quota) / int(period)
+
+
+def check_idling(root: Path) -> Check:
+    """Check that a virtual machine keeps its idle cores for a moment.
+
+    A step is some dozens of messages between processes, each of which wakes a core that had nothing to do. A Linux guest
+    that does not poll hands such a core back to its host at once and waits until it is given again.
+    """
+    governor = root / "sys/devices/system/cpu/cpuidle/current_governor"
+    polling = root / "sys/module/haltpoll/parameters/guest_halt_poll_ns"
+    if not polling.exists() or not governor.exists() or governor.read_text().strip() != "haltpoll":
+        return Check(name="idle cores", status=Status.OK, found="nothing to set on this system")
+    nanoseconds = int(polling.read_text())
+    found = f"kept for {nanoseconds / 1e6:g} ms after their work"
+    if nanoseconds < LOW_POLL_NS:
+        mend = f"steps can be 1.7 times as fast with: echo {LOW_POLL_NS} > /{polling.relative_to(root)}   (as root)"
+        return Check(name="idle cores", status=Status.WARN, found=found, mend=mend)
+    return Check(name="idle cores", status=Status.OK, found=found)
 
 
 def check_memory(root: Path) -> Check:

@@ -65,7 +65,7 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
       case 'a': return hasAttribute(e, 'href') || hasAttribute(e, 'xlink:href') ? 'link' : null;
     }
     const role = TAG_ROLE[tag];
-    return role === undefined ? (isContentEditable(e) && isEditor(e) ? 'textbox' : null) : role;
+    return role === undefined ? (isEditor(e) ? 'textbox' : null) : role;
   };
   const roleOf = e => {
     const given = getAttribute(e, 'role');

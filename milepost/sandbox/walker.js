@@ -148,7 +148,7 @@
     const tag = tagName(c);
     if (SKIP.has(tag)) return;
     const plain = !hasAttributes(c);
-    if (!plain && (getAttribute(c, 'aria-hidden') === 'true' || inert(c))) return;
+    if (!plain && (getAttribute(c, 'aria-hidden') === 'true' || (hasAttribute(c, 'inert') && inert(c)))) return;
     const known = metRole(c);
     if (known === undefined && tag !== 'OPTION' && tag !== 'OPTGROUP' && !checkVisibility(c, SEEN) && !transparent(c) && !isDrawnArea(c)) {
       const {display, visibility} = getComputedStyle(c);

@@ -9,6 +9,7 @@ from milepost.sandbox.doctor import (
     Status,
     check_browser,
     check_disk,
+    check_idling,
     check_inotify,
     check_loopback,
     check_memory,
@@ -137,6 +138,27 @@ def test_without_a_quota_all_cores_count(tmp_path: Path, quota: str) -> None:
         put(tmp_path / "sys/fs/cgroup/cpu.max", quota)
     check = check_processors(8, tmp_path)
     assert (check.status, check.found) == (Status.OK, "8 usable")
+
+
+def put_idling(root: Path, governor: str, nanoseconds: int) -> None:
+    put(root / "sys/devices/system/cpu/cpuidle/current_governor", f"{governor}\n")
+    put(root / "sys/module/haltpoll/parameters/guest_halt_poll_ns", f"{nanoseconds}\n")
+
+
+def test_a_guest_that_hands_its_idle_cores_back_at_once_is_told_how_to_keep_them(tmp_path: Path) -> None:
+    put_idling(tmp_path, "haltpoll", 0)
+    check = check_idling(tmp_path)
+    assert (check.status, check.found) == (Status.WARN, "kept for 0 ms after their work")
+    assert "echo 200000 > /sys/module/haltpoll/parameters/guest_halt_poll_ns" in check.mend
+    put_idling(tmp_path, "haltpoll", 200_000)
+    assert check_idling(tmp_path).found == "kept for 0.2 ms after their work"
+    assert check_idling(tmp_path).status is Status.OK
+
+
+def test_where_nothing_polls_there_is_nothing_to_set(tmp_path: Path) -> None:
+    assert check_idling(tmp_path).found == "nothing to set on this system"
+    put_idling(tmp_path, "menu", 0)
+    assert check_idling(tmp_path).status is Status.OK
 
 
 def test_memory_is_the_smaller_of_what_is_free_and_what_is_allowed(tmp_path: Path) -> None:
