@@ -2,6 +2,7 @@
 
     python -m benchmarks.learner_speed [--model tiny|100m] [--turns 6] [--rounds 3] [--share 0 0.6 1] [--recompute]
     python -m benchmarks.learner_speed --memory [--model tiny|100m]      # what settings do to the peak
+    python -m benchmarks.learner_speed --count [--turns 6]               # tokens that both compute, without computing
     python -m benchmarks.learner_speed --recorded runs/first-light       # what the turns of a run share
 
 A group of 8 members plays 6 turns; an observation has 300 to 3,000 tokens, an action 24, every turn is a row. `share`
@@ -124,6 +125,22 @@ def measure_memory(
         yield {"setting": str(setting), **asdict(answer)}
 
 
+def count_tokens(
+    share: float, *, turns: int, vocabulary: int, budget: int, micro_rows: int
+) -> dict[str, Any]:
+    """Count what the rows of the first round have, what we compute of them, and what TRL does, padding included."""
+    rows = make_rows(np.random.default_rng([17, 0]), turns=turns, share=share, vocabulary=vocabulary)
+    parts = [rows[start : start + micro_rows] for start in range(0, len(rows), micro_rows)]
+    cut = list(cut_batch(rows, token_budget=budget))
+    return {
+        "share": share,
+        "rows": len(rows),
+        "tokens_of_rows": sum(micro.given for micro in cut),
+        "milepost": sum(micro.tokens for micro in cut),
+        "trl": sum(len(part) * (max(len(row.prompt_ids) for row in part) + ACTION) for part in parts),
+    }
+
+
 def count_words(model: str) -> int:
     """Give the size of a model's vocabulary."""
     return int(load_model(model)[0].config.vocab_size)
@@ -174,6 +191,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=float, default=14.0, help="GiB of data a learner's process may have")
     parser.add_argument("--memory", action="store_true", help="peaks of several settings, and stop")
     parser.add_argument("--only", default="", help="with --memory: settings whose names hold this")
+    parser.add_argument("--count", action="store_true", help="count tokens, and stop")
     parser.add_argument("--recorded", type=Path, help="a run's folder: report what its turns share, and stop")
     parser.add_argument(
         "--keep", type=Path, help="a file to which every result is added as soon as it is there"
@@ -214,6 +232,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.recorded is not None:
         print(json.dumps(measure_recorded(options.recorded)))
+        return
+    if options.count:
+        words = count_words(options.model)
+        for share in options.share:
+            sizes = {"budget": options.token_budget, "micro_rows": options.micro_rows}
+            print(json.dumps(count_tokens(share, turns=options.turns, vocabulary=words, **sizes)))
         return
     if options.memory:
         settings = [one for one in list_settings(options.model) if options.only in str(one)]

@@ -9,7 +9,7 @@ engine serving all requests in full batches, and all browser seconds shared out 
 really drawn. Lock-step plays the same episodes. First comes a mix of pages, each step or reset between 20 ms and 2 s,
 then a sweep in which all are about as fast; every figure is the median of `--seeds` draws, with the least and the most.
 
-What `sync` can do about the tail of its iterations follows: more groups, or over-sampling, whose bound is that of the
+What `sync` can do about the tail of its iterations follows: more groups, more contexts, or over-sampling, whose bound is that of the
 episodes that were wanted, and which throws away what it has begun of the others.
 """
 
@@ -61,6 +61,7 @@ class Plan:
     staleness: int = 0
     groups: int = GROUPS
     oversample: float = 0.0
+    contexts: int = CONTEXTS
 
 
 def build_costs(latency_s: float | None, seed: int = 0) -> Costs:
@@ -77,10 +78,10 @@ def name_latency(latency_s: float | None) -> str:
     return f"{latency_s * 1000:g} ms" if latency_s < 1 else f"{latency_s:g} s"
 
 
-def build_stage(costs: Costs, clock: Callable[[], float]) -> SimulatedStage:
+def build_stage(costs: Costs, clock: Callable[[], float], contexts: int = CONTEXTS) -> SimulatedStage:
     """Build a stage whose figures start at 0."""
     return SimulatedStage(
-        SimulatedEngine(costs, max_batch=BATCH), SimulatedBackend(costs, CONTEXTS), Meter(clock)
+        SimulatedEngine(costs, max_batch=BATCH), SimulatedBackend(costs, contexts), Meter(clock)
     )
 
 
@@ -99,14 +100,14 @@ async def play_pipeline(
             "tasks": {"ids": [TASK]},
             "rollout": {
                 "group_size": SIZE,
-                "contexts": CONTEXTS,
+                "contexts": plan.contexts,
                 "max_staleness": plan.staleness,
                 "oversample": plan.oversample,
             },
             "train": {"iterations": iterations, "tasks_per_iteration": plan.groups},
         }
     )
-    stage = build_stage(costs, clock)
+    stage = build_stage(costs, clock, plan.contexts)
     sampler = TaskSampler([TASK], run_seed=0)
     pipeline = Pipeline(stage, config, sampler, np.random.default_rng(0), SilentDisplay())
     for number in range(1, iterations + 1):
@@ -176,12 +177,13 @@ def measure_modes(latency_s: float | None, *, iterations: int, seeds: int) -> It
 
 
 def measure_tail(latency_s: float | None, *, iterations: int, seeds: int) -> Iterator[dict[str, Any]]:
-    """Measure what `sync` makes of over-sampling, and of more groups in fewer iterations.
+    """Measure what `sync` makes of over-sampling, of more contexts, and of more groups in fewer iterations.
 
     The bound is that of the episodes that were wanted, the same for every share of over-sampling.
     """
-    plans = [Plan(oversample=share) for share in OVERSAMPLE] + [Plan(groups=n * GROUPS) for n in (2, 4)]
-    bounds: dict[tuple[int, int], float] = {}
+    plans = [Plan(oversample=share) for share in OVERSAMPLE] + [Plan(contexts=2 * CONTEXTS)]
+    plans += [Plan(groups=n * GROUPS) for n in (2, 4)]
+    bounds: dict[tuple[int, int, int], float] = {}
     for plan in plans:
         rows: list[dict[str, float]] = []
         for seed in range(seeds):
@@ -190,11 +192,11 @@ def measure_tail(latency_s: float | None, *, iterations: int, seeds: int) -> Ite
                 partial(play_pipeline, costs, plan=plan, iterations=rounds, learn_s=0.0)
             )
             if not plan.oversample:
-                bounds[seed, plan.groups] = find_bound(costs, stage)
+                bounds[seed, plan.groups, plan.contexts] = find_bound(costs, stage)
             planned = rounds * plan.groups * SIZE
             rows.append(
                 {
-                    "over_bound": wall_s / bounds[seed, plan.groups],
+                    "over_bound": wall_s / bounds[seed, plan.groups, plan.contexts],
                     "turns_kept": statistics.fmean(stage.kept_turns),
                     "played_in_vain": (stage.meter.episodes - planned) / planned,
                     "given_up": stage.meter.cancelled / planned,
@@ -202,6 +204,7 @@ def measure_tail(latency_s: float | None, *, iterations: int, seeds: int) -> Ite
             )
         yield {
             "steps": name_latency(latency_s),
+            "contexts": plan.contexts,
             "groups": plan.groups,
             "oversample": plan.oversample,
             **{name: spread([row[name] for row in rows]) for name in rows[0]},

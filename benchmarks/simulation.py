@@ -54,6 +54,10 @@ def run_virtual(work: Callable[[Callable[[], float]], Coroutine[Any, Any, _T]]) 
     try:
         return loop.run_until_complete(work(loop.time)), loop.time()
     finally:
+        if left := asyncio.all_tasks(loop):  # an engine may still serve what was given up
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
 
 
