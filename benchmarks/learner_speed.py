@@ -1,52 +1,39 @@
 """The learner's step against TRL 1.16's GRPO step, on the rows that computer use gives.
 
-`python -m benchmarks.learner_speed [--model tiny|100m] [--rounds 3] [--turns 6] [--share 0 0.6 1] [--json]`: a group
-of 8 members plays 6 turns; an observation has 300 to 3,000 tokens, an action 24, every turn is a row. `share` is the
-part of the rows whose prompt other members of the group have too, as when they took the same path. Both learners run
-in this process, one after the other in every round, from the same weights, in float32 and without gradient
-checkpointing: forward, backward, clipping, AdamW. Both losses are the mean over tokens (DAPO), and their gradients
-are compared first.
+    python -m benchmarks.learner_speed [--model tiny|100m] [--turns 6] [--rounds 3] [--share 0 0.6 1] [--recompute]
+    python -m benchmarks.learner_speed --memory [--model tiny|100m]      # what settings do to the peak
+    python -m benchmarks.learner_speed --count [--turns 6]               # tokens that both compute, without computing
+    python -m benchmarks.learner_speed --recorded runs/first-light       # what the turns of a run share
 
-Peak memory is measured in a process of its own for each learner: the most that was resident during one step, less
-what was resident before it. `--packing` adds what rows without any sharing cost when they are padded.
+A group of 8 members plays 6 turns; an observation has 300 to 3,000 tokens, an action 24, every turn is a row. `share`
+is the part of the rows whose prompt other members of the group have too, as when they took the same path. Each learner
+has a process of its own, and they take their steps in turn, never at once, from the same weights, in float32: forward,
+backward, clipping, AdamW. Both losses are the mean over tokens (DAPO), and the norms of their gradients are compared.
+`--recompute` is gradient checkpointing on both sides.
+
+Peak memory is the most that was resident during a step, less what was resident before it. `--limit` bounds each
+process; a learner that does not fit fails alone, and its ratio is a bound. Linux only.
 """
 
 import argparse
 import json
-import multiprocessing
 import statistics
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
-import torch
-from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
-from milepost.agents.llm import load_policy
+from benchmarks.learner_peers import Setting, Took, TooLarge, Worker, load_model, run_peer
 from milepost.training.batch import Row, cut_batch
-from milepost.training.learner import Learner
-from milepost.training.objective import Objective
 
 GROUP, ACTION, SHORTEST, LONGEST = 8, 24, 300, 3000
-MICRO_ROWS = {"tiny": 8, "100m": 2}
-"""Rows of TRL's micro-batch: 8 is its own default, which did not fit into 23 GiB with the larger model."""
+MICRO_ROWS = 8
+"""Rows of TRL's micro-batch by default."""
 TOKEN_BUDGET = 8192
-"""Tokens of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A learner: a step that gives the gradient's norm, and the size of its vocabulary."""
-
-    step: Callable[[Sequence[Row]], float]
-    vocabulary: int
+"""Tokens of ours in this benchmark; `optim.token_budget` is 16,384 where nothing is said."""
 
 
 def make_rows(rng: np.random.Generator, *, turns: int, share: float, vocabulary: int) -> list[Row]:
@@ -76,167 +63,98 @@ def draw_ids(rng: np.random.Generator, count: int, vocabulary: int) -> tuple[int
     return tuple(rng.integers(8, vocabulary, size=count).tolist())
 
 
-def load_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Give the built-in policy, or a Qwen3 of a hundred million random weights with its tokenizer."""
-    tiny, tokenizer = load_policy("tiny")
-    if name == "tiny":
-        return tiny, tokenizer
-    config = Qwen3Config(
-        vocab_size=32_000,
-        hidden_size=768,
-        intermediate_size=2304,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        num_key_value_heads=4,
-        head_dim=64,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    return Qwen3ForCausalLM(config), tokenizer
-
-
-def make_ours(name: str) -> Peer:
-    """Prepare our learner, without the correction for a sampler, which the rows have none of."""
-    model = load_model(name)[0]
-    objective = Objective(learning_rate=1e-4, importance_cap=0.0, token_budget=TOKEN_BUDGET)
-    learner = Learner(model, objective)
-
-    def step(rows: Sequence[Row]) -> float:
-        return learner.update(rows, np.random.default_rng(0))["grad_norm"]
-
-    return Peer(step, model.config.vocab_size)
-
-
-def make_trl(name: str) -> Peer:
-    """Prepare TRL's trainer, whose loss is then asked for directly: no generation takes part."""
-    from datasets import Dataset  # type: ignore[import-untyped] # noqa: PLC0415 - slow to import, and only this peer needs it
-    from trl.trainer.grpo_config import GRPOConfig  # noqa: PLC0415
-    from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: PLC0415
-
-    micro = MICRO_ROWS[name]
-    model, tokenizer = load_model(name)
-    settings = GRPOConfig(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=GROUP // micro,
-        num_generations=GROUP,
-        loss_type="dapo",
-        epsilon=0.2,
-        epsilon_high=0.28,
-        beta=0.0,
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        report_to=[],
-    )
-    trainer: Any = GRPOTrainer(
-        model=model,
-        reward_funcs=pay_nothing,
-        args=settings,
-        train_dataset=Dataset.from_list([{"prompt": "x"}] * GROUP),
-        processing_class=tokenizer,
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0, betas=(0.9, 0.95))
-    pad = int(tokenizer.pad_token_id)
-
-    def step(rows: Sequence[Row]) -> float:
-        model.train()
-        parts = [rows[start : start + micro] for start in range(0, len(rows), micro)]
-        trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation = len(parts)
-        total = torch.tensor(sum(len(row.completion_ids) for row in rows))
-        for part in parts:
-            trainer.compute_loss(model, pad_rows(part, pad) | {"num_items_in_batch": total}).backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return norm
-
-    return Peer(step, model.config.vocab_size)
-
-
-def pay_nothing(completions: Sequence[Any], **_: Any) -> list[float | None]:
-    """Stand in for the reward that TRL's trainer wants when it is made."""
-    return [0.0] * len(completions)
-
-
-def pad_rows(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
-    """Lay rows out as TRL does: prompts padded on the left."""
-    width = max(len(row.prompt_ids) for row in rows)
-    prompt_ids = torch.full((len(rows), width), pad)
-    prompt_mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for index, row in enumerate(rows):
-        prompt_ids[index, width - len(row.prompt_ids) :] = torch.tensor(row.prompt_ids)
-        prompt_mask[index, width - len(row.prompt_ids) :] = 1
-    completion_ids = torch.tensor([row.completion_ids for row in rows])
-    return {
-        "prompt_ids": prompt_ids,
-        "prompt_mask": prompt_mask,
-        "completion_ids": completion_ids,
-        "completion_mask": torch.ones_like(completion_ids),
-        "advantages": torch.tensor([row.advantage for row in rows]),
-    }
-
-
-PEERS: dict[str, Callable[[str], Peer]] = {"milepost": make_ours, "trl": make_trl}
-
-
-def measure_memory(peer: str, name: str, rows: Sequence[Row]) -> float:
-    """Give the peak of one step over what was resident before, in MiB, in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(watch_step, (peer, name, list(rows), torch.get_num_threads()))
-
-
-def watch_step(peer: str, name: str, rows: Sequence[Row], threads: int) -> float:
-    """Take one step and watch the resident memory meanwhile, every two milliseconds."""
-    torch.set_num_threads(threads)
-    made = PEERS[peer](name)
-    made.step([replace(row, prompt_ids=row.prompt_ids[:64]) for row in rows[:8]])
-    process, over = psutil.Process(), threading.Event()
-    before = peak = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.002):
-            peak = max(peak, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    made.step(rows)
-    over.set()
-    watcher.join()
-    return float(peak - before) / 2**20
-
-
-def compare(name: str, share: float, *, turns: int, rounds: int) -> dict[str, Any]:
-    """Take steps on the same rows in turn, and give the figures."""
-    peers = {peer: make(name) for peer, make in PEERS.items()}
-    seconds: dict[str, list[float]] = {peer: [] for peer in peers}
-    norms: list[float] = []
-    first: list[Row] = []
+def compare(
+    workers: dict[str, Worker], share: float, *, turns: int, rounds: int, vocabulary: int, budget: int
+) -> Iterator[dict[str, Any]]:
+    """Take steps on the same rows in turn, and give the figures after every round."""
+    steps: dict[str, list[Took]] = {name: [] for name in workers}
+    cut: list[Any] = []
     for number in range(rounds):
         drawn = np.random.default_rng([17, number])
-        rows = make_rows(drawn, turns=turns, share=share, vocabulary=peers["milepost"].vocabulary)
-        first = first or rows
-        for peer in sorted(peers, reverse=number % 2 == 1):
-            start = time.perf_counter()
-            norm = peers[peer].step(rows)
-            seconds[peer].append(time.perf_counter() - start)
-            norms.append(norm)
-    cut = list(cut_batch(first, token_budget=TOKEN_BUDGET))
-    facts: dict[str, Any] = {
-        "share": share,
-        "rows": len(first),
-        "tokens_of_rows": sum(micro.given for micro in cut),
-        "tokens_computed": sum(micro.tokens for micro in cut),
-        "grad_norms_differ": abs(norms[0] - norms[1]) / norms[1],
-        "seconds": {peer: statistics.median(values) for peer, values in seconds.items()},
-        "ratios": [b / a for a, b in zip(seconds["milepost"], seconds["trl"], strict=True)],
+        rows = make_rows(drawn, turns=turns, share=share, vocabulary=vocabulary)
+        cut = cut or list(cut_batch(rows, token_budget=budget))
+        for name in sorted(workers, reverse=number % 2 == 1):
+            answer = workers[name].step(rows)
+            if isinstance(answer, TooLarge):
+                yield {"share": share, **bound_memory(name, answer, steps)}
+                return
+            steps[name].append(answer)
+        yield describe(steps) | {
+            "share": share,
+            "rows": turns * GROUP,
+            "tokens_of_rows": sum(micro.given for micro in cut),
+            "tokens_computed": sum(micro.tokens for micro in cut),
+        }
+
+
+def bound_memory(name: str, too_large: TooLarge, steps: dict[str, list[Took]]) -> dict[str, Any]:
+    """Say which learner did not fit, and where that is TRL what ours took of that at most."""
+    facts: dict[str, Any] = {"did_not_fit": name, "more_than_mib": too_large.more_than_mib}
+    if name == "milepost" or not steps["milepost"]:
+        return facts
+    peak = max(one.peak_mib for one in steps["milepost"])
+    return facts | {"milepost_mib": peak, "memory_ratio_below": peak / too_large.more_than_mib}
+
+
+def describe(steps: dict[str, list[Took]]) -> dict[str, Any]:
+    """Give the ratios of the rounds so far."""
+    ours, theirs = steps["milepost"], steps["trl"]
+    peaks = {name: max(one.peak_mib for one in own) for name, own in steps.items()}
+    ratios = [b.seconds / a.seconds for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "grad_norms_differ": abs(ours[0].grad_norm - theirs[0].grad_norm) / theirs[0].grad_norm,
+        "seconds": {name: statistics.median(one.seconds for one in own) for name, own in steps.items()},
+        "ratios": ratios,
+        "cpu_ratios": [b.cpu_s / a.cpu_s for a, b in zip(ours, theirs, strict=True)],
+        "ratio": statistics.median(ratios),
+        "peak_mib": peaks,
+        "memory_ratio": peaks["milepost"] / peaks["trl"],
+        "steps": {name: [asdict(one) for one in own] for name, own in steps.items()},
     }
-    facts["ratio"] = statistics.median(facts["ratios"])
-    facts["peak_mib"] = {peer: measure_memory(peer, name, first) for peer in PEERS}
-    facts["memory_ratio"] = facts["peak_mib"]["milepost"] / facts["peak_mib"]["trl"]
-    return facts
+
+
+def measure_memory(
+    settings: Sequence[Setting], *, threads: int, limit_gib: float
+) -> Iterator[dict[str, Any]]:
+    """Let each learner take a step on its largest micro-batch of one turn's rows, none shared."""
+    vocabulary = count_words(settings[0].model)
+    rows = make_rows(np.random.default_rng([17, 0]), turns=1, share=0.0, vocabulary=vocabulary)
+    for setting in settings:
+        with run_peer(setting, threads=threads, limit_gib=limit_gib) as worker:
+            answer = worker.step(setting.pick_largest(rows))
+        yield {"setting": str(setting), **asdict(answer)}
+
+
+def count_tokens(
+    share: float, *, turns: int, vocabulary: int, budget: int, micro_rows: int
+) -> dict[str, Any]:
+    """Count what the rows of the first round have, what we compute of them, and what TRL does, padding included."""
+    rows = make_rows(np.random.default_rng([17, 0]), turns=turns, share=share, vocabulary=vocabulary)
+    parts = [rows[start : start + micro_rows] for start in range(0, len(rows), micro_rows)]
+    cut = list(cut_batch(rows, token_budget=budget))
+    return {
+        "share": share,
+        "rows": len(rows),
+        "tokens_of_rows": sum(micro.given for micro in cut),
+        "milepost": sum(micro.tokens for micro in cut),
+        "trl": sum(len(part) * (max(len(row.prompt_ids) for row in part) + ACTION) for part in parts),
+    }
+
+
+def count_words(model: str) -> int:
+    """Give the size of a model's vocabulary."""
+    return int(load_model(model)[0].config.vocab_size)
+
+
+def list_settings(model: str) -> list[Setting]:
+    """List both sides' defaults and what lowers their peaks; what a learner does by default comes first."""
+    ours = [(16_384, False), (8192, False), (4096, False), (16_384, True), (8192, True), (4096, True)]
+    theirs = [(8, True), (8, False), (2, True), (2, False)]
+    return [
+        Setting(learner, size, recompute, model)
+        for learner, sizes in (("milepost", ours), ("trl", theirs))
+        for size, recompute in sizes
+    ]
 
 
 def measure_recorded(run: Path) -> dict[str, float]:
@@ -257,39 +175,110 @@ def measure_recorded(run: Path) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="The learner's step against TRL's.")
+def build_parser() -> argparse.ArgumentParser:
+    """Say what may be asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", choices=("tiny", "100m"), default="tiny")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--turns", type=int, default=6, help="turns of the group: rows are 8 times as many")
     parser.add_argument("--share", type=float, nargs="+", default=[0.0, 0.6, 1.0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--recompute", action="store_true", help="gradient checkpointing on both sides")
+    parser.add_argument("--micro-rows", type=int, default=MICRO_ROWS, help="rows of TRL's micro-batch")
+    parser.add_argument("--token-budget", type=int, default=TOKEN_BUDGET, help="tokens of milepost's")
+    parser.add_argument("--limit", type=float, default=14.0, help="GiB of data a learner's process may have")
+    parser.add_argument("--memory", action="store_true", help="peaks of several settings, and stop")
+    parser.add_argument("--only", default="", help="with --memory: settings whose names hold this")
+    parser.add_argument("--count", action="store_true", help="count tokens, and stop")
     parser.add_argument("--recorded", type=Path, help="a run's folder: report what its turns share, and stop")
+    parser.add_argument(
+        "--keep", type=Path, help="a file to which every result is added as soon as it is there"
+    )
     parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def run_steps(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Compare all shares, whose workers are new for each, so that weights are the same."""
+    settings = [
+        Setting("milepost", options.token_budget, options.recompute, options.model),
+        Setting("trl", options.micro_rows, options.recompute, options.model),
+    ]
+    vocabulary = count_words(options.model)
+    for share in options.share:
+        with ExitStack() as stack:
+            workers = {
+                setting.learner: stack.enter_context(
+                    run_peer(setting, threads=options.threads, limit_gib=options.limit)
+                )
+                for setting in settings
+            }
+            found = compare(
+                workers,
+                share,
+                turns=options.turns,
+                rounds=options.rounds,
+                vocabulary=vocabulary,
+                budget=options.token_budget,
+            )
+            yield from ({"settings": [str(s) for s in settings], **facts} for facts in found)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = build_parser()
     options = parser.parse_args()
     if options.recorded is not None:
         print(json.dumps(measure_recorded(options.recorded)))
         return
-    torch.set_num_threads(options.threads)
+    if options.count:
+        words = count_words(options.model)
+        for share in options.share:
+            sizes = {"budget": options.token_budget, "micro_rows": options.micro_rows}
+            print(json.dumps(count_tokens(share, turns=options.turns, vocabulary=words, **sizes)))
+        return
+    if options.memory:
+        settings = [one for one in list_settings(options.model) if options.only in str(one)]
+        if not settings:
+            names = "; ".join(map(str, list_settings(options.model)))
+            parser.error(f"--only {options.only!r} is in no setting's name; there are: {names}")
+        found = measure_memory(settings, threads=options.threads, limit_gib=options.limit)
+    else:
+        found = run_steps(options)
     results = []
-    for share in options.share:
-        facts = compare(options.model, share, turns=options.turns, rounds=options.rounds)
+    for facts in found:
         results.append(facts)
+        if options.keep is not None:
+            with options.keep.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(facts) + "\n")
         if not options.json:
-            show(facts)
+            print(show_peak(facts) if options.memory else show_step(facts), flush=True)
     if options.json:
         print(json.dumps({"model": options.model, "threads": options.threads, "results": results}, indent=1))
 
 
-def show(facts: dict[str, Any]) -> None:
-    """Print one line."""
-    print(
+def show_peak(facts: dict[str, Any]) -> str:
+    """Give a line of the settings' table."""
+    if "more_than_mib" in facts:
+        return f"{facts['setting']}: did not fit, more than {facts['more_than_mib']:.0f} MiB"
+    return f"{facts['setting']}: {facts['peak_mib']:.0f} MiB over {facts['before_mib']:.0f}, {facts['seconds']:.1f} s"
+
+
+def show_step(facts: dict[str, Any]) -> str:
+    """Give a line of a comparison."""
+    if "did_not_fit" in facts:
+        line = f"share {facts['share']:.0%}: {facts['did_not_fit']} needs more than {facts['more_than_mib']:.0f} MiB"
+        if "milepost_mib" in facts:
+            line += f", milepost {facts['milepost_mib']:.0f} (< {facts['memory_ratio_below']:.2f})"
+        return line
+    return (
         f"share {facts['share']:.0%}: milepost {facts['seconds']['milepost']:.2f} s, trl {facts['seconds']['trl']:.2f} s, "
-        f"ratio {facts['ratio']:.2f} (rounds {', '.join(f'{r:.2f}' for r in facts['ratios'])}); tokens computed "
+        f"ratio {facts['ratio']:.2f} (rounds {', '.join(f'{r:.2f}' for r in facts['ratios'])}; of "
+        f"processor time {', '.join(f'{r:.2f}' for r in facts['cpu_ratios'])}); tokens computed "
         f"{facts['tokens_computed']} of {facts['tokens_of_rows']}; gradient norms differ by {facts['grad_norms_differ']:.0e}; peak memory "
-        f"{facts['peak_mib']['milepost']:.0f} of {facts['peak_mib']['trl']:.0f} MiB ({facts['memory_ratio']:.2f})",
-        flush=True,
+        f"{facts['peak_mib']['milepost']:.0f} of {facts['peak_mib']['trl']:.0f} MiB ({facts['memory_ratio']:.2f})"
     )
 
 

@@ -22,8 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.scheduler import SimulatedStage
-from benchmarks.simulation import TASK, Costs, SimulatedBackend, SimulatedEngine, run_virtual
+from benchmarks.simulation import (
+    TASK,
+    Costs,
+    SimulatedBackend,
+    SimulatedEngine,
+    SimulatedStage,
+    run_virtual,
+)
 from milepost.training.config import build_config
 from milepost.training.display import SilentDisplay
 from milepost.training.meter import Meter

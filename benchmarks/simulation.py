@@ -8,7 +8,7 @@ seconds, and every figure is exact and repeatable however busy the machine is. W
 import asyncio
 import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,9 @@ from milepost.agents.agent import Completion, Decision
 from milepost.envs.episode import Outcome
 from milepost.sandbox.events import Event
 from milepost.sandbox.observation import Observation
-from milepost.training.trajectory import EpisodeRequest
+from milepost.training.meter import Meter
+from milepost.training.rollout import Group, MakeAgent, Rollout
+from milepost.training.trajectory import EpisodeRequest, Trajectory
 
 _T = TypeVar("_T")
 
@@ -52,6 +54,10 @@ def run_virtual(work: Callable[[Callable[[], float]], Coroutine[Any, Any, _T]]) 
     try:
         return loop.run_until_complete(work(loop.time)), loop.time()
     finally:
+        if left := asyncio.all_tasks(loop):  # an engine may still serve what was given up
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
 
 
@@ -71,6 +77,11 @@ class Costs:
     """Standard deviation of the logarithm of a step's or a reset's time."""
     turns: tuple[int, int] = (4, 12)
     """Fewest and most turns of an episode."""
+    mix_s: tuple[float, float] | None = None
+    """Least and most seconds of a step or a reset, all orders of magnitude between them equally often, as pages
+    differ; in place of the means and the spread."""
+    seed: int = 0
+    """Draws other times for the same episodes."""
 
 
 class SimulatedEngine:
@@ -174,11 +185,14 @@ class SimulatedBackend:
 
 def draw_times(costs: Costs, request: EpisodeRequest) -> tuple[float, list[float]]:
     """Draw an episode's reset time and the times of its steps."""
-    rng = np.random.default_rng([request.seed, request.member])
+    rng = np.random.default_rng([request.seed, request.member, costs.seed])
+    size = 1 + int(rng.integers(*costs.turns, endpoint=True))
+    if costs.mix_s is not None:
+        least, most = costs.mix_s
+        reset_s, *steps_s = np.exp(rng.uniform(np.log(least), np.log(most), size=size)).tolist()
+        return reset_s, steps_s
     # Of a lognormal distribution whose mean is 1.
-    factors = rng.lognormal(
-        -(costs.spread**2) / 2, costs.spread, size=1 + rng.integers(*costs.turns, endpoint=True)
-    )
+    factors = rng.lognormal(-(costs.spread**2) / 2, costs.spread, size=size)
     return costs.reset_s * float(factors[0]), [costs.step_s * float(f) for f in factors[1:]]
 
 
@@ -198,19 +212,38 @@ class SimulatedAgent:
         return Decision(text="", completion=self._completion)
 
 
-def plan_members(iteration: int, *, groups: int, size: int) -> list[list[EpisodeRequest]]:
-    """Plan an iteration's groups."""
-    return [
-        [
-            EpisodeRequest(
-                task_id=TASK,
-                seed=iteration * groups + g,
-                split="train",
-                group=f"{iteration}-{g}",
-                member=member,
-                sampling_seed=0,
-            )
-            for member in range(size)
-        ]
-        for g in range(groups)
-    ]
+@dataclass(slots=True)
+class SimulatedStage:
+    """Plays groups with the real `Rollout` on simulated browsers and a simulated engine."""
+
+    engine: SimulatedEngine
+    backend: SimulatedBackend
+    meter: Meter
+    inflight: asyncio.Semaphore = field(init=False)
+    asked: list[list[EpisodeRequest]] = field(default_factory=list)
+    """The episodes of every iteration."""
+    kept_turns: list[int] = field(default_factory=list)
+    """Turns of the episodes that were given to the learner."""
+
+    def __post_init__(self) -> None:
+        self.inflight = asyncio.Semaphore(2 * self.backend.contexts)
+
+    def policy_agents(self, temperature: float) -> MakeAgent:
+        """Give the maker of agents."""
+        return lambda request: SimulatedAgent(self.engine)
+
+    async def play_groups(
+        self,
+        groups: Sequence[Group],
+        make_agent: MakeAgent,
+        *,
+        wanted: int,
+        refill: Callable[[Group], Group],
+        record: bool = False,
+    ) -> list[Trajectory]:
+        """Play groups until as many as wanted are final."""
+        self.asked.append([one for group in groups for one in group])
+        rollout = Rollout(self.backend, max_inflight=self.inflight, meter=self.meter)
+        kept = await rollout.run_groups(groups, wanted=wanted, make_agent=make_agent, refill=refill)
+        self.kept_turns += [len(one.turns) for one in kept]
+        return kept

@@ -85,6 +85,21 @@ def test_playing_without_a_model_loads_no_torch() -> None:
     assert done.stdout == "False\n"
 
 
+LISTING_PROBE = """
+import contextlib, sys
+from milepost.__main__ import app
+with contextlib.suppress(SystemExit):
+    app(["algorithms", "--json"])
+print("torch" in sys.modules, file=sys.stderr)
+"""
+
+
+def test_listing_algorithms_loads_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTING_PROBE], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)[0]["name"] == "milestone_grpo"
+    assert done.stderr.splitlines()[-1] == "False"
+
+
 def test_an_unknown_alternative_names_the_nearest() -> None:
     code, output = run("play", "WikiSearch-v0", "--policy", "alternative:by keybord")
     assert (code, "did you mean 'by keyboard'?" in " ".join(output.split())) == (2, True)

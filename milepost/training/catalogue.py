@@ -7,11 +7,18 @@ from typing import Any
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset, Step
-from milepost.training.corrections import Correction
-from milepost.training.losses import KlKind, Loss, Ratio
-from milepost.training.preferences.losses import Terms
-from milepost.training.preferences.method import METHODS, Reference, Schedule
+from milepost.training.algorithm import (
+    Algorithm,
+    Correction,
+    Flag,
+    KlKind,
+    KlPlace,
+    Loss,
+    Preset,
+    Ratio,
+    Step,
+)
+from milepost.training.preferences.method import METHODS, Reference, Schedule, Terms
 from milepost.training.presets import DEFAULT, PRESETS
 from milepost.training.sections import AlgorithmSection
 

@@ -3,27 +3,13 @@
 `row_N` says which row a token belongs to; measures of whole rows are sums or means over the tokens of a row.
 """
 
-from enum import StrEnum
-
 import torch
 from torch import Tensor
 
+from milepost.training.algorithm import Correction
+
 _LOG_LIMIT = 20.0
 """Log-ratios beyond it are cut, so that nothing overflows."""
-
-
-class Correction(StrEnum):
-    """How the mismatch between sampler and learner is corrected, with w = exp(old - sampler)."""
-
-    NONE = "none"
-    TOKEN_TRUNCATE = "token_truncate"
-    """Each token weighs w, within the bounds (truncated importance sampling, Ionides 2008)."""
-    TOKEN_MASK = "token_mask"
-    """Each token weighs w, and nothing outside of the bounds."""
-    SEQUENCE_TRUNCATE = "sequence_truncate"
-    """Each token weighs the product of w over its row, within the bounds."""
-    SEQUENCE_MASK = "sequence_mask"
-    """Each token weighs the product of w over its row, and nothing outside of the bounds."""
 
 
 def sum_rows(values_N: Tensor, row_N: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from transformers import PreTrainedModel
 
 from milepost.agents.agent import Completion
 from milepost.training.adapters import as_reference
+from milepost.training.algorithm import KlKind
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, build_rows
-from milepost.training.losses import KlKind, kl_divergence
+from milepost.training.losses import kl_divergence
 from milepost.training.penalties import pay
 from milepost.training.policy import score_tokens
 from milepost.training.scoring import score_rows

@@ -8,55 +8,14 @@ whole rows need `row_N`, the row of each token.
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
+from milepost.training.algorithm import KlKind, Loss, Ratio
 from milepost.training.corrections import mean_rows, sum_rows
 
 _LOG_LIMIT = 20.0
-
-
-class Loss(StrEnum):
-    """What a token loses, with r the ratio of the policy to that of the batch's start and A the advantage."""
-
-    PPO = "ppo"
-    """-min(r A, clip(r, 1 - low, 1 + high) A) (Schulman et al. 2017)."""
-    SURROGATE = "surrogate"
-    """-r A, without a bound: what TRPO and PPO's penalty form optimise."""
-    POLICY_GRADIENT = "policy_gradient"
-    """-A log p (Williams 1992); its gradient ignores how far the policy has moved."""
-    CISPO = "cispo"
-    """-stop(min(r, high)) A log p: the bound cuts the weight, never the gradient (MiniMax-M1 2025)."""
-    SAPO = "sapo"
-    """-4/t sigmoid(t (r - 1)) A: a soft gate for a clip, t = 1 for good tokens and 1.05 for others (Qwen 2025)."""
-    VESPO = "vespo"
-    """-stop(phi(W)) A log p with the ratio W of the row, phi(W) = W^k exp(l (1 - W)) (VESPO 2026)."""
-
-
-class Ratio(StrEnum):
-    """Of what the ratio is."""
-
-    TOKEN = "token"
-    """p / p_old of the token."""
-    SEQUENCE = "sequence"
-    """The geometric mean over its row, gradient included (GSPO, Zheng et al. 2025, equation 7)."""
-    SEQUENCE_TOKEN = "sequence_token"
-    """The same value, but each token carries its own gradient (GSPO-token, equation 14)."""
-    TRAJECTORY = "trajectory"
-    """The product over its row (RLOO)."""
-
-
-class KlKind(StrEnum):
-    """Estimator of KL(policy || reference) from tokens drawn by the policy (Schulman 2020)."""
-
-    K1 = "k1"
-    """log p - log q: unbiased value, but its gradient as a loss is zero on average."""
-    K2 = "k2"
-    """(log p - log q)^2 / 2: biased value, unbiased gradient."""
-    K3 = "k3"
-    """q/p - log(q/p) - 1: unbiased value, never negative; its gradient is that of KL(reference || policy)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,15 @@ from milepost.training.algorithm import (
     DUAL_CLIP,
     OFF_POLICY_THRESHOLD,
     TWO_SIDED_CLIP,
+    Correction,
     Flag,
+    KlKind,
     KlPlace,
+    Loss,
+    Ratio,
     Step,
 )
 from milepost.training.config import Config, Precision
-from milepost.training.corrections import Correction
-from milepost.training.losses import KlKind, Loss, Ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

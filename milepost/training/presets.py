@@ -4,9 +4,17 @@ from dataclasses import replace
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import Algorithm, Flag, KlPlace, Preset, Step
-from milepost.training.corrections import Correction
-from milepost.training.losses import KlKind, Loss, Ratio
+from milepost.training.algorithm import (
+    Algorithm,
+    Correction,
+    Flag,
+    KlKind,
+    KlPlace,
+    Loss,
+    Preset,
+    Ratio,
+    Step,
+)
 
 DEFAULT = "milestone_grpo"
 

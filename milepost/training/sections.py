@@ -9,9 +9,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from milepost.training.advantages import Estimator, Scale
 from milepost.training.aggregation import Aggregation
-from milepost.training.algorithm import TWO_SIDED_CLIP, Algorithm, Flag, KlPlace, Step
-from milepost.training.corrections import Correction
-from milepost.training.losses import KlKind, Loss, Ratio
+from milepost.training.algorithm import (
+    TWO_SIDED_CLIP,
+    Algorithm,
+    Correction,
+    Flag,
+    KlKind,
+    KlPlace,
+    Loss,
+    Ratio,
+    Step,
+)
 from milepost.training.presets import DEFAULT, PRESETS
 
 Positive = Annotated[int, Field(ge=1)]

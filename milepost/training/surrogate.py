@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from milepost.training.algorithm import KlPlace
+from milepost.training.algorithm import Correction, KlPlace, Loss
 from milepost.training.batch import MicroBatch
-from milepost.training.corrections import Correction, importance_weights, off_policy_mask
-from milepost.training.losses import Loss, kl_divergence, policy_loss
+from milepost.training.corrections import importance_weights, off_policy_mask
+from milepost.training.losses import kl_divergence, policy_loss
 from milepost.training.objective import Objective
 from milepost.training.policy import TokenScores
 from milepost.training.tally import TokenSums

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from milepost.training.algorithm import Correction
 from milepost.training.corrections import (
-    Correction,
     adapt_coefficient,
     importance_weights,
     mean_rows,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from milepost.agents.sight import find_sight
+from milepost.training.algorithm import KlKind
 from milepost.training.divergence import DIVERGENCE, price_divergence
-from milepost.training.losses import KlKind
 from milepost.training.trajectory import Status
 from tests.agents.seeing import draw_picture, make_seeing
 from tests.training.trajectories import from_rewards, make_model, make_trajectory, make_turn

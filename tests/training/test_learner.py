@@ -11,10 +11,9 @@ from transformers import PreTrainedModel
 from milepost.agents.agent import Sampling
 from milepost.agents.engines.transformers import sample_batch
 from milepost.agents.sight import find_sight
-from milepost.training.algorithm import Flag, KlPlace
+from milepost.training.algorithm import Flag, KlPlace, Loss
 from milepost.training.batch import Row
 from milepost.training.learner import Learner
-from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.sections import AlgorithmSection
 from tests.agents.seeing import draw_picture, make_seeing

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from milepost.training.losses import KlKind, Loss, Ratio, kl_divergence, policy_loss, ratios, value_loss
+from milepost.training.algorithm import KlKind, Loss, Ratio
+from milepost.training.losses import kl_divergence, policy_loss, ratios, value_loss
 
 
 def logs(*ratios: float) -> Tensor:

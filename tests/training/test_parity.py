@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from milepost.training.aggregation import Aggregation, weigh_tokens
-from milepost.training.corrections import Correction, importance_weights, off_policy_mask
-from milepost.training.losses import KlKind, Loss, Ratio, kl_divergence, policy_loss
+from milepost.training.algorithm import Correction, KlKind, Loss, Ratio
+from milepost.training.corrections import importance_weights, off_policy_mask
+from milepost.training.losses import kl_divergence, policy_loss
 from milepost.training.outcomes import (
     STD_EPSILON,
     deviation,

@@ -13,8 +13,7 @@ from milepost.training import study
 from milepost.training.batch import Row
 from milepost.training.learner import DivergedError
 from milepost.training.preference_learner import Lesson, Practice, PreferenceLearner, mismatch
-from milepost.training.preferences.losses import Form, Terms
-from milepost.training.preferences.method import METHODS, Method, Schedule, Source
+from milepost.training.preferences.method import METHODS, Form, Method, Schedule, Source, Terms
 from milepost.training.preferences.pairs import Label, Pair, Sample, mine_pairs
 from milepost.training.preferences.section import PreferenceSection, read_schedule
 from milepost.training.study import study_episodes

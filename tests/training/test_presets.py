@@ -2,9 +2,8 @@ from dataclasses import fields
 
 import pytest
 
-from milepost.training.algorithm import Algorithm, Flag, KlPlace
+from milepost.training.algorithm import Algorithm, Flag, KlPlace, Loss
 from milepost.training.config import build_config
-from milepost.training.losses import Loss
 from milepost.training.overrides import ConfigError
 from milepost.training.presets import DEFAULT, PRESETS
 from milepost.training.sections import AlgorithmSection

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from milepost.envs.registry import get_template, templates
-from milepost.training.algorithm import KlPlace
+from milepost.training.algorithm import KlKind, KlPlace
 from milepost.training.batch import Row
 from milepost.training.credit import credit_batch
 from milepost.training.critic import Critic
 from milepost.training.learner import Learner
-from milepost.training.losses import KlKind
 from milepost.training.objective import Objective
 from milepost.training.outcomes import grpo_process, standardize
-from milepost.training.preferences.losses import PairScores, Terms, dpo_loss
+from milepost.training.preferences.losses import PairScores, dpo_loss
+from milepost.training.preferences.method import Terms
 from milepost.training.presets import PRESETS
 from milepost.training.sections import AlgorithmSection
 from milepost.training.valuation import credit_by_values

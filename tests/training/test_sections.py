@@ -2,9 +2,8 @@ from typing import Any
 
 import pytest
 
-from milepost.training.algorithm import Flag
+from milepost.training.algorithm import Flag, Loss
 from milepost.training.config import build_config
-from milepost.training.losses import Loss
 from milepost.training.overrides import ConfigError
 
 

@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
-from milepost.training.algorithm import Step
+from milepost.training.algorithm import Loss, Step
 from milepost.training.batch import MicroBatch, Row, cut_batch
 from milepost.training.learner import Learner
-from milepost.training.losses import Loss
 from milepost.training.objective import Objective
 from milepost.training.policy import score_logits
 from milepost.training.trust_region import DAMPING, Region, join, put, solve, take_step, thin_rows

@@ -7,29 +7,12 @@ reference that a method does not use may be zeros.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """The numbers in a preference loss."""
-
-    beta: float = 0.1
-    """How closely the policy stays to the reference; larger is closer. A scale where there is no reference."""
-    gamma: float = 0.0
-    """Margin that the chosen side must win by (`simpo`)."""
-    smoothing: float = 0.0
-    """Probability that a label is the wrong way round, below 1/2 (`cdpo`, `robust`)."""
-    nll_coef: float = 0.0
-    """Weight of the chosen side's negative log-likelihood (`cpo`, `orpo`)."""
-    tau: float = 0.05
-    """Temperature of the mixture (`discopop`)."""
-    desirable_weight: float = 1.0
-    undesirable_weight: float = 1.0
+from milepost.training.preferences.method import Form, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,30 +174,6 @@ def estimate_divergence(mismatched_B: Tensor, reference_mismatched_B: Tensor) ->
 def imitation_loss(logp_B: Tensor, tokens_B: Tensor) -> Tensor:
     """Negative log-likelihood; the mean over demonstrations is the mean over all their tokens."""
     return -logp_B / tokens_B.to(logp_B.dtype).mean()
-
-
-class Form(StrEnum):
-    """The form of a loss."""
-
-    DPO = "dpo"
-    DPO_NORM = "dpo_norm"
-    IPO = "ipo"
-    HINGE = "hinge"
-    CDPO = "cdpo"
-    ROBUST = "robust"
-    APO_ZERO = "apo_zero"
-    APO_DOWN = "apo_down"
-    SPPO = "sppo"
-    BCO = "bco"
-    NCA = "nca"
-    DISCOPOP = "discopop"
-    SIMPO = "simpo"
-    CPO = "cpo"
-    ORPO = "orpo"
-    KTO = "kto"
-    """Over labels."""
-    IMITATION = "imitation"
-    """Over demonstrations."""
 
 
 PAIR_LOSSES: dict[Form, Callable[[PairScores, Terms], Tensor]] = {

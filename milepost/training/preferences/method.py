@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from milepost.training.preferences.losses import Form, Terms
-
 
 class Schedule(StrEnum):
     """Whose episodes the policy learns from."""
@@ -44,6 +42,48 @@ class Source(StrEnum):
     """The best trajectory of each group that has one, to be imitated."""
     RISING = "rising"
     """Trajectories whose return passes a threshold that rises with each pass, to be imitated."""
+
+
+class Form(StrEnum):
+    """The form of a loss."""
+
+    DPO = "dpo"
+    DPO_NORM = "dpo_norm"
+    IPO = "ipo"
+    HINGE = "hinge"
+    CDPO = "cdpo"
+    ROBUST = "robust"
+    APO_ZERO = "apo_zero"
+    APO_DOWN = "apo_down"
+    SPPO = "sppo"
+    BCO = "bco"
+    NCA = "nca"
+    DISCOPOP = "discopop"
+    SIMPO = "simpo"
+    CPO = "cpo"
+    ORPO = "orpo"
+    KTO = "kto"
+    """Over labels."""
+    IMITATION = "imitation"
+    """Over demonstrations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The numbers in a preference loss."""
+
+    beta: float = 0.1
+    """How closely the policy stays to the reference; larger is closer. A scale where there is no reference."""
+    gamma: float = 0.0
+    """Margin that the chosen side must win by (`simpo`)."""
+    smoothing: float = 0.0
+    """Probability that a label is the wrong way round, below 1/2 (`cdpo`, `robust`)."""
+    nll_coef: float = 0.0
+    """Weight of the chosen side's negative log-likelihood (`cpo`, `orpo`)."""
+    tau: float = 0.05
+    """Temperature of the mixture (`discopop`)."""
+    desirable_weight: float = 1.0
+    undesirable_weight: float = 1.0
 
 
 _PLAIN = Terms()

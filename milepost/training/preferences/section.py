@@ -7,8 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from milepost.training.preferences.losses import Form
-from milepost.training.preferences.method import METHODS, Method, Reference, Schedule, Source
+from milepost.training.preferences.method import METHODS, Form, Method, Reference, Schedule, Source
 from milepost.training.preferences.pairs import Pairing
 
 SYNC_EVERY = 5

@@ -8,9 +8,7 @@ from torch import Tensor
 
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
-    Form,
     PairScores,
-    Terms,
     bco_loss,
     cdpo_loss,
     dpo_loss,
@@ -25,6 +23,7 @@ from milepost.training.preferences.losses import (
     robust_loss,
     simpo_loss,
 )
+from milepost.training.preferences.method import Form, Terms
 
 B01 = Terms(beta=0.1)
 

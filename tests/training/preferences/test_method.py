@@ -1,7 +1,7 @@
 import pytest
 
-from milepost.training.preferences.losses import PAIR_LOSSES, Form
-from milepost.training.preferences.method import METHODS, Method, Reference, Source
+from milepost.training.preferences.losses import PAIR_LOSSES
+from milepost.training.preferences.method import METHODS, Form, Method, Reference, Source
 
 REFERENCE_FREE = {"orpo", "simpo", "cpo", "sft", "best_of_n", "rest"}
 

@@ -15,9 +15,7 @@ from trl.trainer import dpo_trainer, kto_trainer
 
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
-    Form,
     PairScores,
-    Terms,
     bco_loss,
     cdpo_loss,
     estimate_divergence,
@@ -25,6 +23,7 @@ from milepost.training.preferences.losses import (
     kto_loss,
     orpo_loss,
 )
+from milepost.training.preferences.method import Form, Terms
 
 # Their methods are called on stand-ins that hold what the formula reads, which their types do not allow.
 DPOTrainer: Any = dpo_trainer.DPOTrainer
