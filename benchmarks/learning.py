@@ -10,11 +10,13 @@ resumed, so a long study can be done in pieces: call it again with the same argu
 the table which of the three claims it shows, and which it does not.
 
 What milestones are worth shows where the goal is rare, so it has a part of its own: `--part credit`, with `--policy RUN` for
-a warm start that reaches the goal seldom, and `--until-target`, with which a run ends once it validates that high.
+a warm start that reaches the goal seldom, and `--until-target`, with which a run ends once it validates that high. Outcome-only
+GRPO then also ends after twice the episodes that `milestone_grpo` needed on the same seed: more would decide nothing.
 """
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +24,16 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.report.claims import ALL_CLAIMS, OUTCOME, Claim, summarize, write_study, write_table
+from benchmarks.report.claims import (
+    ALL_CLAIMS,
+    OURS,
+    OUTCOME,
+    Claim,
+    count_episodes,
+    summarize,
+    write_study,
+    write_table,
+)
 from benchmarks.report.markdown import describe_machine, write_section
 from milepost.milestones import RewardMode
 from milepost.training.config import Config, build_config
@@ -42,13 +53,20 @@ METHOD_NAMES = [*PRESETS, OUTCOME, *METHODS, "dpo:semi_online", "dpo:offline"]
 """What `all` stands for, so that `dpo` is online DPO."""
 PARTS = {
     "learning": ("Which methods learn", ALL_CLAIMS),
-    "credit": ("What milestones are worth where the goal is rare", (Claim.EPISODES,)),
+    "credit": ("What milestones are worth where the goal is rare", (Claim.EPISODES, Claim.SCHEDULE)),
 }
 """The sections of the page, each with its title and the claims that it is about."""
 
 
-def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
-    """Make the configuration of one run; all methods share everything but their own parts."""
+def build_study(method: str, seed: int, options: argparse.Namespace, *, iterations: int = 100_000) -> Config:
+    """Make the configuration of one run; all methods share everything but their own parts.
+
+    Args:
+        method: a preset or preference method, with what follows its colon.
+        seed: of the run.
+        options: what all runs share.
+        iterations: after which the run is decided, whatever its budget.
+    """
     name, _, variant = method.partition(":")
     data: dict[str, dict[str, Any]] = {
         "run": {"seed": seed, "threads": options.threads},
@@ -59,7 +77,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
         "algorithm": {} if name in SINGLE_STEP else {"minibatches": options.minibatches},
         "optim": {"learning_rate": options.learning_rate, "token_budget": 2048},
         "train": {
-            "iterations": 100_000,
+            "iterations": iterations,
             "budget": f"{options.steps} steps",
             "tasks_per_iteration": options.groups,
             **({"stop_success": options.target} if options.until_target else {}),
@@ -94,12 +112,28 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
 
 def run_study(method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train one method on one seed, from where it was stopped, and describe the run."""
-    config = build_study(method, seed, options)
+    limit = find_limit(method, seed, options)
+    config = build_study(method, seed, options, **({"iterations": limit} if limit else {}))
     folder = options.out / f"{method.replace(':', '-')}-{seed}"
     console = Console(stderr=True)
     console.print(f"{method}, seed {seed}: {folder}", markup=False)
     summary = train(config, folder, resume=True, progress=make_display(console))
     return describe_run(method, seed, summary, options)
+
+
+def find_limit(method: str, seed: int, options: argparse.Namespace) -> int:
+    """Give the iterations after which a run of outcome-only GRPO has had twice the episodes of its seed's `milestone_grpo`.
+
+    0 where that decides nothing: for other methods, without `--until-target`, and where `milestone_grpo` has not run yet or has
+    not reached the target.
+    """
+    if method != OUTCOME or not options.until_target:
+        return 0
+    for result in read_results(options.out / RESULTS):
+        if (result["method"], result["seed"]) == (OURS, seed) and is_of(result, options):
+            needed = count_episodes(result["curve"], options.target)
+            return 0 if needed is None else math.ceil(2 * needed / (6 * options.groups))
+    return 0
 
 
 def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:

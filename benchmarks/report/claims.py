@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+OURS = "milestone_grpo"
 OUTCOME = "grpo:outcome"
 """GRPO that sees the goal alone, what milestones are compared with."""
 GAIN = 0.3
@@ -32,11 +33,12 @@ def count_episodes(curve: Sequence[Mapping[str, float]], target: float) -> float
 
 
 def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str, Any]]:
-    """Give a row for each method: means over seeds, and the median of the episodes to the target."""
+    """Give a row for each method: means over seeds, and by seed the episodes to the target.
+
+    `needed` holds them for each seed, None where the target was not reached, and `spent` those that were played in all.
+    """
     for method in dict.fromkeys(result["method"] for result in results):
-        own = [result for result in results if result["method"] == method]
-        needed = [count_episodes(r["curve"], target) for r in own]
-        reached = [count for count in needed if count is not None]
+        own = sorted((one for one in results if one["method"] == method), key=lambda one: int(one["seed"]))
         yield {
             "method": method,
             "seeds": len(own),
@@ -47,8 +49,8 @@ def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str
             "n": own[0]["n"],
             "steps": statistics.fmean(r["steps"] for r in own),
             "episodes": statistics.fmean(r["episodes"] for r in own),
-            "reached": len(reached),
-            "episodes_to_target": statistics.median(reached) if reached else None,
+            "needed": {str(r["seed"]): count_episodes(r["curve"], target) for r in own},
+            "spent": {str(r["seed"]): r["episodes"] for r in own},
         }
 
 
@@ -59,12 +61,10 @@ def write_table(rows: list[dict[str, Any]], target: float) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        needed = row["episodes_to_target"]
-        reached = "-" if needed is None else f"{needed:.0f} ({row['reached']} of {row['seeds']})"
         lines.append(
             f"| `{row['method']}` | {row['seeds']} | {row['before']:.2f} | {row['after']:.2f} "
             f"({row['after_low']:.2f} to {row['after_high']:.2f}) | {row['after'] - row['before']:+.2f} | "
-            f"{row['steps']:.0f} | {reached} |"
+            f"{row['steps']:.0f} | {_write_needed(row)} |"
         )
     return "\n".join(lines)
 
@@ -96,27 +96,51 @@ def judge_claims(
     return [said[claim] for claim in claims]
 
 
+def _write_needed(row: Mapping[str, Any]) -> str:
+    """Write a method's episodes to the target, seed by seed; what is not within a count is known to be more."""
+    return ", ".join(
+        f"not within {row['spent'][seed]:.0f}" if count is None else f"{count:.0f}"
+        for seed, count in row["needed"].items()
+    )
+
+
 def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] | None, target: float) -> str:
     if ours is None or plain is None:
         return "not run"
-    if ours["reached"] < ours["seeds"]:
-        return f"not shown, {ours['reached']} of {ours['seeds']} runs of `milestone_grpo` reached {target:g}"
-    # Where not every run of the other reached the target, what it spent is the least that it needs.
-    needed = plain["episodes_to_target"] if plain["reached"] == plain["seeds"] else plain["episodes"]
-    shown = "shown" if ours["episodes_to_target"] <= needed / 2 else "not shown"
-    least = "" if plain["reached"] == plain["seeds"] else "more than "
-    return f"{shown}, {ours['episodes_to_target']:.0f} against {least}{needed:.0f}"
+    seeds = [seed for seed in ours["needed"] if seed in plain["needed"]]
+    reached = [seed for seed in seeds if ours["needed"][seed] is not None]
+    if not seeds or len(reached) < len(seeds):
+        return f"not shown, {len(reached)} of {len(seeds)} runs of `{OURS}` reached {target:g}"
+    # A run that has not reached the target needs more than it has had, so what it has had bounds the median from below.
+    least = {s: plain["spent"][s] if plain["needed"][s] is None else plain["needed"][s] for s in seeds}
+    won = sum(2 * ours["needed"][seed] <= least[seed] for seed in seeds)
+    our_median = statistics.median(ours["needed"][seed] for seed in seeds)
+    plain_median = statistics.median(least.values())
+    bounded = any(plain["needed"][seed] is None for seed in seeds)
+    return (
+        f"{'shown' if 2 * our_median <= plain_median else 'not shown'}, medians {our_median:.0f} against "
+        f"{'more than ' * bounded}{plain_median:.0f}, and it is so for {won} of {len(seeds)} seeds"
+    )
 
 
 def _compare_schedules(by_name: Mapping[str, Mapping[str, Any]]) -> str:
     dpo = {name: by_name.get(f"dpo:{name}") for name in ("online", "semi_online", "offline")}
     dpo["online"] = dpo["online"] or by_name.get("dpo")
-    scores = {name: row["after"] for name, row in dpo.items() if row is not None}
-    said = ", ".join(f"{name} {score:.2f}" for name, score in scores.items()) or "none of them"
-    if len(scores) < len(dpo):
-        return f"not run as a whole ({said})"
-    is_shown = min(scores["online"], scores["semi_online"]) > scores["offline"]
-    return f"{'shown' if is_shown else 'not shown'} ({said})"
+    ends = {
+        name: (row["after"], row["after_low"], row["after_high"])
+        for name, row in dpo.items()
+        if row is not None
+    }
+    said = ", ".join(
+        f"{name} {mean:.2f} ({low:.2f} to {high:.2f})" for name, (mean, low, high) in ends.items()
+    )
+    if len(ends) < len(dpo):
+        return f"not run as a whole ({said or 'none of them'})"
+    mean, _, highest = ends.pop("offline")
+    if min(other for other, _, _ in ends.values()) <= mean:
+        return f"not shown ({said})"
+    is_clear = min(low for _, low, _ in ends.values()) > highest
+    return f"{'shown, for every run' if is_clear else 'shown in the mean, but runs overlap'} ({said})"
 
 
 def _join(names: Sequence[str]) -> str:

@@ -1,0 +1,111 @@
+"""What the benchmark of the methods says of its runs, and when it ends one that is decided."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.learning import METHOD_NAMES, RESULTS, build_study, describe_study, find_limit, parse
+from benchmarks.report.claims import Claim, judge_claims, summarize, write_table
+
+
+def make_run(
+    method: str, seed: int = 0, *, after: float = 0.9, curve: dict[int, float] | None = None
+) -> dict[str, Any]:
+    """Make a run that began at 0.25, from its validations: success by episodes."""
+    curve = curve or {0: 0.25, 72: 0.8}
+    return {
+        "method": method,
+        "seed": seed,
+        "before": 0.25,
+        "after": after,
+        "n": 34,
+        "episodes": max(curve),
+        "steps": 7 * max(curve),
+        "curve": [
+            {"episodes": episodes, "steps": 7 * episodes, "success": value}
+            for episodes, value in curve.items()
+        ],
+    }
+
+
+def judge(claim: Claim, runs: list[dict[str, Any]]) -> str:
+    """Say what runs show of a claim."""
+    rows = list(summarize(runs, 0.8))
+    (said,) = judge_claims(rows, 0.8, every_method=METHOD_NAMES, claims=[claim])
+    return said.split(": ", 1)[1]
+
+
+OURS = [
+    make_run("milestone_grpo", 0, curve={0: 0.2, 72: 0.5, 144: 0.8}),
+    make_run("milestone_grpo", 1, curve={0: 0.2, 72: 0.9}),
+    make_run("milestone_grpo", 2, curve={0: 0.2, 216: 0.85}),
+]
+
+
+def test_a_run_that_was_ended_counts_as_more_than_it_had() -> None:
+    plain = [
+        make_run("grpo:outcome", 2, curve={0: 0.2, 432: 0.7}),
+        make_run("grpo:outcome", 0, curve={0: 0.2, 288: 0.7}),
+        make_run("grpo:outcome", 1, curve={0: 0.2, 108: 0.9}),
+    ]
+    assert judge(Claim.EPISODES, OURS + plain) == (
+        "shown, medians 144 against more than 288, and it is so for 2 of 3 seeds."
+    )
+    last = write_table(list(summarize(OURS + plain, 0.8)), 0.8).splitlines()[-1]
+    assert last.endswith("| not within 288, 108, not within 432 |")
+
+
+def test_half_the_episodes_is_not_shown_by_medians_that_are_near() -> None:
+    plain = [make_run("grpo:outcome", seed, curve={0: 0.2, 252: 0.8}) for seed in (0, 1, 2)]
+    assert judge(Claim.EPISODES, OURS + plain) == (
+        "not shown, medians 144 against 252, and it is so for 1 of 3 seeds."
+    )
+
+
+def test_half_the_episodes_is_not_shown_where_ours_has_not_arrived() -> None:
+    late = make_run("milestone_grpo", 1, curve={0: 0.2, 360: 0.7})
+    plain = [make_run("grpo:outcome", seed, curve={0: 0.2, 720: 0.1}) for seed in (0, 1)]
+    assert judge(Claim.EPISODES, [OURS[0], late, *plain]) == (
+        "not shown, 1 of 2 runs of `milestone_grpo` reached 0.8."
+    )
+    assert judge(Claim.EPISODES, OURS) == "not run."
+
+
+@pytest.mark.parametrize(
+    ("offline", "said"),
+    [
+        ((0.6, 0.7), "shown, for every run"),
+        ((0.5, 0.85), "shown in the mean, but runs overlap"),
+        ((0.8, 0.9), "not shown"),
+    ],
+)
+def test_online_dpo_beats_offline_dpo_clearly_where_no_runs_overlap(
+    offline: tuple[float, float], said: str
+) -> None:
+    ends = {"dpo:online": (0.8, 0.9), "dpo:semi_online": (0.75, 0.85), "dpo:offline": offline}
+    runs = [
+        make_run(name, seed, after=after) for name, both in ends.items() for seed, after in enumerate(both)
+    ]
+    ways = f"online 0.85 (0.80 to 0.90), semi_online 0.80 (0.75 to 0.85), offline {sum(offline) / 2:.2f}"
+    assert judge(Claim.SCHEDULE, runs) == f"{said} ({ways} ({offline[0]:.2f} to {offline[1]:.2f}))."
+    assert judge(Claim.SCHEDULE, runs[2:]).startswith("not run as a whole (semi_online")
+
+
+def test_outcome_only_grpo_ends_after_twice_the_episodes_of_its_seed(tmp_path: Path) -> None:
+    options = parse(["--out", str(tmp_path), "--groups", "6", "--until-target"])
+    assert find_limit("grpo:outcome", 0, options) == 0
+    runs = [
+        {**run, "study": describe_study("milestone_grpo", options)}
+        for run in (OURS[0], make_run("milestone_grpo", 1, curve={0: 0.2, 360: 0.7}))
+    ]
+    (tmp_path / RESULTS).write_text("".join(json.dumps(run) + "\n" for run in runs))
+    # 144 episodes are 4 iterations of 6 groups of 6
+    assert find_limit("grpo:outcome", 0, options) == 8
+    assert [find_limit(name, seed, options) for name, seed in (("grpo:outcome", 1), ("rloo", 0))] == [0, 0]
+    assert build_study("grpo:outcome", 0, options, iterations=8).train.iterations == 8
+    other = parse(["--out", str(tmp_path), "--groups", "6", "--until-target", "--learning-rate", "1e-3"])
+    assert find_limit("grpo:outcome", 0, other) == 0
+    without = parse(["--out", str(tmp_path), "--groups", "6"])
+    assert find_limit("grpo:outcome", 0, without) == 0
