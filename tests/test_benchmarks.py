@@ -76,21 +76,29 @@ def test_half_the_episodes_is_not_shown_where_ours_has_not_arrived() -> None:
 @pytest.mark.parametrize(
     ("offline", "said"),
     [
-        ((0.6, 0.7), "shown, for every run"),
-        ((0.5, 0.85), "shown in the mean, but runs overlap"),
-        ((0.8, 0.9), "not shown"),
+        (
+            (0.6, 0.7),
+            "shown, means online 0.85, semi_online 0.80, offline 0.65, and it is so for 2 of 2 seeds.",
+        ),
+        (
+            (0.5, 0.86),
+            "shown, means online 0.85, semi_online 0.80, offline 0.68, and it is so for 1 of 2 seeds.",
+        ),
+        (
+            (0.8, 0.8),
+            "not shown, means online 0.85, semi_online 0.80, offline 0.80, and it is so for 1 of 2 seeds.",
+        ),
     ],
 )
-def test_online_dpo_beats_offline_dpo_clearly_where_no_runs_overlap(
+def test_online_dpo_is_compared_with_offline_dpo_seed_by_seed(
     offline: tuple[float, float], said: str
 ) -> None:
-    ends = {"dpo:online": (0.8, 0.9), "dpo:semi_online": (0.75, 0.85), "dpo:offline": offline}
+    ends = {"dpo:offline": offline, "dpo:online": (0.8, 0.9), "dpo:semi_online@2": (0.75, 0.85)}
     runs = [
         make_run(name, seed, after=after) for name, both in ends.items() for seed, after in enumerate(both)
     ]
-    ways = f"online 0.85 (0.80 to 0.90), semi_online 0.80 (0.75 to 0.85), offline {sum(offline) / 2:.2f}"
-    assert judge(Claim.SCHEDULE, runs) == f"{said} ({ways} ({offline[0]:.2f} to {offline[1]:.2f}))."
-    assert judge(Claim.SCHEDULE, runs[2:]).startswith("not run as a whole (semi_online")
+    assert judge(Claim.SCHEDULE, runs) == said
+    assert judge(Claim.SCHEDULE, runs[2:]) == "not run as a whole (online 0.85, semi_online 0.80)."
 
 
 def test_outcome_only_grpo_ends_after_twice_the_episodes_of_its_seed(tmp_path: Path) -> None:

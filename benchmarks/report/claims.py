@@ -35,7 +35,8 @@ def count_episodes(curve: Sequence[Mapping[str, float]], target: float) -> float
 def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str, Any]]:
     """Give a row for each method: means over seeds, and by seed the episodes to the target.
 
-    `needed` holds them for each seed, None where the target was not reached, and `spent` those that were played in all.
+    `needed` holds them for each seed, None where the target was not reached, `spent` those that were played in all, and `ends`
+    the success at the end.
     """
     for method in dict.fromkeys(result["method"] for result in results):
         own = sorted((one for one in results if one["method"] == method), key=lambda one: int(one["seed"]))
@@ -44,6 +45,7 @@ def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str
             "seeds": len(own),
             "before": statistics.fmean(r["before"] for r in own),
             "after": statistics.fmean(r["after"] for r in own),
+            "ends": {str(r["seed"]): r["after"] for r in own},
             "after_low": min(r["after"] for r in own),
             "after_high": max(r["after"] for r in own),
             "n": own[0]["n"],
@@ -86,7 +88,8 @@ def judge_claims(
     gains = {row["method"]: row["after"] - row["before"] for row in rows}
     learnt = [name for name, gain in gains.items() if gain >= GAIN]
     short = [name for name, gain in gains.items() if gain < GAIN]
-    missing = [name for name in every_method if not {name, f"{name}:online"} & set(by_name)]
+    ran = {name.partition("@")[0] for name in by_name}
+    missing = [name for name in every_method if not {name, f"{name}:online"} & ran]
     said = {
         Claim.EPISODES: f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
         f"{_compare_episodes(by_name.get('milestone_grpo'), by_name.get(OUTCOME), target)}.",
@@ -124,23 +127,24 @@ def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] |
 
 
 def _compare_schedules(by_name: Mapping[str, Mapping[str, Any]]) -> str:
-    dpo = {name: by_name.get(f"dpo:{name}") for name in ("online", "semi_online", "offline")}
-    dpo["online"] = dpo["online"] or by_name.get("dpo")
-    ends = {
-        name: (row["after"], row["after_low"], row["after_high"])
-        for name, row in dpo.items()
-        if row is not None
+    rows = {
+        name.removeprefix("dpo:").partition("@")[0]: row for name, row in by_name.items() if name[:3] == "dpo"
     }
-    said = ", ".join(
-        f"{name} {mean:.2f} ({low:.2f} to {high:.2f})" for name, (mean, low, high) in ends.items()
-    )
-    if len(ends) < len(dpo):
+    dpo = {name: rows.get(name) for name in ("online", "semi_online", "offline")}
+    dpo["online"] = dpo["online"] or rows.get("dpo")
+    means = {name: row["after"] for name, row in dpo.items() if row is not None}
+    said = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+    if len(means) < len(dpo):
         return f"not run as a whole ({said or 'none of them'})"
-    mean, _, highest = ends.pop("offline")
-    if min(other for other, _, _ in ends.values()) <= mean:
-        return f"not shown ({said})"
-    is_clear = min(low for _, low, _ in ends.values()) > highest
-    return f"{'shown, for every run' if is_clear else 'shown in the mean, but runs overlap'} ({said})"
+    # Runs of one seed meet the same goals in the same order, so they are compared with each other.
+    ends = [row["ends"] for row in dpo.values() if row is not None]
+    seeds = [seed for seed in ends[0] if all(seed in by_seed for by_seed in ends)]
+    won = sum(
+        min(online[seed], semi[seed]) > offline[seed] for online, semi, offline in [ends] for seed in seeds
+    )
+    is_shown = min(means["online"], means["semi_online"]) > means["offline"]
+    verdict = "shown" if is_shown else "not shown"
+    return f"{verdict}, means {said}, and it is so for {won} of {len(seeds)} seeds"
 
 
 def _join(names: Sequence[str]) -> str:
