@@ -35,6 +35,7 @@ from benchmarks.report.claims import (
 )
 from benchmarks.report.markdown import describe_machine, write_section
 from milepost.milestones import RewardMode
+from milepost.training.advantages import Estimator
 from milepost.training.config import Config, build_config
 from milepost.training.display import make_display
 from milepost.training.metrics import read_metrics
@@ -90,6 +91,8 @@ def build_study(method: str, seed: int, options: argparse.Namespace, *, iteratio
     }
     if name in PRESETS:
         data["algorithm"]["preset"] = name
+        if PRESETS[name].algorithm.advantage is Estimator.MILESTONE_LOO:
+            data["algorithm"] |= {"gamma": options.gamma, "shrinkage": options.shrinkage}
         if PRESETS[name].group_size:
             # As many episodes an iteration as the others have.
             data["rollout"]["group_size"] = PRESETS[name].group_size
@@ -145,6 +148,8 @@ def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:
         # Only where they are not as they always were, so that results of before still count.
         **({"policy": options.policy} if options.policy != TINY else {}),
         **({"until": options.target} if options.until_target else {}),
+        **({"gamma": options.gamma} if options.gamma != 1.0 else {}),
+        **({"shrinkage": options.shrinkage} if options.shrinkage else {}),
     }
 
 
@@ -215,6 +220,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--policy", default=TINY, help="where all begin: `tiny`, or the path of a run")
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--preference-rate", type=float, default=1e-4)
+    parser.add_argument("--gamma", type=float, default=1.0, help="discount of milestone_grpo")
+    parser.add_argument("--shrinkage", type=float, default=0.0, help="of milestone_grpo's baseline")
     parser.add_argument("--contexts", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))

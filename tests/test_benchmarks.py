@@ -117,3 +117,16 @@ def test_outcome_only_grpo_ends_after_twice_the_episodes_of_its_seed(tmp_path: P
     assert find_limit("grpo:outcome", 0, other) == 0
     without = parse(["--out", str(tmp_path), "--groups", "6"])
     assert find_limit("grpo:outcome", 0, without) == 0
+
+
+def test_only_milestone_advantages_take_their_options() -> None:
+    options = parse(["--gamma", "0.85", "--shrinkage", "2"])
+    ours, plain = (build_study(name, 0, options).algorithm for name in ("milestone_grpo", "grpo:outcome"))
+    assert (ours.gamma, ours.shrinkage, plain.gamma, plain.shrinkage) == (0.85, 2.0, 1.0, 0.0)
+    assert describe_study("grpo:outcome", options) != describe_study("grpo:outcome", parse([]))
+
+
+@pytest.mark.parametrize("schedule", ["online", "offline", "semi_online@2", "continuous"])
+def test_a_schedule_stands_after_the_colon(schedule: str) -> None:
+    config = build_study(f"dpo:{schedule}", 0, parse([]))
+    assert (config.preference.method, config.preference.schedule) == ("dpo", schedule)
