@@ -73,6 +73,19 @@ def test_half_the_episodes_is_not_shown_where_ours_has_not_arrived() -> None:
     assert judge(Claim.EPISODES, OURS) == "not run."
 
 
+def test_a_rise_says_how_many_seeds_it_stands_on() -> None:
+    runs = [
+        make_run("grpo", 0),
+        make_run("grpo", 1, after=0.5),
+        make_run("ppo"),
+        make_run("kto", 1, after=0.5),
+    ]
+    said = judge(Claim.GAIN, runs)
+    assert said.startswith(
+        "`grpo`, `ppo` (1 of 2 seeds); less: `kto` (1 of 2 seeds); not run: `milestone_grpo`, "
+    )
+
+
 @pytest.mark.parametrize(
     ("offline", "said"),
     [

@@ -86,14 +86,16 @@ def judge_claims(
     """Say what the rows show of the claims, and what they do not."""
     by_name = {row["method"]: row for row in rows}
     gains = {row["method"]: row["after"] - row["before"] for row in rows}
-    learnt = [name for name, gain in gains.items() if gain >= GAIN]
-    short = [name for name, gain in gains.items() if gain < GAIN]
+    most = max((row["seeds"] for row in rows), default=0)
+    fewer = {row["method"]: f" ({row['seeds']} of {most} seeds)" for row in rows if row["seeds"] < most}
+    learnt = [f"`{name}`{fewer.get(name, '')}" for name, gain in gains.items() if gain >= GAIN]
+    short = [f"`{name}`{fewer.get(name, '')}" for name, gain in gains.items() if gain < GAIN]
     ran = {name.partition("@")[0] for name in by_name}
     missing = [name for name in every_method if not {name, f"{name}:online"} & ran]
     said = {
         Claim.EPISODES: f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
         f"{_compare_episodes(by_name.get('milestone_grpo'), by_name.get(OUTCOME), target)}.",
-        Claim.GAIN: f"A rise of {GAIN:g} or more: {_join(learnt)}; less: {_join(short)}; not run: {_join(missing)}.",
+        Claim.GAIN: f"A rise of {GAIN:g} or more: {', '.join(learnt) or 'none'}; less: {', '.join(short) or 'none'}; not run: {_join(missing)}.",
         Claim.SCHEDULE: f"Online and semi-online DPO end above offline DPO: {_compare_schedules(by_name)}.",
     }
     return [said[claim] for claim in claims]
