@@ -246,7 +246,11 @@ def main() -> None:
                 result = run_study(method, seed, options)
                 with path.open("a") as file:
                     file.write(json.dumps(result) + "\n")
-    results = [result for result in read_results(path) if is_of(result, options)]
+    places = {name: place for place, name in enumerate(methods)}
+    results = sorted(
+        (result for result in read_results(path) if is_of(result, options)),
+        key=lambda one: (places.get(one["method"], len(places)), one["seed"]),
+    )
     if options.markdown:
         title, claims = PARTS[options.part]
         text = write_study(

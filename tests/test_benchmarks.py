@@ -51,7 +51,7 @@ def test_a_run_that_was_ended_counts_as_more_than_it_had() -> None:
         make_run("grpo:outcome", 1, curve={0: 0.2, 108: 0.9}),
     ]
     assert judge(Claim.EPISODES, OURS + plain) == (
-        "shown, medians 144 against more than 288, and it is so for 2 of 3 seeds."
+        "shown, medians 144 against at least 288, and it is so for 2 of 3 seeds."
     )
     last = write_table(list(summarize(OURS + plain, 0.8)), 0.8).splitlines()[-1]
     assert last.endswith("| not within 288, 108, not within 432 |")

@@ -124,7 +124,7 @@ def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] |
     bounded = any(plain["needed"][seed] is None for seed in seeds)
     return (
         f"{'shown' if 2 * our_median <= plain_median else 'not shown'}, medians {our_median:.0f} against "
-        f"{'more than ' * bounded}{plain_median:.0f}, and it is so for {won} of {len(seeds)} seeds"
+        f"{'at least ' * bounded}{plain_median:.0f}, and it is so for {won} of {len(seeds)} seeds"
     )
 
 
@@ -175,7 +175,12 @@ def write_study(
     rows = list(summarize(results, options.target))
     minutes = sum(result["elapsed_s"] for result in results) / 60.0
     tested, validated = (count * len(options.tasks) for count in (options.test, options.validation))
-    end = f", or until a validation was at {options.target:g}" if options.until_target else ""
+    end = (
+        f", or until a validation was at {options.target:g} (outcome-only GRPO: or after twice the episodes that its seed's "
+        f"`{OURS}` needed)"
+        if options.until_target
+        else ""
+    )
     about = (
         f"Held-out success of the greedy policy on {tested} test episodes, before and after {options.steps:,} steps in "
         f"{_join(options.tasks)}{end}, from the same warm start. The last column counts training episodes until success on "
