@@ -7,14 +7,16 @@ steps. A method is a preset or a preference method; after a colon comes a schedu
 (`grpo:outcome` sees the goal alone). Each finished run is a line of `OUT/results.jsonl`, and a run that was stopped is
 resumed, so a long study can be done in pieces: call it again with the same arguments. `--table` only prints what is there.
 `all` stands for every preset, outcome-only GRPO, and every preference method that learns online; `--markdown` says beside
-the table which of the three claims it shows, and which it does not.
+the table which of the claims it shows, and which it does not.
 
 What milestones are worth shows where the goal is rare, so it has a part of its own: `--part credit`, with `--policy RUN` for
-a warm start that reaches the goal seldom, and `--until-target`, with which a run ends once it validates that high.
+a warm start that reaches the goal seldom, and `--until-target`, with which a run ends once it validates that high. Outcome-only
+GRPO then also ends after twice the episodes that `milestone_grpo` needed on the same seed: more would decide nothing.
 """
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +24,18 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.report.claims import ALL_CLAIMS, OUTCOME, Claim, summarize, write_study, write_table
+from benchmarks.report.claims import (
+    OURS,
+    OUTCOME,
+    Claim,
+    count_episodes,
+    summarize,
+    write_study,
+    write_table,
+)
 from benchmarks.report.markdown import describe_machine, write_section
 from milepost.milestones import RewardMode
+from milepost.training.advantages import Estimator
 from milepost.training.config import Config, build_config
 from milepost.training.display import make_display
 from milepost.training.metrics import read_metrics
@@ -41,14 +52,21 @@ SINGLE_STEP = {"trpo"}
 METHOD_NAMES = [*PRESETS, OUTCOME, *METHODS, "dpo:semi_online", "dpo:offline"]
 """What `all` stands for, so that `dpo` is online DPO."""
 PARTS = {
-    "learning": ("Which methods learn", ALL_CLAIMS),
+    "learning": ("Which methods learn", (Claim.GAIN, Claim.SCHEDULE)),
     "credit": ("What milestones are worth where the goal is rare", (Claim.EPISODES,)),
 }
 """The sections of the page, each with its title and the claims that it is about."""
 
 
-def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
-    """Make the configuration of one run; all methods share everything but their own parts."""
+def build_study(method: str, seed: int, options: argparse.Namespace, *, iterations: int = 100_000) -> Config:
+    """Make the configuration of one run; all methods share everything but their own parts.
+
+    Args:
+        method: a preset or preference method, with what follows its colon.
+        seed: of the run.
+        options: what all runs share.
+        iterations: after which the run is decided, whatever its budget.
+    """
     name, _, variant = method.partition(":")
     data: dict[str, dict[str, Any]] = {
         "run": {"seed": seed, "threads": options.threads},
@@ -59,7 +77,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
         "algorithm": {} if name in SINGLE_STEP else {"minibatches": options.minibatches},
         "optim": {"learning_rate": options.learning_rate, "token_budget": 2048},
         "train": {
-            "iterations": 100_000,
+            "iterations": iterations,
             "budget": f"{options.steps} steps",
             "tasks_per_iteration": options.groups,
             **({"stop_success": options.target} if options.until_target else {}),
@@ -73,6 +91,8 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
     }
     if name in PRESETS:
         data["algorithm"]["preset"] = name
+        if PRESETS[name].algorithm.advantage is Estimator.MILESTONE_LOO:
+            data["algorithm"] |= {"gamma": options.gamma, "shrinkage": options.shrinkage}
         if PRESETS[name].group_size:
             # As many episodes an iteration as the others have.
             data["rollout"]["group_size"] = PRESETS[name].group_size
@@ -82,7 +102,7 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
         data["optim"]["learning_rate"] = options.preference_rate
     else:
         raise SystemExit(f"there is no method {name!r}; see milepost algorithms")
-    if variant in list(Schedule):
+    if variant.partition("@")[0] in list(Schedule):
         data["preference"]["schedule"] = variant
         if variant == Schedule.CONTINUOUS:
             data["rollout"]["group_size"] = 2
@@ -94,12 +114,28 @@ def build_study(method: str, seed: int, options: argparse.Namespace) -> Config:
 
 def run_study(method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train one method on one seed, from where it was stopped, and describe the run."""
-    config = build_study(method, seed, options)
+    limit = find_limit(method, seed, options)
+    config = build_study(method, seed, options, **({"iterations": limit} if limit else {}))
     folder = options.out / f"{method.replace(':', '-')}-{seed}"
     console = Console(stderr=True)
     console.print(f"{method}, seed {seed}: {folder}", markup=False)
     summary = train(config, folder, resume=True, progress=make_display(console))
     return describe_run(method, seed, summary, options)
+
+
+def find_limit(method: str, seed: int, options: argparse.Namespace) -> int:
+    """Give the iterations after which a run of outcome-only GRPO has had twice the episodes of its seed's `milestone_grpo`.
+
+    0 where that decides nothing: for other methods, without `--until-target`, and where `milestone_grpo` has not run yet or has
+    not reached the target.
+    """
+    if method != OUTCOME or not options.until_target:
+        return 0
+    for result in read_results(options.out / RESULTS):
+        if (result["method"], result["seed"]) == (OURS, seed) and is_of(result, options):
+            needed = count_episodes(result["curve"], options.target)
+            return 0 if needed is None else math.ceil(2 * needed / (6 * options.groups))
+    return 0
 
 
 def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -112,6 +148,8 @@ def describe_study(method: str, options: argparse.Namespace) -> dict[str, Any]:
         # Only where they are not as they always were, so that results of before still count.
         **({"policy": options.policy} if options.policy != TINY else {}),
         **({"until": options.target} if options.until_target else {}),
+        **({"gamma": options.gamma} if options.gamma != 1.0 else {}),
+        **({"shrinkage": options.shrinkage} if options.shrinkage else {}),
     }
 
 
@@ -182,6 +220,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--policy", default=TINY, help="where all begin: `tiny`, or the path of a run")
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--preference-rate", type=float, default=1e-4)
+    parser.add_argument("--gamma", type=float, default=1.0, help="discount of milestone_grpo")
+    parser.add_argument("--shrinkage", type=float, default=0.0, help="of milestone_grpo's baseline")
     parser.add_argument("--contexts", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
@@ -206,7 +246,11 @@ def main() -> None:
                 result = run_study(method, seed, options)
                 with path.open("a") as file:
                     file.write(json.dumps(result) + "\n")
-    results = [result for result in read_results(path) if is_of(result, options)]
+    places = {name: place for place, name in enumerate(methods)}
+    results = sorted(
+        (result for result in read_results(path) if is_of(result, options)),
+        key=lambda one: (places.get(one["method"], len(places)), one["seed"]),
+    )
     if options.markdown:
         title, claims = PARTS[options.part]
         text = write_study(

@@ -82,6 +82,7 @@ ACROSS = {
     "tests/envs/test_hacking_index.py",
     "tests/milestones/test_laws.py",
     "tests/sandbox/test_hostility.py",
+    "tests/test_benchmarks.py",
     "tests/test_docs.py",
     "tests/test_layout.py",
     "tests/sandbox/test_accessible_names.py",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+OURS = "milestone_grpo"
 OUTCOME = "grpo:outcome"
 """GRPO that sees the goal alone, what milestones are compared with."""
 GAIN = 0.3
@@ -32,23 +33,26 @@ def count_episodes(curve: Sequence[Mapping[str, float]], target: float) -> float
 
 
 def summarize(results: list[dict[str, Any]], target: float) -> Iterator[dict[str, Any]]:
-    """Give a row for each method: means over seeds, and the median of the episodes to the target."""
+    """Give a row for each method: means over seeds, and by seed the episodes to the target.
+
+    `needed` holds them for each seed, None where the target was not reached, `spent` those that were played in all, and `ends`
+    the success at the end.
+    """
     for method in dict.fromkeys(result["method"] for result in results):
-        own = [result for result in results if result["method"] == method]
-        needed = [count_episodes(r["curve"], target) for r in own]
-        reached = [count for count in needed if count is not None]
+        own = sorted((one for one in results if one["method"] == method), key=lambda one: int(one["seed"]))
         yield {
             "method": method,
             "seeds": len(own),
             "before": statistics.fmean(r["before"] for r in own),
             "after": statistics.fmean(r["after"] for r in own),
+            "ends": {str(r["seed"]): r["after"] for r in own},
             "after_low": min(r["after"] for r in own),
             "after_high": max(r["after"] for r in own),
             "n": own[0]["n"],
             "steps": statistics.fmean(r["steps"] for r in own),
             "episodes": statistics.fmean(r["episodes"] for r in own),
-            "reached": len(reached),
-            "episodes_to_target": statistics.median(reached) if reached else None,
+            "needed": {str(r["seed"]): count_episodes(r["curve"], target) for r in own},
+            "spent": {str(r["seed"]): r["episodes"] for r in own},
         }
 
 
@@ -59,12 +63,10 @@ def write_table(rows: list[dict[str, Any]], target: float) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        needed = row["episodes_to_target"]
-        reached = "-" if needed is None else f"{needed:.0f} ({row['reached']} of {row['seeds']})"
         lines.append(
             f"| `{row['method']}` | {row['seeds']} | {row['before']:.2f} | {row['after']:.2f} "
             f"({row['after_low']:.2f} to {row['after_high']:.2f}) | {row['after'] - row['before']:+.2f} | "
-            f"{row['steps']:.0f} | {reached} |"
+            f"{row['steps']:.0f} | {_write_needed(row)} |"
         )
     return "\n".join(lines)
 
@@ -84,39 +86,67 @@ def judge_claims(
     """Say what the rows show of the claims, and what they do not."""
     by_name = {row["method"]: row for row in rows}
     gains = {row["method"]: row["after"] - row["before"] for row in rows}
-    learnt = [name for name, gain in gains.items() if gain >= GAIN]
-    short = [name for name, gain in gains.items() if gain < GAIN]
-    missing = [name for name in every_method if not {name, f"{name}:online"} & set(by_name)]
+    most = max((row["seeds"] for row in rows), default=0)
+    fewer = {row["method"]: f" ({row['seeds']} of {most} seeds)" for row in rows if row["seeds"] < most}
+    learnt = [f"`{name}`{fewer.get(name, '')}" for name, gain in gains.items() if gain >= GAIN]
+    short = [f"`{name}`{fewer.get(name, '')}" for name, gain in gains.items() if gain < GAIN]
+    ran = {name.partition("@")[0] for name in by_name}
+    missing = [name for name in every_method if not {name, f"{name}:online"} & ran]
     said = {
         Claim.EPISODES: f"`milestone_grpo` reaches {target:g} in at most half the episodes of outcome-only GRPO: "
         f"{_compare_episodes(by_name.get('milestone_grpo'), by_name.get(OUTCOME), target)}.",
-        Claim.GAIN: f"A rise of {GAIN:g} or more: {_join(learnt)}; less: {_join(short)}; not run: {_join(missing)}.",
+        Claim.GAIN: f"A rise of {GAIN:g} or more: {', '.join(learnt) or 'none'}; less: {', '.join(short) or 'none'}; not run: {_join(missing)}.",
         Claim.SCHEDULE: f"Online and semi-online DPO end above offline DPO: {_compare_schedules(by_name)}.",
     }
     return [said[claim] for claim in claims]
 
 
+def _write_needed(row: Mapping[str, Any]) -> str:
+    """Write a method's episodes to the target, seed by seed; what is not within a count is known to be more."""
+    return ", ".join(
+        f"not within {row['spent'][seed]:.0f}" if count is None else f"{count:.0f}"
+        for seed, count in row["needed"].items()
+    )
+
+
 def _compare_episodes(ours: Mapping[str, Any] | None, plain: Mapping[str, Any] | None, target: float) -> str:
     if ours is None or plain is None:
         return "not run"
-    if ours["reached"] < ours["seeds"]:
-        return f"not shown, {ours['reached']} of {ours['seeds']} runs of `milestone_grpo` reached {target:g}"
-    # Where not every run of the other reached the target, what it spent is the least that it needs.
-    needed = plain["episodes_to_target"] if plain["reached"] == plain["seeds"] else plain["episodes"]
-    shown = "shown" if ours["episodes_to_target"] <= needed / 2 else "not shown"
-    least = "" if plain["reached"] == plain["seeds"] else "more than "
-    return f"{shown}, {ours['episodes_to_target']:.0f} against {least}{needed:.0f}"
+    seeds = [seed for seed in ours["needed"] if seed in plain["needed"]]
+    reached = [seed for seed in seeds if ours["needed"][seed] is not None]
+    if not seeds or len(reached) < len(seeds):
+        return f"not shown, {len(reached)} of {len(seeds)} runs of `{OURS}` reached {target:g}"
+    # A run that has not reached the target needs more than it has had, so what it has had bounds the median from below.
+    least = {s: plain["spent"][s] if plain["needed"][s] is None else plain["needed"][s] for s in seeds}
+    won = sum(2 * ours["needed"][seed] <= least[seed] for seed in seeds)
+    our_median = statistics.median(ours["needed"][seed] for seed in seeds)
+    plain_median = statistics.median(least.values())
+    bounded = any(plain["needed"][seed] is None for seed in seeds)
+    return (
+        f"{'shown' if 2 * our_median <= plain_median else 'not shown'}, medians {our_median:.0f} against "
+        f"{'at least ' * bounded}{plain_median:.0f}, and it is so for {won} of {len(seeds)} seeds"
+    )
 
 
 def _compare_schedules(by_name: Mapping[str, Mapping[str, Any]]) -> str:
-    dpo = {name: by_name.get(f"dpo:{name}") for name in ("online", "semi_online", "offline")}
-    dpo["online"] = dpo["online"] or by_name.get("dpo")
-    scores = {name: row["after"] for name, row in dpo.items() if row is not None}
-    said = ", ".join(f"{name} {score:.2f}" for name, score in scores.items()) or "none of them"
-    if len(scores) < len(dpo):
-        return f"not run as a whole ({said})"
-    is_shown = min(scores["online"], scores["semi_online"]) > scores["offline"]
-    return f"{'shown' if is_shown else 'not shown'} ({said})"
+    rows = {
+        name.removeprefix("dpo:").partition("@")[0]: row for name, row in by_name.items() if name[:3] == "dpo"
+    }
+    dpo = {name: rows.get(name) for name in ("online", "semi_online", "offline")}
+    dpo["online"] = dpo["online"] or rows.get("dpo")
+    means = {name: row["after"] for name, row in dpo.items() if row is not None}
+    said = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+    if len(means) < len(dpo):
+        return f"not run as a whole ({said or 'none of them'})"
+    # Runs of one seed meet the same goals in the same order, so they are compared with each other.
+    ends = [row["ends"] for row in dpo.values() if row is not None]
+    seeds = [seed for seed in ends[0] if all(seed in by_seed for by_seed in ends)]
+    won = sum(
+        min(online[seed], semi[seed]) > offline[seed] for online, semi, offline in [ends] for seed in seeds
+    )
+    is_shown = min(means["online"], means["semi_online"]) > means["offline"]
+    verdict = "shown" if is_shown else "not shown"
+    return f"{verdict}, means {said}, and it is so for {won} of {len(seeds)} seeds"
 
 
 def _join(names: Sequence[str]) -> str:
@@ -145,7 +175,12 @@ def write_study(
     rows = list(summarize(results, options.target))
     minutes = sum(result["elapsed_s"] for result in results) / 60.0
     tested, validated = (count * len(options.tasks) for count in (options.test, options.validation))
-    end = f", or until a validation was at {options.target:g}" if options.until_target else ""
+    end = (
+        f", or until a validation was at {options.target:g} (outcome-only GRPO: or after twice the episodes that its seed's "
+        f"`{OURS}` needed)"
+        if options.until_target
+        else ""
+    )
     about = (
         f"Held-out success of the greedy policy on {tested} test episodes, before and after {options.steps:,} steps in "
         f"{_join(options.tasks)}{end}, from the same warm start. The last column counts training episodes until success on "
