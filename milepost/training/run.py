@@ -1,10 +1,13 @@
 """A run's folder: what is in it, whether it may be used, and what it came to."""
 
 import asyncio
+import contextlib
+import fcntl
+import os
 import shutil
 import signal
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,6 +105,32 @@ def read_summary(run: Path) -> Summary | None:
     return Summary(run=run, **orjson.loads(path.read_bytes())) if path.is_file() else None
 
 
+@contextlib.contextmanager
+def hold_run(run: Path) -> Iterator[None]:
+    """Keep a run's folder, made if missing, to this process; two that write into one would lose each other's lines.
+
+    The folder itself is locked, so that nothing is left in it, and the lock is gone with the process however that ends.
+    Network file systems that lock no folders have none.
+
+    Raises:
+        RunExistsError: another process holds it, or it is a file.
+    """
+    if run.exists() and not run.is_dir():
+        raise RunExistsError(f"{run} is a file; expected a folder for the run, existing or not")
+    run.mkdir(parents=True, exist_ok=True)
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = f"{run} is in the hands of another process that trains it"
+                raise RunExistsError(f"{held}; stop that one, or choose another folder with --out") from None
+        yield
+    finally:
+        os.close(folder)
+
+
 def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainState] | None:
     """Make a run's folder ready: new, or at the checkpoint to continue from.
 
@@ -118,8 +147,6 @@ def open_run(run: Path, config: Config, *, resume: bool) -> tuple[Path, TrainSta
         ConfigError: the configuration differs from the interrupted run's in what it may not.
         CheckpointError: the checkpoint cannot be read.
     """
-    if run.exists() and not run.is_dir():
-        raise RunExistsError(f"{run} is a file; expected a folder for the run, existing or not")
     used = run.is_dir() and any(run.iterdir())
     if used and not resume:
         what = "already holds a run" if (run / METRICS_FILE).exists() else "is not empty"

@@ -45,6 +45,7 @@ from milepost.training.run import (
     Summary,
     abandon_run,
     find_reference,
+    hold_run,
     load_start,
     open_run,
     read_summary,
@@ -83,7 +84,7 @@ def train(
         What the run came to.
 
     Raises:
-        RunExistsError: the folder is in use and `resume` is not set.
+        RunExistsError: the folder is in use and `resume` is not set, or another process trains it.
         ConfigError: a resumed run had another configuration, options do not go together, a judge is not there.
         PreferenceFileError: the preference file is not as it should be.
         UnknownTaskError: a task id is not known.
@@ -106,6 +107,11 @@ def train(
     check_installed(config.policy.engine)
     parts = ranks.world if ranks.sharded else 1
     check_memory(config, find_memory(), needed=estimate_memory(config, parts=parts))
+    with hold_run(out):
+        return _train_held(config, out, resume=resume, display=display, ranks=ranks)
+
+
+def _train_held(config: Config, out: Path, *, resume: bool, display: Display, ranks: Ranks) -> Summary:
     found = open_run(out, config, resume=resume)
     torch.set_num_threads(count_engine_threads(config))
     checkpoint, state = found or (None, None)

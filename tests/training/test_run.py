@@ -10,7 +10,15 @@ from milepost.training.config import Config, build_config, load_config
 from milepost.training.learner import Learner
 from milepost.training.objective import Objective
 from milepost.training.overrides import ConfigError
-from milepost.training.run import RunExistsError, Summary, abandon_run, open_run, read_summary, write_summary
+from milepost.training.run import (
+    RunExistsError,
+    Summary,
+    abandon_run,
+    hold_run,
+    open_run,
+    read_summary,
+    write_summary,
+)
 from tests.training.trajectories import make_model
 
 SCORE = {"success": 0.5, "proportion": {"n": 10, "low": 0.2, "high": 0.8}}
@@ -53,8 +61,18 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(RunExistsError, match="is a file"):
-        open_run(tmp_path / "run", Config(), resume=False)
+    with pytest.raises(RunExistsError, match="is a file"), hold_run(tmp_path / "run"):
+        pass
+
+
+def test_a_run_is_one_processes_at_a_time_and_nothing_of_that_stays(tmp_path: Path) -> None:
+    run = tmp_path / "deep" / "run"
+    with hold_run(run):
+        with pytest.raises(RunExistsError, match="in the hands of another process"), hold_run(run):
+            pass
+        assert list(run.iterdir()) == []
+    with hold_run(run):
+        assert open_run(run, Config(), resume=False) is None
 
 
 def test_a_folder_with_other_files_is_not_resumed_and_not_touched(tmp_path: Path) -> None:

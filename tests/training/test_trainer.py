@@ -24,7 +24,7 @@ from milepost.training.display import SilentDisplay
 from milepost.training.metrics import read_metrics
 from milepost.training.overrides import ConfigError
 from milepost.training.records import read_episode
-from milepost.training.run import RunExistsError, open_run
+from milepost.training.run import RunExistsError, hold_run, open_run
 from milepost.training.trainer import train
 from tests.agents.seeing import make_seeing
 from tests.training.judging import serve
@@ -159,6 +159,11 @@ def test_oracles_are_rehearsed_even_where_no_reward_teaches(policy: Path, tmp_pa
     [iteration] = [r for r in read_metrics(tmp_path / "run") if r["kind"] == "iteration"]
     assert iteration["learner"]["rehearsal"] > 0
     assert iteration["learner"]["grad_norm"] > 0
+
+
+def test_a_run_that_somebody_trains_is_not_resumed_beside_them(policy: Path, tmp_path: Path) -> None:
+    with hold_run(tmp_path / "run"), pytest.raises(RunExistsError, match="another process that trains it"):
+        train(make_config(policy), tmp_path / "run", resume=True)
 
 
 def test_an_unknown_task_leaves_nothing_behind(policy: Path, tmp_path: Path) -> None:
