@@ -37,7 +37,7 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
     "/history": """<title>History</title><button>Here</button><script>let n = 0;
 setInterval(() => { for (let i = 0; i < 99; i++) history.pushState({}, '', '/history?' + n++) })</script>""",
     "/endless": """<h1>x</h1><p id=p></p><div id=d>y</div><button onclick="open('/two?' + long)">Open</button><script>
-const long = 'e'.repeat(1e6);
+const long = 'e'.repeat(2e5);
 document.title = p.textContent = long;
 d.setAttribute('role', 'doc-' + long);
 history.replaceState({}, '', '/?' + long);</script>""",
