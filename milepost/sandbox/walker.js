@@ -18,7 +18,7 @@
     hasAttributes, inert, isConnected, isContentEditable, nextSibling, nodeType, offsetParent, ownerDocument, parentElement, querySelector, querySelectorAll, readyState,
     scrollBy, scrollHeight, scrollIntoView, scrollingElement, tabIndex, tagName, textContent, title} = globalThis.milepostMembers;
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
-    INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, keep, metRole} = globalThis.milepostNames;
+    INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, inHand, keep, metRole} = globalThis.milepostNames;
   const words = text => text.split(' ');
   // Characters of what a page may show without end.
   const MOST = {names: 400, texts: 20000, titles: 1000, urls: 10000, copies: 200000};
@@ -164,7 +164,7 @@
     const minor = !role || SILENT.has(role);
     const name = minor ? '' : nameOf(c, role);
     if (minor || (!name && WHEN_NAMED.has(role))) {
-      if (!plain && ((hasAttribute(c, 'tabindex') && tabIndex(c) >= 0) || hasAttribute(c, 'onclick'))) {
+      if ((!plain && ((hasAttribute(c, 'tabindex') && tabIndex(c) >= 0) || hasAttribute(c, 'onclick'))) || inHand(c)) {
         // A container keeps its parts apart; anything else that can be clicked is named by what it holds.
         if (role && WHEN_NAMED.has(role)) { line(c, depth, role, name, off); walk(c, depth + 1, quiet, false, off); return; }
         const own = nameOf(c, 'button');
