@@ -31,6 +31,7 @@ from milepost.envs.miniwob.oracles.controls import (
     set_sliders,
     set_spinner,
 )
+from milepost.envs.miniwob.oracles.editor import style_text
 from milepost.envs.miniwob.oracles.entries import (
     complete_item,
     compute,
@@ -57,6 +58,7 @@ from milepost.envs.miniwob.oracles.mail import use_inbox
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
+    open_entry,
     turn_greatest,
 )
 from milepost.envs.miniwob.oracles.searches import book_flight, choose_date, open_result
@@ -120,6 +122,7 @@ ORACLES: Mapping[str, Oracle] = {
     "login-user-popup": log_in,
     "multi-layouts": search_films,
     "multi-orderings": search_films,
+    "navigate-tree": open_entry,
     "number-checkboxes": draw_digit,
     "odd-or-even": mark_parity,
     "phone-book": click_contact,
@@ -132,6 +135,7 @@ ORACLES: Mapping[str, Oracle] = {
     "simple-arithmetic": compute,
     "stock-market": buy_stock,
     "terminal": delete_file,
+    "text-editor": style_text,
     "text-transform": enter_letters,
     "unicode-test": click_quoted_button,
     "use-autocomplete": complete_item,

@@ -1,24 +1,14 @@
-"""Pages of an inbox. Its mails and small pictures have no id, so they are clicked where the page's style puts them."""
+"""Pages of an inbox."""
 
 import re
 
-from milepost.envs.miniwob.oracles.sight import elements, quoted, texts
-from milepost.sandbox.actions import Action, Fill, MouseClick, Noop, Press
+from milepost.envs.miniwob.oracles.sight import click, elements, quoted, texts
+from milepost.sandbox.actions import Action, Click, Fill, MouseClick, Noop, ScrollTo
 from milepost.sandbox.observation import Observation
 
-_SEARCH = MouseClick(143, 61)
-_STAR = MouseClick(134, 63)
-_TRASH = MouseClick(148, 63)
 _REPLY = MouseClick(51, 187)
 _FORWARD = MouseClick(108, 187)
-_SEND = MouseClick(148, 62)
-
-_ROW = 39
-"""Pixels from one mail of a list to the next."""
-_INBOX, _RESULTS = 92, 107
-"""Where the middle of the first mail is, in the inbox and among the results of a search."""
-_IN_VIEW = 3
-"""How many mails of the inbox can be seen without scrolling."""
+"""Both words are in one element, so they are clicked where the page's style puts them."""
 
 _NAME = r"\b([A-Z][a-z]+)\b"
 _NOT_OF = r"(?!'s (?:e-?mail|message|last|latest|most))"
@@ -53,56 +43,36 @@ def _find_sender(goal: str, senders: list[str]) -> str:
     return next(iter([name for name in named if name != recipient] or named), "")
 
 
-def _open_mail(view: Observation) -> Action:
-    """Click the mail if it is in view; else open the search."""
-    senders = texts(view)[::3]
-    sender = _find_sender(view.goal, senders)
-    if sender not in senders:
-        return Noop()
-    row = senders.index(sender)
-    return MouseClick(50, _INBOX + row * _ROW) if row < _IN_VIEW else _SEARCH
-
-
-def _names(goal: str) -> list[str]:
-    """Give what may be the sender's name; the word that begins the goal comes last, as it seldom is one."""
-    words = re.findall(r"[A-Z][a-z]+", re.sub(r'"[^"]*"', "", goal))
-    recipient = _find_recipient(goal) if _find_action(goal) == "forward" else ""
-    return [word for word in (*words[1:], *words[:1]) if word != recipient]
-
-
-def _search_mail(view: Observation) -> Action:
-    """Search for one name after the other, and click the mail among the results."""
-    field, names, shown = view.element("textbox"), _names(view.goal), texts(view)
-    if field is None or not names:
-        return Noop()
-    if view.last_action.startswith("fill"):
-        return Press(field.id, "End")  # the page searches when a key comes up
-    if field.value in shown:
-        # What each result shows of its mail is cut, and ends in two dots.
-        row = sum(text.endswith("..") for text in shown[: shown.index(field.value)])
-        return MouseClick(50, _RESULTS + row * _ROW)
-    after = names.index(field.value) + 1 if field.value in names else 0
-    return Fill(field.id, names[after % len(names)])
-
-
-def _use_mail(view: Observation) -> Action:
-    return {"reply": _REPLY, "delete": _TRASH, "star": _STAR, "forward": _FORWARD}[_find_action(view.goal)]
+def _handle_listed(view: Observation) -> Action:
+    """Delete or star the mail in the list, or open it to answer or forward it."""
+    action, mails = _find_action(view.goal), [e for e in elements(view, "generic") if e.name]
+    sender = _find_sender(view.goal, [mail.name.split()[0] for mail in mails])
+    for mail in mails:
+        if mail.name.split()[0] == sender:
+            # In the list, the pictures of bin and star follow their mail.
+            after = [e.id for e in view.elements[view.elements.index(mail) + 1 :]]
+            place = {"delete": after[0], "star": after[1]}.get(action, mail.id)
+            # The edge of the list may run through it; that counts as covered.
+            return ScrollTo(place) if "covered" in view.last_error else Click(place)
+    return Noop()
 
 
 def _send_mail(view: Observation) -> Action:
     """Enter whom a mail is for, or the answer, and send it."""
     field, forwards = elements(view, "textbox")[0], _find_action(view.goal) == "forward"
     text = _find_recipient(view.goal) if forwards else next(iter(quoted(view)), "")
-    return _SEND if field.value == text else Fill(field.id, text)
+    # Of the two pictures above the mail, the right one sends it.
+    return click(view, "generic", "", nth=1) if field.value == text else Fill(field.id, text)
 
 
 def use_inbox(view: Observation) -> Action:
     """Find the mail of which the goal speaks, and delete, star, forward or answer it."""
-    shown = texts(view)
+    if "has no size" in view.last_error:
+        return Noop(500)  # a picture that is not there yet
     if view.find("heading", "Primary"):
-        return _open_mail(view)
-    if view.find("heading", "Results"):
-        return _search_mail(view)
-    if "to:" in shown and elements(view, "textbox"):
+        return _handle_listed(view)
+    if "to:" in texts(view) and elements(view, "textbox"):
         return _send_mail(view)
-    return _use_mail(view) if "Reply" in shown and "Forward" in shown else Noop()
+    if view.find("generic", "Reply Forward") is None:
+        return Noop()
+    return _FORWARD if _find_action(view.goal) == "forward" else _REPLY
