@@ -38,6 +38,7 @@ from milepost.envs.miniwob.oracles.drags import (
     drag_shape,
     sort_by_dragging,
 )
+from milepost.envs.miniwob.oracles.editor import style_text
 from milepost.envs.miniwob.oracles.entries import (
     complete_item,
     compute,
@@ -53,8 +54,22 @@ from milepost.envs.miniwob.oracles.entries import (
     log_in,
     solve_for_x,
 )
+from milepost.envs.miniwob.oracles.forms import (
+    delete_file,
+    draw_digit,
+    enter_date,
+    enter_time,
+    search_films,
+)
 from milepost.envs.miniwob.oracles.links import click_word, find_word
+from milepost.envs.miniwob.oracles.mail import use_inbox
 from milepost.envs.miniwob.oracles.menus import choose_from_menu, choose_from_pie
+from milepost.envs.miniwob.oracles.places import (
+    click_contact,
+    click_coordinate,
+    open_entry,
+    turn_greatest,
+)
 from milepost.envs.miniwob.oracles.searches import book_flight, choose_date, open_result
 from milepost.envs.task import NoOracleError, Oracle
 from milepost.sandbox.actions import Action
@@ -101,10 +116,23 @@ ORACLES: Mapping[str, Oracle] = {
     "drag-items-grid": drag_in_grid,
     "drag-single-shape": drag_shape,
     "drag-sort-numbers": sort_by_dragging,
+    "email-inbox": use_inbox,
+    "email-inbox-delete": use_inbox,
+    "email-inbox-forward": use_inbox,
+    "email-inbox-forward-nl": use_inbox,
+    "email-inbox-forward-nl-turk": use_inbox,
+    "email-inbox-important": use_inbox,
+    "email-inbox-nl-turk": use_inbox,
+    "email-inbox-noscroll": use_inbox,
+    "email-inbox-reply": use_inbox,
+    "email-inbox-star-reply": use_inbox,
+    "enter-date": enter_date,
     "enter-password": enter_password,
     "enter-text": enter_quoted,
     "enter-text-2": enter_quoted,
     "enter-text-dynamic": enter_quoted,
+    "enter-time": enter_time,
+    "find-greatest": turn_greatest,
     "find-word": enter_counted_word,
     "focus-text": focus_field,
     "focus-text-2": focus_field,
@@ -112,10 +140,16 @@ ORACLES: Mapping[str, Oracle] = {
     "form-sequence-2": choose_and_enter,
     "form-sequence-3": choose_and_click,
     "generate-number": generate_number,
+    "grid-coordinate": click_coordinate,
     "guess-number": guess_number,
     "login-user": log_in,
     "login-user-popup": log_in,
+    "multi-layouts": search_films,
+    "multi-orderings": search_films,
+    "navigate-tree": open_entry,
+    "number-checkboxes": draw_digit,
     "odd-or-even": mark_parity,
+    "phone-book": click_contact,
     "read-table": enter_cell,
     "read-table-2": enter_cells,
     "scroll-text": enter_last_word,
@@ -124,6 +158,8 @@ ORACLES: Mapping[str, Oracle] = {
     "simple-algebra": solve_for_x,
     "simple-arithmetic": compute,
     "stock-market": buy_stock,
+    "terminal": delete_file,
+    "text-editor": style_text,
     "text-transform": enter_letters,
     "unicode-test": click_quoted_button,
     "use-autocomplete": complete_item,
