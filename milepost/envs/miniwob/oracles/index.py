@@ -58,6 +58,7 @@ from milepost.envs.miniwob.oracles.mail import use_inbox
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
+    highlight_paragraph,
     open_entry,
     turn_greatest,
 )
@@ -118,6 +119,7 @@ ORACLES: Mapping[str, Oracle] = {
     "generate-number": generate_number,
     "grid-coordinate": click_coordinate,
     "guess-number": guess_number,
+    "highlight-text": highlight_paragraph,
     "login-user": log_in,
     "login-user-popup": log_in,
     "multi-layouts": search_films,
