@@ -20,7 +20,8 @@ def test_plus_is_a_key_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "code", "number"), [(".", "Period", 190), ("'", "Quote", 222), ("(", "Digit9", 57), ("_", "Minus", 189)]
+    ("mark", "code", "number"),
+    [(".", "Period", 190), ("'", "Quote", 222), ("(", "Digit9", 57), ("_", "Minus", 189)],
 )
 def test_no_mark_has_the_number_of_a_named_key(mark: str, code: str, number: int) -> None:
     # By the numbers of their characters, these would be Delete, ArrowRight, ArrowDown and a key that there is not.

@@ -52,7 +52,10 @@ def _without_id(line: str) -> str:
         ("<p style='cursor:pointer'>a</p>", ['paragraph "a"']),
         ("<style>div,i{cursor:pointer}</style><div>a<i></i></div>", ['generic "a"', " generic"]),
         ("<style>button,i{cursor:pointer}</style><button>a<i></i></button>", ['button "a"']),
-        ("<style>p:hover{cursor:pointer}b{cursor:pointer;cursor:text}</style><p>a</p><b>b</b>", ['"a"', '"b"']),
+        (
+            "<style>p:hover{cursor:pointer}b{cursor:pointer;cursor:text}</style><p>a</p><b>b</b>",
+            ['"a"', '"b"'],
+        ),
     ],
 )
 async def test_a_line_says_what_an_element_is(pool: Pool, body: str, lines: list[str]) -> None:

@@ -41,7 +41,10 @@ def _read_progress(value: str, word: str) -> tuple[str, str, str]:
     Where a style ends, the tree may show a space, so what was typed is compared and given without any.
     """
     for cut in range((len(value) + 1) // 2, -1, -1):
-        typed, (head, found, tail) = value[:cut].replace(" ", ""), f" {value[cut:].lstrip()} ".partition(f" {word} ")
+        typed, (head, found, tail) = (
+            value[:cut].replace(" ", ""),
+            f" {value[cut:].lstrip()} ".partition(f" {word} "),
+        )
         if found and typed in ("", *_stages(head, word, tail)):
             return typed, head, tail
     return value, "", ""

@@ -46,7 +46,9 @@ def _fact_of(label: str) -> str:
 
 def search_films(view: Observation) -> Action:
     """Fill in a form whose labels stand in any order, and search."""
-    asked = re.search(r"for (?P<genre>\w+) movies directed by (?P<name>.+) from year (?P<year>\d+)", view.goal)
+    asked = re.search(
+        r"for (?P<genre>\w+) movies directed by (?P<name>.+) from year (?P<year>\d+)", view.goal
+    )
     fields = elements(view, "textbox")
     # Rows of a table have their label as name; elsewhere it is text.
     facts = [fact for fact in (_fact_of(e.name) for e in view.elements if e.role in ("row", "text")) if fact]

@@ -55,6 +55,7 @@ from milepost.envs.miniwob.oracles.forms import (
     search_films,
 )
 from milepost.envs.miniwob.oracles.mail import use_inbox
+from milepost.envs.miniwob.oracles.menu import order_dishes
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
@@ -127,6 +128,7 @@ ORACLES: Mapping[str, Oracle] = {
     "navigate-tree": open_entry,
     "number-checkboxes": draw_digit,
     "odd-or-even": mark_parity,
+    "order-food": order_dishes,
     "phone-book": click_contact,
     "read-table": enter_cell,
     "read-table-2": enter_cells,
