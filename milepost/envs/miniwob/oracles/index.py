@@ -18,6 +18,7 @@ from milepost.envs.miniwob.oracles.clicks import (
     click_in_sequence,
     click_named_button,
     click_quoted_button,
+    click_widget,
     focus_field,
     generate_number,
     mark_parity,
@@ -30,6 +31,12 @@ from milepost.envs.miniwob.oracles.controls import (
     set_slider_and_check,
     set_sliders,
     set_spinner,
+)
+from milepost.envs.miniwob.oracles.drags import (
+    drag_in_grid,
+    drag_in_list,
+    drag_shape,
+    sort_by_dragging,
 )
 from milepost.envs.miniwob.oracles.editor import style_text
 from milepost.envs.miniwob.oracles.entries import (
@@ -54,8 +61,10 @@ from milepost.envs.miniwob.oracles.forms import (
     enter_time,
     search_films,
 )
+from milepost.envs.miniwob.oracles.links import click_word, find_word
 from milepost.envs.miniwob.oracles.mail import use_inbox
 from milepost.envs.miniwob.oracles.menu import order_dishes
+from milepost.envs.miniwob.oracles.menus import choose_from_menu, choose_from_pie
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
@@ -83,17 +92,32 @@ ORACLES: Mapping[str, Oracle] = {
     "click-checkboxes-large": check_boxes,
     "click-checkboxes-transfer": check_boxes,
     "click-collapsible": open_section,
+    "click-collapsible-2": find_word,
+    "click-collapsible-2-nodelay": find_word,
     "click-collapsible-nodelay": open_section,
     "click-dialog": click_in_dialog,
     "click-dialog-2": click_in_dialog,
+    "click-link": click_word,
+    "click-menu": choose_from_menu,
     "click-option": choose_radio,
+    "click-pie": choose_from_pie,
     "click-scroll-list": select_entries,
     "click-tab": switch_tab,
+    "click-tab-2": find_word,
+    "click-tab-2-easy": find_word,
+    "click-tab-2-hard": find_word,
+    "click-tab-2-medium": find_word,
     "click-test": click_any_button,
     "click-test-2": click_named_button,
     "click-test-transfer": click_named_button,
+    "click-widget": click_widget,
     "copy-paste": copy_text,
     "copy-paste-2": copy_text,
+    "drag-circle": drag_shape,
+    "drag-items": drag_in_list,
+    "drag-items-grid": drag_in_grid,
+    "drag-single-shape": drag_shape,
+    "drag-sort-numbers": sort_by_dragging,
     "email-inbox": use_inbox,
     "email-inbox-delete": use_inbox,
     "email-inbox-forward": use_inbox,
