@@ -31,7 +31,7 @@ from milepost.sandbox.sites import ASGIApp, Recorder, Site
 HOST = "requests.acme.test"
 APP = "long_form"
 
-PAGES = (1, 2, 2)
+PAGES = (1, 2, 3)
 """How many fields each page has."""
 
 LABELS = (
