@@ -55,7 +55,7 @@ def test_an_adaptive_weight_follows_the_divergence_at_the_end_of_a_batch(steps: 
     """r - 1 - log r over all tokens, r = p / p_old: one step has come some way too, though it began at 0."""
     model, old = make_model(), make_model()
     objective = Objective(
-        adapts=True, step_kl_coef=3.0, step_kl=1e-9, epochs=steps, importance_cap=0.0, learning_rate=1e-2
+        adapts=True, step_kl_coef=3.0, step_kl=1.0, epochs=steps, importance_cap=0.0, learning_rate=1e-2
     )
     rows = [ROW, replace(ROW, prompt_ids=(3,), advantage=-1.0)]
     found = Learner(model, objective).update(rows, np.random.default_rng(0))
@@ -64,4 +64,5 @@ def test_an_adaptive_weight_follows_the_divergence_at_the_end_of_a_batch(steps: 
     expected = float((torch.exp(now_N - old_N) - 1.0 - (now_N - old_N)).mean())
     assert expected > 1e-4
     assert found["kl_step"] == pytest.approx(expected, rel=1e-3)
-    assert found["step_kl_coef"] == 6.0
+    assert found["step_kl_coef"] == 1.5
+    assert found["optimizer_steps"] == steps
