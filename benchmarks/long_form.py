@@ -8,6 +8,7 @@ paid for, and one that is paid page by page sees it at once. `benchmarks.learnin
 """
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -46,7 +47,12 @@ LABELS = (
 
 WORDINGS = words.split_wordings(
     ("", "Please ", "I need to ", "I want to "),
-    ("fill in the form with {values}", "enter {values} in the form", "set {values}", "complete the form with {values}"),
+    (
+        "fill in the form with {values}",
+        "enter {values} in the form",
+        "set {values}",
+        "complete the form with {values}",
+    ),
     (" and press {last}.", ", then click {last}.", ". Press {last} at the end.", ". Use {last} to send it."),
 )
 """How the goal is put, by split."""
@@ -98,7 +104,10 @@ def build(form: Form, record: Recorder) -> ASGIApp:
         page, done = len(sent), len(sent) == len(form.pages)
         shown = {"form": form, "page": page, "done": done, "title": form.title}
         if not done:
-            shown |= {"labels": form.pages[page], "button": form.last if page + 1 == len(form.pages) else form.next}
+            shown |= {
+                "labels": form.pages[page],
+                "button": form.last if page + 1 == len(form.pages) else form.next,
+            }
         return HTMLResponse(_PAGE.render(shown), headers={"cache-control": "no-store"})
 
     async def send(request: Request) -> Response:
@@ -137,7 +146,7 @@ def _draw_form(rng: np.random.Generator, labels: Sequence[str]) -> Form:
     ends = np.cumsum((0, *PAGES)).tolist()
     return Form(
         title=choose(rng, ("New request", "Your request", "Request form")),
-        pages=tuple(tuple(labels[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)),
+        pages=tuple(tuple(labels[a:b]) for a, b in itertools.pairwise(ends)),
         next=choose(rng, ("Next", "Continue")),
         last=choose(rng, ("Submit", "Send", "Save")),
         done=choose(rng, ("Request sent", "Your request was saved")),
@@ -152,7 +161,12 @@ def _put_goal(rng: np.random.Generator, split: Split, form: Form, values: Mappin
 def _make_spec(form: Form, values: Mapping[str, str]) -> Spec:
     sent = [when("app_changed", app=APP, change=f"page {n}") for n in range(1, len(form.pages) + 1)]
     right = [
-        when("app_changed", app=APP, change=f"page {n}", data=fields(**{label: text(values[label]) for label in page}))
+        when(
+            "app_changed",
+            app=APP,
+            change=f"page {n}",
+            data=fields(**{label: text(values[label]) for label in page}),
+        )
         for n, page in enumerate(form.pages, 1)
     ]
     shown = when("element_appeared", role="status", name=form.done)
@@ -179,7 +193,8 @@ def _make_oracle(form: Form, values: Mapping[str, str], *, backwards: bool = Fal
 
     def act(view: Observation) -> Action:
         return take_first(
-            *(enter(view, label, values[label]) for label in labels), press(view, "button", form.next, form.last)
+            *(enter(view, label, values[label]) for label in labels),
+            press(view, "button", form.next, form.last),
         )
 
     return act

@@ -320,11 +320,14 @@ def _load_own(place: str) -> "Template":
 
     module, _, attribute = place.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        own = importlib.import_module(module)
     except ModuleNotFoundError as missing:
         raise UnknownTaskError(
             f"{place!r} names a template of the module {module!r}, but {missing}; is its folder on PYTHONPATH?"
         ) from missing
+    if not hasattr(own, attribute):
+        raise UnknownTaskError(f"{module} has no {attribute!r}; expected the name of a Template there")
+    found = getattr(own, attribute)
     if not isinstance(found, Template):
         raise UnknownTaskError(f"{place} must be a Template, got {type(found).__name__}")
     return replace(found, id=place)

@@ -1,5 +1,6 @@
 """What a learner minimises and how, as the learner takes it from a configuration."""
 
+import math
 from dataclasses import dataclass
 
 from milepost.training.algorithm import (
@@ -85,7 +86,7 @@ def begin_weight(target: float) -> float:
     A token of advantage A gains r A and pays weight (r - 1 - log r), so its log-ratio goes to about A / weight and its
     divergence to A^2 / (2 weight^2), which is 1 / (2 weight^2) on average over whitened advantages.
     """
-    return (2.0 * target) ** -0.5
+    return 1.0 / math.sqrt(2.0 * target)
 
 
 def build_objective(config: Config) -> Objective:

@@ -81,7 +81,9 @@ def test_a_coefficient_is_halved_below_its_band_and_doubled_above(divergence: fl
 
 
 @pytest.mark.parametrize(("divergence", "expected"), [(0.29, False), (0.3, False), (0.31, True)])
-def test_a_divergence_exceeds_its_band_above_one_and_a_half_targets(divergence: float, expected: bool) -> None:
+def test_a_divergence_exceeds_its_band_above_one_and_a_half_targets(
+    divergence: float, expected: bool
+) -> None:
     assert exceeds_band(divergence, target=0.2) is expected
 
 

@@ -174,31 +174,6 @@ def test_an_adaptive_weight_is_halved_below_its_target_and_doubled_above(
     assert fixed.state_dict()["step_kl_coef"] == 3.0
 
 
-def test_a_batch_ends_after_the_pass_that_led_too_far_from_its_start() -> None:
-    held = replace(SGD_LIKE, step_kl_coef=3.0, adapts=True, epochs=4, minibatches=2)
-    found = {}
-    for name, objective in {
-        "too far": replace(held, step_kl=1e-9),
-        "one pass": replace(held, step_kl=1.0, epochs=1),
-        "not too far": replace(held, step_kl=1.0),
-    }.items():
-        learner = Learner(make_model(), objective)
-        found[name] = learner.update(ROWS, np.random.default_rng(0)), parameters(learner)
-    steps = {name: facts["optimizer_steps"] for name, (facts, _) in found.items()}
-    assert steps == {"too far": 2.0, "one pass": 2.0, "not too far": 8.0}
-    computed = {name: facts["tokens_computed"] for name, (facts, _) in found.items()}
-    assert computed["too far"] == computed["one pass"] == computed["not too far"] / 4
-    assert torch.equal(found["too far"][1], found["one pass"][1])
-
-
-def test_a_batch_that_only_rehearses_leaves_an_adaptive_weight_alone() -> None:
-    objective = replace(SGD_LIKE, step_kl_coef=3.0, adapts=True, rehearsal_coef=0.1, skip_silent=True)
-    learner = Learner(make_model(), objective)
-    facts = learner.update(make_rows([0.0, 0.0]), np.random.default_rng(0), demonstrations=ROWS)
-    assert facts["optimizer_steps"] == 1.0
-    assert learner.state_dict()["step_kl_coef"] == 3.0
-
-
 def test_the_first_steps_loss_is_the_weighted_sum_of_advantages() -> None:
     _, facts = update(SGD_LIKE)
     expected = -sum(r.advantage * len(r.completion_ids) * r.weight for r in ROWS)
