@@ -1,6 +1,5 @@
 """What a learner minimises and how, as the learner takes it from a configuration."""
 
-import math
 from dataclasses import dataclass
 
 from milepost.training.algorithm import (
@@ -80,15 +79,6 @@ class Objective:
         return terms and not self.skip_silent
 
 
-def begin_weight(target: float) -> float:
-    """Give the weight of KL(old || policy) under which whitened advantages lead about as far as `target`, in nats a token.
-
-    A token of advantage A gains r A and pays weight (r - 1 - log r), so its log-ratio goes to about A / weight and its
-    divergence to A^2 / (2 weight^2), which is 1 / (2 weight^2) on average over whitened advantages.
-    """
-    return 1.0 / math.sqrt(2.0 * target)
-
-
 def build_objective(config: Config) -> Objective:
     """Take the objective out of a configuration."""
     algorithm, optim = config.algorithm.resolve(), config.optim
@@ -103,8 +93,8 @@ def build_objective(config: Config) -> Objective:
         kl=algorithm.kl,
         kl_place=algorithm.kl_place,
         kl_coef=algorithm.kl_coef,
-        step_kl_coef=algorithm.step_kl[0]
-        or (begin_weight(algorithm.step_kl[1]) if Flag.ADAPTIVE_KL in flags else 0.0),
+        # An adaptive weight must start somewhere.
+        step_kl_coef=algorithm.step_kl[0] or float(Flag.ADAPTIVE_KL in flags),
         step_kl=algorithm.step_kl[1],
         adapts=Flag.ADAPTIVE_KL in flags,
         rehearsal_coef=algorithm.rehearsal_coef,

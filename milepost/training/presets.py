@@ -89,9 +89,9 @@ _ROWS = (
         name="ppo_penalty",
         summary="PPO without a clip: a KL penalty against the batch's start whose weight adapts.",
         source="Schulman et al. 2017, equation 8",
-        # As far as `ppo` moves with its clip; the weight is that of `begin_weight`.
+        # About as far as `ppo` moves with its clip, in nats a token; the published targets, up to 0.03, are for an action.
         algorithm=replace(
-            _PPO, loss=Loss.SURROGATE, step_kl=(4.0, 0.03), flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)
+            _PPO, loss=Loss.SURROGATE, step_kl=(0.5, 0.05), flags=(Flag.WHITEN, Flag.ADAPTIVE_KL)
         ),
     ),
     Preset(
