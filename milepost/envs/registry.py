@@ -288,7 +288,7 @@ def get_template(template_id: str) -> "Template":
     from milepost.envs.task import UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
 
     wanted, _, level = template_id.removeprefix(f"{NAMESPACE}/").partition("@")
-    if ":" in wanted:
+    if _is_place(wanted):
         template = _load_own(wanted)
         return template.at(level) if level else template
     rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
@@ -312,6 +312,11 @@ def _load(row: Row) -> "Template":
     if not isinstance(template, Template):
         raise TypeError(f"{row.template} must be a Template, got {type(template).__name__}")
     return replace(template, frames=row.frames, tidy=row.tidy)
+
+
+def _is_place(wanted: str) -> bool:
+    module, _, attribute = wanted.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), attribute))
 
 
 @functools.cache

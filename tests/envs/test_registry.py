@@ -85,6 +85,12 @@ def test_a_place_without_a_template_says_what_is_there(place: str, message: str)
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("wanted", ["http://acme.test/", ":TEMPLATE", ".tasks:TEMPLATE", "tasks:"])
+def test_what_is_no_place_is_an_unknown_id(wanted: str) -> None:
+    with pytest.raises(UnknownTaskError, match=f"^no task has the id '{wanted}'"):
+        get_template(wanted)
+
+
 def test_an_id_like_no_other_gets_the_list_only() -> None:
     with pytest.raises(UnknownTaskError, match=r"no task has the id 'zzz'; Known ids: ExpenseForm-v0"):
         get_template("zzz")
