@@ -7,7 +7,18 @@ from milepost.envs.miniwob.oracles.index import ORACLES
 from milepost.envs.miniwob.table import RENEWABLE, SUMMARIES
 from milepost.envs.registry import get_template
 from milepost.envs.task import Split
-from milepost.sandbox.actions import Action, Click, Fill, Hover, MouseDragAndDrop, Noop, Press, SelectOption
+from milepost.sandbox.actions import (
+    Action,
+    Click,
+    Fill,
+    Hover,
+    MouseClick,
+    MouseDragAndDrop,
+    Noop,
+    Press,
+    ScrollTo,
+    SelectOption,
+)
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Observation, parse_tree
 from milepost.sandbox.pool import Pool
@@ -60,6 +71,13 @@ def test_an_oracle_that_sees_nothing_it_knows_waits(page: str) -> None:
         ("use-slider", "Select 7 with", '[2] generic\n"9"\n[1] button "Submit"', Press("2", "ArrowLeft")),
         ("enter-password", 'Enter "ab" twice', '[1] textbox value="\u2022\u2022"\n[2] textbox', Fill("2", "ab")),
         ("odd-or-even", "Mark", '[1] button "Odd"\n"-3"\n[2] button "Even"', Click("1")),
+        ("enter-date", "Enter 05/13/2011 as", "[1] textbox", Fill("1", "2011-05-13")),
+        ("enter-time", "Enter 12:05 AM as", "[1] textbox", Fill("1", "00:05")),
+        ("grid-coordinate", "coordinate (2,-1).", "", MouseClick(139, 159)),
+        ("find-greatest", "Find", '[1] generic "4"\n[2] generic "9"\n"7"', Click("2")),
+        ("email-inbox", "Get rid of Bo's email", '[1] heading "Primary"\n[2] generic "Bo Hi."\n [3] generic\n [4] generic', Click("3")),
+        ("email-inbox", "Give Al the email from Bo.", '"to:"\n[1] generic\n[2] generic\n[3] textbox', Fill("3", "Al")),
+        ("order-food", "Order 2 items that are vegan", '"Bread"\n[4] img "vegan"\n"-"\n"1"\n"+"', ScrollTo("4")),
         ("odd-or-even", "Mark", '[1] button "Odd" focused\n"-3"\n[2] button "Even"\n[3] button "Submit"', Click("3")),
         ("click-menu", "Select Al>Bo>Cy", '[1] menuitem "Al"\n[2] menuitem "Bo"', Hover("2")),
         ("click-tab-2", 'link "a".', '[1] tab "x" expanded\n[2] tab "y"\n [3] link "y"', Click("3")),

@@ -63,10 +63,12 @@ from milepost.envs.miniwob.oracles.forms import (
 )
 from milepost.envs.miniwob.oracles.links import click_word, find_word
 from milepost.envs.miniwob.oracles.mail import use_inbox
+from milepost.envs.miniwob.oracles.menu import order_dishes
 from milepost.envs.miniwob.oracles.menus import choose_from_menu, choose_from_pie
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
+    highlight_paragraph,
     open_entry,
     turn_greatest,
 )
@@ -142,6 +144,7 @@ ORACLES: Mapping[str, Oracle] = {
     "generate-number": generate_number,
     "grid-coordinate": click_coordinate,
     "guess-number": guess_number,
+    "highlight-text": highlight_paragraph,
     "login-user": log_in,
     "login-user-popup": log_in,
     "multi-layouts": search_films,
@@ -149,6 +152,7 @@ ORACLES: Mapping[str, Oracle] = {
     "navigate-tree": open_entry,
     "number-checkboxes": draw_digit,
     "odd-or-even": mark_parity,
+    "order-food": order_dishes,
     "phone-book": click_contact,
     "read-table": enter_cell,
     "read-table-2": enter_cells,

@@ -1,9 +1,10 @@
 """Pages on which it matters where things stand: a grid, a row of cards, a phone book, a tree of folders."""
 
 import re
+import textwrap
 
-from milepost.envs.miniwob.oracles.sight import between, click, elements, submit
-from milepost.sandbox.actions import Action, Click, MouseClick, Noop
+from milepost.envs.miniwob.oracles.sight import between, click, elements, submit, texts
+from milepost.sandbox.actions import Action, Click, MouseClick, MouseDragAndDrop, Noop
 from milepost.sandbox.observation import Observation
 
 
@@ -44,3 +45,20 @@ def open_entry(view: Observation) -> Action:
     tried = [place for place, fold in enumerate(folds) if view.last_action == f'click("{fold}")']
     after = tried[0] + 1 if tried else 0
     return Click(folds[after]) if after < len(folds) else Noop()
+
+
+def highlight_paragraph(view: Observation) -> Action:
+    """Drag the mouse over the paragraph, and submit.
+
+    A paragraph below the button ends the page. One above it must be left before the button, so its lines are counted:
+    of at most 25 characters, which is rather one line too many than one too few, and the gap below is wide enough.
+    """
+    button = view.element("button")
+    if button is None:
+        return Noop()
+    if view.last_action.startswith("mouse_drag"):
+        return Click(button.id)
+    if view.elements.index(button) == 0:
+        return MouseDragAndDrop(13, 106, 155, 205)
+    lines = textwrap.wrap(" ".join(texts(view)), 25)
+    return MouseDragAndDrop(13, 65, 155, 57 + 11 * len(lines))
