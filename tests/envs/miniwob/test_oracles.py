@@ -26,6 +26,11 @@ from milepost.sandbox.pool import Pool
 SPLITS = tuple(Split)
 REST = [page for page in ORACLES if page not in RENEWABLE]
 """Those of the others are at work in `test_miniwob`, where every step is compared with that in a used document, too."""
+SHARING = {
+    oracle: [page for page in REST if ORACLES[page] is oracle] for oracle in map(ORACLES.__getitem__, REST)
+}
+PLAYED = [page for pages in SHARING.values() for page in dict.fromkeys((pages[0], pages[-1]))]
+"""Variants of a page have one oracle: the first and the last of them are played."""
 
 
 async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
@@ -40,7 +45,7 @@ async def solve(pool: Pool, page: str, seed: int, split: Split) -> Episode:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(2))
 async def test_every_oracle_solves_its_page(pool: Pool, part: int) -> None:
-    for seed, page in list(enumerate(REST))[part::2]:
+    for seed, page in list(enumerate(PLAYED))[part::2]:
         split = SPLITS[seed % len(SPLITS)]
         episode = await solve(pool, page, seed, split)
         assert episode.success, (page, seed, split, episode.observation.goal, episode.observation.tree)
