@@ -63,8 +63,8 @@ from milepost.envs.miniwob.oracles.forms import (
 )
 from milepost.envs.miniwob.oracles.links import click_word, find_word
 from milepost.envs.miniwob.oracles.mail import use_inbox
-from milepost.envs.miniwob.oracles.menu import order_dishes
 from milepost.envs.miniwob.oracles.menus import choose_from_menu, choose_from_pie
+from milepost.envs.miniwob.oracles.orders import order_dishes
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
     click_coordinate,
