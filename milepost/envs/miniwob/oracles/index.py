@@ -63,7 +63,7 @@ from milepost.envs.miniwob.oracles.forms import (
 )
 from milepost.envs.miniwob.oracles.links import click_word, find_word
 from milepost.envs.miniwob.oracles.mail import use_inbox
-from milepost.envs.miniwob.oracles.menus import choose_from_menu, choose_from_pie
+from milepost.envs.miniwob.oracles.menus import choose_from_menu
 from milepost.envs.miniwob.oracles.orders import order_dishes
 from milepost.envs.miniwob.oracles.places import (
     click_contact,
@@ -100,7 +100,6 @@ ORACLES: Mapping[str, Oracle] = {
     "click-link": click_word,
     "click-menu": choose_from_menu,
     "click-option": choose_radio,
-    "click-pie": choose_from_pie,
     "click-scroll-list": select_entries,
     "click-tab": switch_tab,
     "click-tab-2": find_word,

@@ -1,7 +1,6 @@
 """Pages that are solved by opening a menu and choosing from it."""
 
-from milepost.envs.miniwob.oracles.sight import click, elements, quoted, texts
-from milepost.sandbox.actions import Action, Click, Hover, MouseClick, Noop
+from milepost.sandbox.actions import Action, Click, Hover, Noop
 from milepost.sandbox.observation import Observation
 
 
@@ -13,18 +12,3 @@ def choose_from_menu(view: Observation) -> Action:
         return Click(found)
     opener = next((e for name in reversed(parents) if (e := view.find("menuitem", name))), None)
     return Hover(opener) if opener else Noop()
-
-
-_PLUS = MouseClick(68, 130)
-"""Beside the middle, where the closed slices lie upon each other."""
-
-_SELECTED = MouseClick(80, 180)
-"""The slice that is selected from the beginning is always the lowest, and has no id."""
-
-
-def choose_from_pie(view: Observation) -> Action:
-    """Open the round menu by its plus, and click the slice with the quoted label."""
-    label = (*quoted(view), "")[0]
-    if view.find("generic", "+") and elements(view, "generic")[-1].name == "+":
-        return _PLUS
-    return _SELECTED if label in texts(view) else click(view, "generic", label)
