@@ -16,6 +16,8 @@ PYTEST = OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n
 # Tests that do without torch. Every worker imports whatever it may have to run, and torch takes it ten seconds.
 WITHOUT_TORCH := tests/sandbox tests/envs tests/milestones tests/test_docs.py
 HALVES := tests-without-torch tests-with-torch
+# Each half keeps what failed, and how it ended, in a folder of its own: they run side by side.
+run_half = mkdir -p .pytest_cache/$@; $(PYTEST) -o cache_dir=.pytest_cache/$@ $(1); code=$$?; echo $$code >.pytest_cache/$@/code; exit $$code
 
 # Written by the set-up where the browser starts only without its own sandbox.
 MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
@@ -48,10 +50,10 @@ tests: setup
 	$(PYTEST) $(TESTS)
 
 tests-without-torch: setup
-	$(PYTEST) $(WITHOUT_TORCH)
+	@$(call run_half,$(WITHOUT_TORCH))
 
 tests-with-torch: setup
-	$(PYTEST) tests $(WITHOUT_TORCH:%=--ignore=%)
+	@$(call run_half,tests $(WITHOUT_TORCH:%=--ignore=%))
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
 	$(PYTEST) -m "not browser and not slow and not ray and not vllm" $(TESTS)
