@@ -8,10 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
 TESTS ?= tests
-# One more than there are cores: a test waits for a browser, a deadline or another process half of its time.
-WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores > 2 ? cores + 1 : 3)))
+# Two more than there are cores, half of them here and half there: a test waits half of its time for a browser, a deadline
+# or another process.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores / 2 + 1)))
 # By whole files, which share what is dear, in the order in which tests/conftest.py puts them.
-DEAL := --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Tests that do without torch. Every worker imports whatever it may have to run, and torch takes it ten seconds.
+WITHOUT_TORCH := tests/sandbox tests/envs tests/milestones tests/test_docs.py
+HALVES := tests-without-torch tests-with-torch
+# Each half keeps what failed, and how it ended, in a folder of its own: they run side by side.
+run_half = mkdir -p .pytest_cache/$@; $(PYTEST) -o cache_dir=.pytest_cache/$@ $(1); code=$$?; echo $$code >.pytest_cache/$@/code; exit $$code
 
 # Written by the set-up where the browser starts only without its own sandbox.
 MILEPOST_NO_SANDBOX ?= $(shell test -e $(VENV)/milepost-no-sandbox && echo 1)
@@ -21,7 +27,7 @@ export MILEPOST_NO_SANDBOX
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test tests test-vllm check static test-fast test-ray format bench view doctor clean distclean
+.PHONY: help setup train test tests $(HALVES) test-vllm check static test-fast test-ray format bench view doctor clean distclean
 
 help: ## Show this list
 	@echo "milepost: train LLM agents to use computers"
@@ -38,13 +44,19 @@ train: setup ## Train the built-in policy in a real browser; continues an interr
 
 # Side by side: the type checker works while tests wait for browsers.
 test: setup ## Check, and run every test; a missing browser is a failure
-	@$(MAKE) --no-print-directory -j 2 static tests
+	@$(MAKE) --no-print-directory -j 3 static $(if $(filter-out tests,$(TESTS)),tests,$(HALVES))
 
 tests: setup
-	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) $(TESTS)
+	$(PYTEST) $(TESTS)
+
+tests-without-torch: setup
+	@$(call run_half,$(WITHOUT_TORCH))
+
+tests-with-torch: setup
+	@$(call run_half,tests $(WITHOUT_TORCH:%=--ignore=%))
 
 test-fast: setup ## Run the tests that need no browser and take less than five seconds
-	$(BIN)/python -m pytest -n $(WORKERS) $(DEAL) -m "not browser and not slow and not ray and not vllm" $(TESTS)
+	$(PYTEST) -m "not browser and not slow and not ray and not vllm" $(TESTS)
 
 test-ray: setup ## Run the tests on a Ray cluster of two nodes, simulated on this machine; `make test` leaves them out
 	OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m ray $(TESTS)

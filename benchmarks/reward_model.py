@@ -1,7 +1,6 @@
 """How good a learned reward model is on templates it has not seen, and whether choosing by it goes wrong.
 
     milepost preferences collect RUN --task ... --seeds 3
-    milepost preferences collect RUN --task ... --seeds 3 --first-seed 3        # what is not held out
     milepost preferences collect POOLS --task ... --seeds 1 --first-seed 100 --repeats 8
     python -m benchmarks.reward_model RUN --pools POOLS [--tier text] [--development] [--json]
 

@@ -59,7 +59,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project to which the steps of the guide's short path were done, word for word."""
     root = tmp_path_factory.mktemp("followed")
     for folder in ("milepost", "tests"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what was compiled: it would be compiled again by every process.
+        shutil.copytree(ROOT / folder, root / folder)
     shutil.copy(ROOT / "pyproject.toml", root)
     (root / "docs").mkdir()
     shutil.copy(TASKS, root / "docs")
@@ -147,20 +148,6 @@ def test_the_task_of_the_guide_is_certified(followed: Path) -> None:
     assert int(told) == int(of) > 30
 
 
-@pytest.mark.browser
-def test_the_environment_of_the_readme_prints_what_the_readme_says() -> None:
-    example, *_ = snippets(README, "python")
-    (printed,) = snippets(README, "")
-    assert run_python("-c", example) == printed
-
-
-def test_the_page_of_your_own_in_the_readme_is_an_environment() -> None:
-    _, example, _ = snippets(README, "python")
-    assert run_python("-c", f"{example}\nprint(env.spec, env.observation_space['tree'])").startswith(
-        "None Unicode"
-    )
-
-
 PRINTED = (
     r"\(1\.0, True\)\n",
     r"\('.+', '.+', '.+', '.+'\)\n",
@@ -182,20 +169,46 @@ for number, example in enumerate(json.loads(sys.argv[1])):
     said.append(out.getvalue())
 print(json.dumps(said))
 """
-"""Runs one example after the other, each with names of its own: a process for each spends its time with importing."""
+"""Runs one example after the other, each with names of its own: a process for each spends its time with importing
+and with starting a browser."""
+
+SHOW = {README: ("", "\nprint(env.spec, env.observation_space['tree'])", "\nprint(spec.total)")}
+"""What is added to examples that print nothing."""
 
 
 @pytest.fixture(scope="module")
-def printed() -> list[str]:
-    said: list[str] = json.loads(run_python("-c", EACH, json.dumps(snippets(ENVIRONMENTS, "python"))))
-    return said
+def printed() -> dict[Path, list[str]]:
+    """What the examples of each document print, in their order."""
+    examples = {document: snippets(document, "python") for document in (README, ENVIRONMENTS, MINIWOB, TASKS)}
+    shown = [
+        example + more
+        for document, found in examples.items()
+        for example, more in zip(found, SHOW.get(document, ("",) * len(found)), strict=True)
+    ]
+    said = iter(json.loads(run_python("-c", EACH, json.dumps(shown))))
+    return {document: [next(said) for _ in found] for document, found in examples.items()}
+
+
+@pytest.mark.browser
+def test_the_environment_of_the_readme_prints_what_the_readme_says(printed: dict[Path, list[str]]) -> None:
+    assert printed[README][0] == snippets(README, "")[0]
+
+
+@pytest.mark.browser
+def test_the_page_of_your_own_in_the_readme_is_an_environment(printed: dict[Path, list[str]]) -> None:
+    assert printed[README][1].startswith("None Unicode")
+
+
+@pytest.mark.browser
+def test_the_milestones_of_the_readme_are_valid(printed: dict[Path, list[str]]) -> None:
+    assert printed[README][2] == "1\n"
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("number", range(len(PRINTED)))
-def test_the_examples_of_the_environments_page_run(number: int, printed: list[str]) -> None:
-    assert len(printed) == len(PRINTED)
-    assert re.fullmatch(PRINTED[number], printed[number])
+def test_the_examples_of_the_environments_page_run(number: int, printed: dict[Path, list[str]]) -> None:
+    assert len(printed[ENVIRONMENTS]) == len(PRINTED)
+    assert re.fullmatch(PRINTED[number], printed[ENVIRONMENTS][number])
 
 
 def test_the_environments_page_names_every_action() -> None:
@@ -204,9 +217,9 @@ def test_the_environments_page_names_every_action() -> None:
 
 
 @pytest.mark.browser
-def test_the_environment_of_the_miniwob_page_is_solved() -> None:
-    (example,) = snippets(MINIWOB, "python")
-    assert re.fullmatch(r'Click on the ".+" button\. 1\.0\n', run_python("-c", example))
+def test_the_environment_of_the_miniwob_page_is_solved(printed: dict[Path, list[str]]) -> None:
+    (said,) = printed[MINIWOB]
+    assert re.fullmatch(r'Click on the ".+" button\. 1\.0\n', said)
 
 
 def test_the_page_of_tasks_lists_every_template_under_its_family() -> None:
@@ -218,14 +231,9 @@ def test_the_page_of_tasks_lists_every_template_under_its_family() -> None:
 
 
 @pytest.mark.browser
-def test_the_example_of_the_page_of_tasks_shows_a_goal() -> None:
-    (example,) = snippets(TASKS, "python")
-    assert '"' in run_python("-c", example)
-
-
-def test_the_milestones_of_the_readme_are_valid() -> None:
-    _, _, spec = snippets(README, "python")
-    assert run_python("-c", f"{spec}\nprint(spec.total)") == "1\n"
+def test_the_example_of_the_page_of_tasks_shows_a_goal(printed: dict[Path, list[str]]) -> None:
+    (said,) = printed[TASKS]
+    assert '"' in said
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ ACROSS = {
     "tests/sandbox/test_hostility.py",
     "tests/test_benchmarks.py",
     "tests/test_docs.py",
+    "tests/test_long_form.py",
     "tests/test_layout.py",
     "tests/sandbox/test_accessible_names.py",
     "tests/sandbox/test_walker.py",

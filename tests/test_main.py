@@ -249,7 +249,7 @@ def test_a_dry_run_prints_every_count_and_makes_no_run(
 def test_training_runs_end_to_end_and_resumes(tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
-        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 1\n'
+        '[tasks]\nids = ["ReportExport-v0"]\n[imitation]\nepisodes = 1\n[policy]\nmax_tokens = 8\n'
         "[rollout]\ngroup_size = 2\ncontexts = 2\n"
         "[train]\niterations = 1\ntasks_per_iteration = 1\n"
         "[eval]\nevery = 1\nepisodes = [0, 1]\n"

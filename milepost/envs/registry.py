@@ -280,12 +280,17 @@ def imported_templates() -> tuple[Row, ...]:
 def get_template(template_id: str) -> "Template":
     """Import the template of an id, written with or without `milepost/`, such as `TableLookup-v0@hard`.
 
+    A template that is not in the table is named by its place, `module:attribute`, and that is its id then.
+
     Raises:
         UnknownTaskError: no template has this id, or it has no such level; the message names what there is.
     """
     from milepost.envs.task import UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
 
     wanted, _, level = template_id.removeprefix(f"{NAMESPACE}/").partition("@")
+    if _is_place(wanted):
+        template = _load_own(wanted)
+        return template.at(level) if level else template
     rows = {row.id: row for row in (imported_templates() if wanted.startswith(PREFIX) else _ROWS)}
     if wanted not in rows:
         unknown = (
@@ -307,6 +312,30 @@ def _load(row: Row) -> "Template":
     if not isinstance(template, Template):
         raise TypeError(f"{row.template} must be a Template, got {type(template).__name__}")
     return replace(template, frames=row.frames, tidy=row.tidy)
+
+
+def _is_place(wanted: str) -> bool:
+    module, _, attribute = wanted.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), attribute))
+
+
+@functools.cache
+def _load_own(place: str) -> "Template":
+    from milepost.envs.task import Template, UnknownTaskError  # noqa: PLC0415 (see TYPE_CHECKING above)
+
+    module, _, attribute = place.partition(":")
+    try:
+        own = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise UnknownTaskError(
+            f"{place!r} names a template of the module {module!r}, but {missing}; is its folder on PYTHONPATH?"
+        ) from missing
+    if not hasattr(own, attribute):
+        raise UnknownTaskError(f"{module} has no {attribute!r}; expected the name of a Template there")
+    found = getattr(own, attribute)
+    if not isinstance(found, Template):
+        raise UnknownTaskError(f"{place} must be a Template, got {type(found).__name__}")
+    return replace(found, id=place)
 
 
 def _describe_unknown(template_id: str, wanted: str, known: list[str]) -> str:

@@ -57,7 +57,7 @@ from milepost.sandbox.events import (
 )
 from milepost.sandbox.files import Workspace, WorkspaceError
 from milepost.sandbox.gateway import Gateway
-from milepost.sandbox.hand import Hand
+from milepost.sandbox.hand import Hand, withdraw_mouse
 from milepost.sandbox.keyboard import KeyNameError
 from milepost.sandbox.tabs import Tabs
 
@@ -102,7 +102,7 @@ class Actor:
     async def withdraw(self) -> None:
         """Take the hand off the page: another episode begins."""
         self.read_text = self.finished = ""
-        await Hand(self._tabs.active, self._clipboard).withdraw()
+        await withdraw_mouse(self._tabs.active)
 
     async def perform(self, action: Action) -> str:
         """Carry out an action; gives an error text for the agent, empty when it was done."""

@@ -134,18 +134,20 @@ class Browser:
         driver = await take_driver()
         again, browser = driver.proven, None
         try:
-            browser = await driver.playwright.chromium.launch(
-                executable_path=str(chromium.path),
-                headless=not options.headed,
-                args=[*FLAGS, *(() if options.drawn else UNDRAWN_FLAGS)],
-                ignore_default_args=[UNGUARDED_FLAG],
-                chromium_sandbox=_wants_sandbox(environment),
-                handle_sigint=False,
-                handle_sigterm=False,
-                handle_sighup=False,
-                timeout=LAUNCH_DEADLINE_S * 1000,
+            browser = await driver.run(
+                driver.playwright.chromium.launch(
+                    executable_path=str(chromium.path),
+                    headless=not options.headed,
+                    args=[*FLAGS, *(() if options.drawn else UNDRAWN_FLAGS)],
+                    ignore_default_args=[UNGUARDED_FLAG],
+                    chromium_sandbox=_wants_sandbox(environment),
+                    handle_sigint=False,
+                    handle_sigterm=False,
+                    handle_sighup=False,
+                    timeout=LAUNCH_DEADLINE_S * 1000,
+                )
             )
-            connection = await asyncio.wait_for(_connect(browser), LAUNCH_DEADLINE_S)
+            connection = await asyncio.wait_for(_connect(driver, browser), LAUNCH_DEADLINE_S)
         except BaseException as error:
             await driver.give_up(browser)
             if not isinstance(error, PlaywrightError | OSError | TimeoutError | KeyError | CDPError):
@@ -221,10 +223,10 @@ class Browser:
     async def close(self) -> None:
         """Stop the browser and remove its scratch space; safe to call twice."""
         await self.connection.close()
-        with contextlib.suppress(PlaywrightError):
-            await self._browser.close()
         if self._driver is not None:
             driver, self._driver = self._driver, None
+            with contextlib.suppress(PlaywrightError):
+                await driver.run(self._browser.close())
             await driver.release()
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._lock is not None:
@@ -273,12 +275,16 @@ def _wants_sandbox(environment: Mapping[str, str]) -> bool:
     return os.geteuid() != 0 and environment.get("MILEPOST_NO_SANDBOX", "") != "1"
 
 
-async def _connect(browser: PlaywrightBrowser) -> CDPConnection:
+async def _find_profile(browser: PlaywrightBrowser) -> Path:
     session = await browser.new_browser_cdp_session()
     line = (await session.send("Browser.getBrowserCommandLine"))["arguments"]
     await session.detach()
-    profile = next(a.split("=", 1)[1] for a in line if a.startswith("--user-data-dir="))
-    port, path = await _read_port(Path(profile) / "DevToolsActivePort")
+    return Path(next(a.split("=", 1)[1] for a in line if a.startswith("--user-data-dir=")))
+
+
+async def _connect(driver: Driver, browser: PlaywrightBrowser) -> CDPConnection:
+    profile = await driver.run(_find_profile(browser))
+    port, path = await _read_port(profile / "DevToolsActivePort")
     connection = await CDPConnection.open(f"ws://127.0.0.1:{port}{path}")
     # Tabs that pages open are nobody's until we hear of them.
     await connection.send("Target.setDiscoverTargets", {"discover": True, "filter": [{"type": "page"}]})

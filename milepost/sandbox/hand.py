@@ -21,6 +21,14 @@ _TYPED = {"\n": "Enter", "\r": "Enter", "\t": "Tab", " ": "Space"}
 _BACKSPACE = Key(key="Backspace", code="Backspace", number=8)
 
 
+async def withdraw_mouse(page: Page) -> None:
+    """Take the mouse off the page, as if it had never been there: for the documents that come, too."""
+    away = {"x": -1, "y": -1, "button": "none"}
+    page.post_input(_MOUSE, {"type": "mouseMoved", **away})
+    # Nothing was pressed, so nothing hears this; but it brings the move along, which would wait for a frame.
+    await page.dispatch(_MOUSE, {"type": "mouseReleased", **away})
+
+
 class Hand:
     """Acts on a page: on its elements by their ids, on its viewport by coordinates, on its focus by keys."""
 
@@ -91,13 +99,6 @@ class Hand:
         if not error:
             await self._move_to({"x": x, "y": y})
         return error
-
-    async def withdraw(self) -> None:
-        """Take the mouse off the page, as if it had never been there."""
-        away = {"x": -1, "y": -1, "button": "none"}
-        self._page.post_input(_MOUSE, {"type": "mouseMoved", **away})
-        # Nothing was pressed, so nothing hears this; but it brings the move along, which would wait for a frame.
-        await self._page.dispatch(_MOUSE, {"type": "mouseReleased", **away})
 
     def _check_point(self, x: int, y: int) -> str:
         width, height = self._page.viewport

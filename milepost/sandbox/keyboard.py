@@ -20,6 +20,25 @@ _NAMED: Mapping[str, tuple[str, int, str]] = {
     "PageDown": ("PageDown", 34, ""),
     "Space": ("Space", 32, " "),
 }
+_MARKS: Mapping[str, tuple[str, int]] = {
+    mark: (code, number)
+    for marks, code, number in (
+        *((marks, f"Digit{digit}", 48 + digit) for digit, marks in enumerate(")!@#$%^&*(")),
+        (";:", "Semicolon", 186),
+        ("=+", "Equal", 187),
+        (",<", "Comma", 188),
+        ("-_", "Minus", 189),
+        (".>", "Period", 190),
+        ("/?", "Slash", 191),
+        ("`~", "Backquote", 192),
+        ("[{", "BracketLeft", 219),
+        ("\\|", "Backslash", 220),
+        ("]}", "BracketRight", 221),
+        ("'\"", "Quote", 222),
+    )
+    for mark in marks
+}
+"""Where an American keyboard has marks. By their characters' own numbers, a full stop would be Delete to a script."""
 _MODIFIERS: Mapping[str, tuple[str, int, int]] = {
     "Alt": ("AltLeft", 18, 1),
     "Control": ("ControlLeft", 17, 2),
@@ -98,6 +117,9 @@ def _key(name: str) -> Key:
     if name in _NAMED:
         code, number, text = _NAMED[name]
         return Key(key=" " if name == "Space" else name, code=code, number=number, text=text)
+    if name in _MARKS:
+        code, number = _MARKS[name]
+        return Key(key=name, code=code, number=number, text=name)
     if len(name) == 1:
         return Key(key=name, code=_code(name), number=ord(name.upper()) & 0xFF, text=name)
     raise KeyNameError(f"unknown key {name!r}; expected a character or one of {', '.join(_NAMED)}")

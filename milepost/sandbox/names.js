@@ -101,32 +101,53 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
   let attributed = false;  // whether the last text came from an attribute: such a piece stands apart from its neighbours
 
   // Reading a style costs more than all the rest, so it is looked up first whether any style sheet writes text of its own
-  // or changes the case of text. A sheet is read once, and again when it has got more rules.
+  // or changes the case of text, and for which elements one asks for a hand as the mouse pointer. A sheet is read once, and
+  // again when it has got more rules.
   const sheets = new WeakMap();
-  const WRITES = 1, CHANGES = 2, EITHER = 3;
-  let styled = EITHER;
+  const WRITES = 1, CHANGES = 2, EITHER = 3, MOST_HANDS = 1000, UNREAD = {found: EITHER, hands: []};
+  let styled = EITHER, handed = new Set();
   const effects = sheet => {
     let rules;
-    try { rules = sheet.cssRules; } catch { return EITHER; }  // of another origin
+    try { rules = sheet.cssRules; } catch { return UNREAD; }  // of another origin
     const known = sheets.get(sheet);
-    if (known && known.length === rules.length) return known.found;
-    let found = 0;
-    for (let i = 0; i < rules.length && found !== EITHER; i++) {
-      if (rules[i].styleSheet) { found |= effects(rules[i].styleSheet); continue; }
+    if (known && known.length === rules.length) return known;
+    const all = {length: rules.length, found: 0, hands: []};
+    for (let i = 0; i < rules.length; i++) {
+      const imported = rules[i].styleSheet && effects(rules[i].styleSheet);
+      if (imported) { all.found |= imported.found; all.hands.push(...imported.hands); continue; }
       const text = rules[i].cssText;
-      if (/:(before|after)/.test(text)) found |= WRITES;
-      if (text.includes('text-transform')) found |= CHANGES;
+      if (/:(before|after)/.test(text)) all.found |= WRITES;
+      if (text.includes('text-transform')) all.found |= CHANGES;
+      if (text.includes('cursor: pointer')) all.hands.push(...selectors(rules[i]));
     }
-    sheets.set(sheet, {length: rules.length, found});
-    return found;
+    sheets.set(sheet, all);
+    return all;
+  };
+  // Of a rule and those in it. What only the mouse brings about is left out: it must not depend on where that is.
+  const selectors = rule => {
+    const inner = [...(rule.cssRules || [])].flatMap(selectors), own = rule.selectorText;
+    if (!own || rule.style.cursor !== 'pointer' || /:hover|:active|&/.test(own)) return inner;
+    try { querySelector(document, own); } catch { return inner; }  // it names a namespace of its sheet
+    return [own, ...inner];
   };
   // Called before a pass over a document or shadow root; what one of them has counts for all.
   const lookUp = (scope, first) => {
-    if (first) styled = 0;
-    if (styled === EITHER) return;
-    for (const sheet of styleSheets(scope)) styled |= effects(sheet);
-    for (const sheet of adoptedStyleSheets(scope)) styled |= effects(sheet);
+    if (first) { styled = 0; handed = new Set(); }
+    const hands = ['[style*="cursor: pointer"], [style*="cursor:pointer"]'];
+    for (const all of [styleSheets(scope), adoptedStyleSheets(scope)]) for (const sheet of all) {
+      const {found, hands: more} = effects(sheet);
+      styled |= found;
+      hands.push(...more.slice(0, MOST_HANDS));
+    }
+    for (const e of querySelectorAll(scope, hands.join())) handed.add(e);
     if (!(styled & CHANGES) && querySelector(scope, '[style*="text-transform"]')) styled |= CHANGES;
+  };
+  // Whether a page shows that an element of no role can be clicked: the pointer becomes a hand over it, and not over what
+  // it is in, unless it is an icon there. Scripts that listen cannot be seen from here.
+  const inHand = e => {
+    if (!handed.has(e) || tagName(e) === 'LABEL' || getComputedStyle(e).cursor !== 'pointer') return false;
+    const outer = parentOf(e);
+    return !outer || getComputedStyle(outer).cursor !== 'pointer' || (!firstChild(e) && !closest(outer, 'a, button, label, summary, [role]'));
   };
   // Text as it is drawn.
   const cased = (text, e, style) => {
@@ -331,5 +352,5 @@ if (!Object.hasOwn(globalThis, 'milepostNames')) globalThis.milepostNames = (() 
     if (!plain) { const pressed = getAttribute(e, 'aria-pressed'); if (pressed === 'true') out.push('pressed'); else if (pressed === 'mixed') out.push('mixed'); }
     return out;
   };
-  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, keep, metRole};
+  return {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash, INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, inHand, keep, metRole};
 })();

@@ -21,6 +21,7 @@ from milepost.sandbox.events import (
     TabOpened,
 )
 from milepost.sandbox.failure import SandboxError
+from milepost.sandbox.hand import withdraw_mouse
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.page import Page
 from milepost.sandbox.sites import SiteProxy
@@ -89,6 +90,8 @@ async def clear_context(
         async with asyncio.timeout(CLEARING_CEILING_S):
             if await page.navigate("about:blank") or await page.read() is None:
                 return False
+            # Where the mouse was, the next document would find it.
+            await withdraw_mouse(page)
             origins = [
                 {"origin": one, "storageTypes": "all"} for one in find_origins(e.fact for e in log.events)
             ]

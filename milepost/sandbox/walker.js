@@ -14,11 +14,11 @@
   const elementOf = id => { const ref = elements.get(Number(id)); return ref && ref.deref(); };
 
   const {activeElement, body, checkVisibility, clientHeight, closest, defaultView, dispatchEvent, documentElement, elementFromPoint, execCommand,
-    firstChild, focus, getAttribute, getBoundingClientRect, getClientRects, getElementsByTagName, getRootNode, getSelection, hasAttribute,
+    firstChild, firstElementChild, focus, getAttribute, getBoundingClientRect, getClientRects, getElementsByTagName, getRootNode, getSelection, hasAttribute,
     hasAttributes, inert, isConnected, isContentEditable, nextSibling, nodeType, offsetParent, ownerDocument, parentElement, querySelector, querySelectorAll, readyState,
     scrollBy, scrollHeight, scrollIntoView, scrollingElement, tabIndex, tagName, textContent, title} = globalThis.milepostMembers;
   const {closed, rootOf, parentOf, within, documentIn, frameOf, slotted, roleOf, nameOf, textOf, valueOf, statesOf, switchedOff, disabled, isEditor, squash,
-    INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, keep, metRole} = globalThis.milepostNames;
+    INPUT_ROLE, FROM_CONTENT, SKIP, SEEN, cased, lookUp, inHand, keep, metRole} = globalThis.milepostNames;
   const words = text => text.split(' ');
   // Characters of what a page may show without end.
   const MOST = {names: 400, texts: 20000, titles: 1000, urls: 10000, copies: 200000};
@@ -136,6 +136,8 @@
     out.push([String(idOf(e)), depth, role, name.length > MOST.names ? name.slice(0, MOST.names) : name, value.length > MOST.names ? value.slice(0, MOST.names) : value, states]);
     return states;
   };
+  // What a hand shows to be clickable has a line of its own, unless it begins with a control: that is what is meant.
+  const reacts = e => inHand(e) && !(firstElementChild(e) && INTERACTIVE.has(roleOf(firstElementChild(e))));
   // quiet: the text is already in a line above; mute: the parent's own text is invisible; off: an ancestor is disabled.
   const walk = (node, depth, quiet, mute, off) => {
     const list = slotted(node);
@@ -164,7 +166,7 @@
     const minor = !role || SILENT.has(role);
     const name = minor ? '' : nameOf(c, role);
     if (minor || (!name && WHEN_NAMED.has(role))) {
-      if (!plain && ((hasAttribute(c, 'tabindex') && tabIndex(c) >= 0) || hasAttribute(c, 'onclick'))) {
+      if ((!plain && ((hasAttribute(c, 'tabindex') && tabIndex(c) >= 0) || hasAttribute(c, 'onclick'))) || reacts(c)) {
         // A container keeps its parts apart; anything else that can be clicked is named by what it holds.
         if (role && WHEN_NAMED.has(role)) { line(c, depth, role, name, off); walk(c, depth + 1, quiet, false, off); return; }
         const own = nameOf(c, 'button');

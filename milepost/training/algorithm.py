@@ -89,7 +89,8 @@ class Flag(StrEnum):
     WHITEN = "whiten"
     """Token advantages of a critic are shifted and scaled to mean 0 and variance 1 over the batch."""
     ADAPTIVE_KL = "adaptive_kl"
-    """The weight of KL(old || policy) is doubled and halved so that the divergence stays at that of `step_kl` (PPO's penalty)."""
+    """The weight of KL(old || policy) is doubled and halved so that a batch leads about as far as `step_kl` says, and a batch ends
+    after the pass that leads half as far again (PPO's penalty)."""
     DUAL_CLIP = "dual_clip"
     """A token with A < 0 loses at most 3 |A|, however far its ratio has risen (Ye et al. 2020)."""
     TWO_SIDED_CLIP = "two_sided_clip"

@@ -64,7 +64,7 @@ class TasksSection(Section):
     ids: Annotated[list[str], Field(min_length=1)] = Field(
         default_factory=lambda: ["ExpenseForm-v0", "ReportExport-v0", "CatalogSearch-v0"]
     )
-    """Ids of the templates."""
+    """Ids of the templates; one of your own is `module:attribute`."""
 
 
 class PolicySection(Section):

@@ -10,6 +10,8 @@ from milepost.training.algorithm import Correction
 
 _LOG_LIMIT = 20.0
 """Log-ratios beyond it are cut, so that nothing overflows."""
+_BAND = 1.5
+"""A divergence is as aimed at up to this many times its target, and down to as small a part of it."""
 
 
 def sum_rows(values_N: Tensor, row_N: Tensor) -> Tensor:
@@ -70,14 +72,19 @@ def off_policy_mask(
     return ((advantage_N >= 0) | (drift_R <= threshold)[row_N]).to(logp_N.dtype)
 
 
+def exceeds_band(divergence: float, *, target: float) -> bool:
+    """Say whether a divergence lies above the band around its target, within which the coefficient of a KL term rests."""
+    return divergence > target * _BAND
+
+
 def adapt_coefficient(coef: float, *, divergence: float, target: float) -> float:
-    """Halve a KL coefficient below target / 1.5, double it above 1.5 target (Schulman et al. 2017, section 4).
+    """Halve a KL coefficient below target / 1.5, double it above 1.5 times the target (Schulman et al. 2017, section 4).
 
     Raises:
         ValueError: the target is not above 0.
     """
     if target <= 0:
         raise ValueError(f"the divergence aimed at must be above 0, got {target}")
-    if divergence < target / 1.5:
+    if divergence < target / _BAND:
         return coef / 2.0
-    return coef * 2.0 if divergence > target * 1.5 else coef
+    return coef * 2.0 if exceeds_band(divergence, target=target) else coef

@@ -16,7 +16,7 @@ from milepost.training.adapters import as_reference, has_adapter
 from milepost.training.algorithm import KlPlace, Step
 from milepost.training.attention import share_beginnings
 from milepost.training.batch import MicroBatch, Row, cut_batch, deal_rows
-from milepost.training.corrections import adapt_coefficient
+from milepost.training.corrections import adapt_coefficient, exceeds_band
 from milepost.training.critic import Critic
 from milepost.training.divergence import price_divergence
 from milepost.training.objective import Objective
@@ -156,6 +156,8 @@ class Learner:
         """Take the steps of a batch; every rank learns a part of each."""
         rehearsal = self._cut_rehearsal(rehearsed)
         minibatches = [self._prepare(part) if part else [] for part in dealt]
+        whole = [one for minibatch in minibatches for one in minibatch]
+        adapts = self.objective.adapts and any(dealt)  # alike on every rank, also on one without a part
         sums, work, norms = TokenSums(), TokenSums(), list[float]()
         facts: dict[str, float] = {}
         for _ in range(self.objective.epochs):
@@ -169,11 +171,16 @@ class Learner:
                 else:
                     self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
-        for minibatch in minibatches:
-            for one in filter(lambda one: one.counted, minibatch):
-                work.count(computed=one.batch.tokens, given=one.batch.given)
-        if self.objective.adapts:
-            facts |= self._adapt([one for minibatch in minibatches for one in minibatch])
+            if adapts:
+                facts["kl_step"] = self._look_back(whole)
+                if exceeds_band(facts["kl_step"], target=self.objective.step_kl):
+                    break  # what further passes would add is no longer of the policy that has played
+        for one in filter(lambda one: one.counted, whole):
+            work.count(computed=one.batch.tokens, given=one.batch.given)
+        if adapts:
+            facts["step_kl_coef"] = self._step_kl_coef = adapt_coefficient(
+                self._step_kl_coef, divergence=facts["kl_step"], target=self.objective.step_kl
+            )
         if self.ranks.sharded:
             collect_weights(self.model, self.policy if self.ranks.leads else None)
         sums, work = self.ranks.sum_facts(sums), self.ranks.sum_facts(work)
@@ -185,7 +192,7 @@ class Learner:
                 "loss": work.values["loss"] / len(norms),
                 "grad_norm": float(np.mean(norms)),
                 "optimizer_steps": float(len(norms)),
-                "tokens_computed": computed * self.objective.epochs,
+                "tokens_computed": computed * len(norms) / len(minibatches),
                 "tokens_shared": max(0.0, 1.0 - computed / given) if given else 0.0,
             }
         )
@@ -298,19 +305,12 @@ class Learner:
         }
 
     @torch.no_grad()
-    def _adapt(self, batch: Sequence[Prepared]) -> dict[str, float]:
-        """Weigh the divergence anew, by where the steps of a batch have led: not by the way there, which begins at 0."""
+    def _look_back(self, batch: Sequence[Prepared]) -> float:
+        """Measure how far the steps so far have led from the batch's start: not the mean of the way there, which begins at 0."""
         sums = TokenSums()
         for prepared in batch:
             self._measure(prepared, sums if prepared.counted else TokenSums())
-        sums = self.ranks.sum_facts(sums)
-        if not sums.tokens:
-            return {}
-        divergence = sums.means()["kl_step"]
-        self._step_kl_coef = adapt_coefficient(
-            self._step_kl_coef, divergence=divergence, target=self.objective.step_kl
-        )
-        return {"kl_step": divergence, "step_kl_coef": self._step_kl_coef}
+        return self.ranks.sum_facts(sums).means()["kl_step"]
 
     def charge_divergence(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
         """Charge each turn for its divergence from the reference, where that goes into the reward."""

@@ -68,9 +68,10 @@ async def test_the_oracle_solves_every_level_and_again_to_the_same_log(
     assert (await play(undrawn, name, 5, split)).events[-1].hash == ends[-1]
 
 
-@pytest.mark.parametrize("task", IDS)
+@pytest.mark.parametrize("task", FIRST)
 async def test_a_random_policy_reaches_no_goal(undrawn: Pool, task: str) -> None:
-    for seed in range(3 if task in FIRST else 1):
+    """Of the other tasks their certificates say it, with more seeds."""
+    for seed in range(3):
         agent = RandomAgent(np.random.default_rng(seed))
         episode = await play(undrawn, task, seed, Split.TRAIN, agent)
         assert not episode.solved

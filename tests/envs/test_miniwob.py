@@ -55,19 +55,18 @@ def touch(view: Observation, rng: np.random.Generator) -> str:
 
 async def begin_again(pool: Pool, page: str, seed: int) -> str:
     """Let an oracle solve a page, and play the same in the document of another episode; say how that differs."""
-    split = tuple(Split)[seed % len(Split)]
+    split, template = tuple(Split)[seed % len(Split)], get_template(f"miniwob.{page}-v1")
     fresh = await start(pool, page, seed, split)
     done, expected = await record(fresh)
-    await fresh.close()
     if not fresh.success:
         return f"{page}: its oracle misses the goal {fresh.observation.goal!r} of seed {seed} ({split})"
-    rng, before = np.random.default_rng(4), await start(pool, page, seed=seed + 10)
+    rng = np.random.default_rng(4)
+    before, _ = await Episode.open(pool, template, seed + 10, split, after=fresh)
     for _ in range(4):
         if not before.over:
             await before.step(touch(before.observation, rng))
-    template = get_template(f"miniwob.{page}-v1")
     episode, _ = await Episode.open(pool, template, seed, split, after=before)
-    if not episode.renewed:
+    if not (before.renewed and episode.renewed):
         return f"{page}: it begins in a fresh document"
     _, told = await record(episode, done)
     await episode.close()

@@ -57,6 +57,40 @@ def test_an_unknown_level_names_those_there_are(wanted: str, message: str) -> No
     assert str(caught.value) == message
 
 
+def test_a_template_of_ones_own_is_named_by_its_place() -> None:
+    """In such a log the place is the id, so that what reads the log finds the template."""
+    place = "milepost.envs.apps.expenses.tasks:TEMPLATE"
+    template = get_template(place)
+    assert (template.id, template.family) == (place, "form")
+    assert get_template(f"milepost/{place}") is template is not get_template("ExpenseForm-v0")
+    with pytest.raises(UnknownTaskError, match=f"{place} has no level 'hard'"):
+        get_template(f"{place}@hard")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "my_tasks:ORDER",
+            "'my_tasks:ORDER' names a template of the module 'my_tasks', but No module named 'my_tasks'; "
+            "is its folder on PYTHONPATH?",
+        ),
+        ("math:pi", "math:pi must be a Template, got float"),
+        ("math:tau_", "math has no 'tau_'; expected the name of a Template there"),
+    ],
+)
+def test_a_place_without_a_template_says_what_is_there(place: str, message: str) -> None:
+    with pytest.raises(UnknownTaskError) as caught:
+        get_template(place)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("wanted", ["http://acme.test/", ":TEMPLATE", ".tasks:TEMPLATE", "tasks:"])
+def test_what_is_no_place_is_an_unknown_id(wanted: str) -> None:
+    with pytest.raises(UnknownTaskError, match=f"^no task has the id '{wanted}'"):
+        get_template(wanted)
+
+
 def test_an_id_like_no_other_gets_the_list_only() -> None:
     with pytest.raises(UnknownTaskError, match=r"no task has the id 'zzz'; Known ids: ExpenseForm-v0"):
         get_template("zzz")

@@ -58,7 +58,10 @@ def build_site(pages: dict[str, str] | None = None) -> Site:
     return Site(app="shop", build=build)
 
 
-def build_world(pages: dict[str, str] | None = None, start: str = "/", **more: Any) -> World:
+def build_world(
+    pages: dict[str, str] | None = None, start: str = "/", *, tidy: bool = True, **more: Any
+) -> World:
+    """A world of that site. Untidy ones have a context of their own, which is dear."""
     return World(
         task="test",
         seed=0,
@@ -66,5 +69,6 @@ def build_world(pages: dict[str, str] | None = None, start: str = "/", **more: A
         goal="a goal",
         start_url=f"http://shop.test{start}",
         sites={"shop.test": build_site(pages)},
+        tidy=tidy,
         **more,
     )

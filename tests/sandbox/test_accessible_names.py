@@ -185,10 +185,10 @@ def app_pages(folder: Path) -> list[Path]:
     saved: list[Path] = []
     for number, row in enumerate(templates()):
         template = get_template(row.id)
-        for seed in range(3 if number < 3 else 1):
+        for seed in range(2 if number < 3 else 1):
             site = visit(template.task(seed))
             start = site.get("/").text
-            paths = ["/", *dict.fromkeys(re.findall(r'href="(/[^"]+)"', start))][:4]
+            paths = ["/", *dict.fromkeys(re.findall(r'href="(/[^"]+)"', start))][:3]
             for page, path in enumerate(paths):
                 file = folder / f"{row.id.replace('/', '-')}-{seed}-{page}.html"
                 file.write_text(site.get(path).text, encoding="utf-8")

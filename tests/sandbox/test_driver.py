@@ -1,14 +1,22 @@
-"""Browsers of an event loop share Playwright's process; none is left without one."""
+"""Browsers of a process share Playwright's; none is left without one."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from milepost.sandbox import driver
 from milepost.sandbox.browser import Browser
 from milepost.sandbox.driver import take_driver
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know nothing of the driver that the other tests of this process have."""
+    monkeypatch.setattr(driver, "_DRIVERS", {})
 
 
 def find_drivers() -> set[psutil.Process]:
@@ -24,7 +32,7 @@ def find_drivers() -> set[psutil.Process]:
     return found
 
 
-def test_browsers_of_a_loop_share_a_driver_and_the_last_one_stops_it() -> None:
+def test_browsers_share_a_driver_and_the_last_one_stops_it() -> None:
     before = find_drivers()
 
     async def launch() -> None:
@@ -44,13 +52,32 @@ def test_browsers_of_a_loop_share_a_driver_and_the_last_one_stops_it() -> None:
     assert find_drivers() == before
 
 
+def test_browsers_of_other_loops_and_threads_share_it_too() -> None:
+    before = find_drivers()
+
+    async def look() -> set[psutil.Process]:
+        browser = await Browser.launch()
+        assert "product" in await browser.connection.send("Browser.getVersion")
+        found = find_drivers() - before
+        await browser.close()
+        return found
+
+    first = asyncio.run(take_driver())
+    with ThreadPoolExecutor(2) as threads:
+        seen = [future.result() for future in [threads.submit(asyncio.run, look()) for _ in range(2)]]
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1] == asyncio.run(look())
+    asyncio.run(first.release())
+    assert find_drivers() == before
+
+
 def test_a_driver_that_died_is_replaced() -> None:
     before = find_drivers()
 
     async def launch() -> None:
         first = await Browser.launch()
-        (driver,) = find_drivers() - before
-        driver.kill()
+        (process,) = find_drivers() - before
+        process.kill()
         second = await Browser.launch()
         assert "product" in await second.connection.send("Browser.getVersion")
         await second.close()

@@ -15,7 +15,7 @@ from milepost.sandbox.browser import BrowserOptions
 from milepost.sandbox.chromium import find_chromium
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.pool import Pool
-from milepost.sandbox.world import Deadlines
+from milepost.sandbox.world import Deadlines, World
 from tests.sandbox.conftest import build_world
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ e.innerHTML = '<button>Bottom</button>';</script>""",
     "/history": """<title>History</title><button>Here</button><script>let n = 0;
 setInterval(() => { for (let i = 0; i < 99; i++) history.pushState({}, '', '/history?' + n++) })</script>""",
     "/endless": """<h1>x</h1><p id=p></p><div id=d>y</div><button onclick="open('/two?' + long)">Open</button><script>
-const long = 'e'.repeat(1e6);
+const long = 'e'.repeat(2e5);
 document.title = p.textContent = long;
 d.setAttribute('role', 'doc-' + long);
 history.replaceState({}, '', '/?' + long);</script>""",
@@ -62,6 +62,10 @@ for prefix in ("", "x-"):
     PAGES[f"/{prefix}frame"] = f"<title>Names</title><iframe title=Inner src='/{prefix}names'></iframe>"
 
 
+def build_hostile(start: str) -> World:
+    return build_world(PAGES, start, tidy=False)
+
+
 @pytest.fixture
 async def brisk() -> Pool:
     return Pool(contexts=3, deadlines=Deadlines(step_s=4))
@@ -71,7 +75,7 @@ async def test_a_page_that_never_yields_fails_within_the_deadline_and_alone(bris
     try:
         async with (
             brisk.session(build_world()) as (other, _),
-            brisk.session(build_world(PAGES, "/loop")) as (session, _),
+            brisk.session(build_hostile("/loop")) as (session, _),
         ):
             stuck = asyncio.create_task(session.step('click("1")'))
             view = await other.step("noop(50)")
@@ -87,7 +91,7 @@ async def test_a_page_that_never_yields_fails_within_the_deadline_and_alone(bris
 
 
 async def test_a_storm_of_alerts_is_one_dialog_after_the_other(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/alerts")) as (session, view):
+    async with pool.session(build_hostile("/alerts")) as (session, view):
         view = await session.step(f'click("{view.find("button", "Start")}")')
         for _ in range(3):
             view = await session.step("noop(20)") if view.dialog is None else view
@@ -104,7 +108,7 @@ async def test_a_page_that_floods_its_console_fails_alone(pool: Pool) -> None:
     async with pool.session(build_world()) as (other, _):
 
         async def watch() -> None:
-            async with pool.session(build_world(PAGES, "/console")) as (session, _):
+            async with pool.session(build_hostile("/console")) as (session, _):
                 while True:
                     await session.step("noop(50)")
 
@@ -115,7 +119,7 @@ async def test_a_page_that_floods_its_console_fails_alone(pool: Pool) -> None:
 
 
 async def test_a_page_that_pushes_history_without_end_is_slowed_down(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/history")) as (session, view):
+    async with pool.session(build_hostile("/history")) as (session, view):
         view = await session.step(f'click("{view.find("button", "Here")}")')
         assert (view.title, view.last_error) == ("History", "")
         pushed = [e for e in session.log.events if e.kind == "history_navigated"]
@@ -123,7 +127,7 @@ async def test_a_page_that_pushes_history_without_end_is_slowed_down(pool: Pool)
 
 
 async def test_what_a_page_says_without_end_is_cut(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/endless")) as (session, view):
+    async with pool.session(build_hostile("/endless")) as (session, view):
         assert (len(view.title), len(view.url)) == (1000, 10_000)
         assert [(e.role, len(e.name)) for e in view.elements] == [
             ("heading", 1),
@@ -136,7 +140,7 @@ async def test_what_a_page_says_without_end_is_cut(pool: Pool) -> None:
 
 
 async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/trap")) as (session, view):
+    async with pool.session(build_hostile("/trap")) as (session, view):
         leave = view.find("link", "Leave")
         view = await session.step(f'click("{view.find("button", "Touch")}")')
         view = await session.step(f'click("{leave}")')
@@ -152,7 +156,7 @@ async def test_a_page_that_will_not_be_left_asks_first(pool: Pool) -> None:
 
 @pytest.mark.parametrize(("page", "name"), [("/huge", "First"), ("/deep", "Bottom")])
 async def test_large_and_deep_pages_are_read(pool: Pool, page: str, name: str) -> None:
-    async with pool.session(build_world(PAGES, page)) as (session, view):
+    async with pool.session(build_hostile(page)) as (session, view):
         view = await session.step(f'click("{view.find("button", name)}")')
         assert view.last_error == ""
 
@@ -161,7 +165,7 @@ async def test_large_and_deep_pages_are_read(pool: Pool, page: str, name: str) -
 async def test_fields_and_images_that_are_named_like_members_hide_nothing(pool: Pool, page: str) -> None:
     seen = []
     for prefix in ("", "x-"):
-        async with pool.session(build_world(PAGES, f"/{prefix}{page}")) as (session, view):
+        async with pool.session(build_hostile(f"/{prefix}{page}")) as (session, view):
             assert len(view.elements) > 600
             field = next(e for e in view.elements if (e.role, e.name) == ("textbox", "firstChild"))
             filled = await session.step(f'fill("{field.id}", "some text")')
@@ -188,7 +192,7 @@ def test_the_walker_reads_what_pages_can_hide_through_the_prototypes_alone(name:
 
 
 async def test_a_document_without_a_root_is_empty(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/gone")) as (session, view):
+    async with pool.session(build_hostile("/gone")) as (session, view):
         view = await session.step('click("1")')
         assert view.elements == ()
         view = await session.step('goto("http://shop.test/two")')
@@ -196,7 +200,7 @@ async def test_a_document_without_a_root_is_empty(pool: Pool) -> None:
 
 
 async def test_a_page_that_loads_itself_again_and_again_is_read_all_the_same(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/reload")) as (session, view):
+    async with pool.session(build_hostile("/reload")) as (session, view):
         assert view.title == "Reload"
         # A reload that begins in the same instant wins, in any Chromium: the agent goes again.
         while view.title == "Reload":
@@ -241,7 +245,7 @@ async def test_episodes_outlive_the_gpu_process(pool: Pool) -> None:
 
 
 async def test_the_parts_of_an_image_map_are_clicked_where_they_are(pool: Pool) -> None:
-    async with pool.session(build_world(PAGES, "/map")) as (session, view):
+    async with pool.session(build_hostile("/map")) as (session, view):
         hall = view.find("link", "Hall")
         kitchen = await session.step(f'click("{view.find("link", "Kitchen")}")')
         assert kitchen.title == "Two"

@@ -55,7 +55,7 @@ async def test_chromiums_own_views_are_captured(pool: Pool, kind: str, part: str
 
 @pytest.mark.browser
 async def test_a_capture_of_a_dead_page_is_a_typed_failure(pool: Pool) -> None:
-    session, _ = await pool.open(build_world())
+    session, _ = await pool.open(build_world(tidy=False))
     await session.close()
     with pytest.raises(SandboxError, match="the capture failed"):
         await session.capture("dom")

@@ -31,7 +31,7 @@ async def test_no_more_sessions_are_open_than_there_are_places() -> None:
 async def test_closing_removes_every_file_and_context() -> None:
     pool = Pool(contexts=2)
     browser = await pool.warm_up()
-    async with pool.session(build_world(files={"a.txt": b"x"})):
+    async with pool.session(build_world(files={"a.txt": b"x"}, tidy=False)):
         assert len(list((browser.scratch / "files").iterdir())) == 1
         contexts = await browser.connection.send("Target.getBrowserContexts")
         assert len(contexts["browserContextIds"]) == 1

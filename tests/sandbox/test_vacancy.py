@@ -58,6 +58,28 @@ async def test_an_episode_in_an_emptied_context_is_the_one_that_a_fresh_context_
         await pool.close()
 
 
+HOVERED = """<!doctype html><title>Hovered</title><style>button:hover::after { content: ' here' }</style>
+<button id=b>Here</button><output id=o>nobody</output><script>b.onmouseenter = () => { o.textContent = 'somebody'; };</script>"""
+
+
+@pytest.mark.browser
+async def test_the_mouse_is_not_where_the_last_episode_left_it() -> None:
+    pool = Pool(contexts=1)
+    world = replace(build_world({"/": HOVERED}), tidy=True)
+    try:
+        async with pool.session(world) as (_, fresh):
+            pass
+        async with pool.session(world) as (session, view):
+            moved = await session.step(f'hover("{view.find("button", "Here")}")')
+            assert (moved.element("status", "somebody") is None, moved.tree == fresh.tree) == (False, False)
+        async with pool.session(world) as (session, view):
+            assert session._vacancy is not None
+            assert view.tree == fresh.tree
+            assert (await session.step("noop(200)")).tree == fresh.tree
+    finally:
+        await pool.close()
+
+
 @pytest.mark.browser
 async def test_a_context_whose_page_died_is_disposed_of() -> None:
     pool = Pool(contexts=1)

@@ -46,6 +46,16 @@ def _without_id(line: str) -> str:
         ('<p style="text-transform:uppercase">loud</p>', ['"LOUD"']),
         ("<div onclick='1'>a</div><li tabindex=0>b</li>", ['generic "a"', 'listitem "b"']),
         ('<iframe title="a" sandbox srcdoc="b"></iframe>', ['iframe "a"', ' "b"']),
+        # A hand as the pointer tells users, and us, that there is something to click.
+        ("<style>b{cursor:pointer}</style><b>a <i>b</i></b><p>c</p>", ['generic "a b"', '"c"']),
+        ("<style>@media all{li{cursor:pointer}}</style><li>a</li>", ['listitem "a"']),
+        ("<p style='cursor:pointer'>a</p>", ['paragraph "a"']),
+        ("<style>div,i{cursor:pointer}</style><div>a<i></i></div>", ['generic "a"', " generic"]),
+        ("<style>button,i{cursor:pointer}</style><button>a<i></i></button>", ['button "a"']),
+        (
+            "<style>p:hover{cursor:pointer}b{cursor:pointer;cursor:text}</style><p>a</p><b>b</b>",
+            ['"a"', '"b"'],
+        ),
     ],
 )
 async def test_a_line_says_what_an_element_is(pool: Pool, body: str, lines: list[str]) -> None:

@@ -17,7 +17,8 @@ from milepost.training.trainer import TrainingInterruptedError, train
 
 def open_context() -> ForkServerContext:
     """What starts processes; the tests of a worker that use it share the one that they are forked from."""
-    multiprocessing.set_forkserver_preload(["tests.training.processes", "milepost.training.follower"])
+    needed = ("tests.training.processes", "milepost.training.follower", "peft", "torch.distributed.fsdp")
+    multiprocessing.set_forkserver_preload(list(needed))
     return multiprocessing.get_context("forkserver")
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from milepost.training.algorithm import Correction
 from milepost.training.corrections import (
     adapt_coefficient,
+    exceeds_band,
     importance_weights,
     mean_rows,
     off_policy_mask,
@@ -77,6 +78,13 @@ def test_bad_rows_that_the_policy_has_left_are_dropped_and_good_ones_kept() -> N
 )
 def test_a_coefficient_is_halved_below_its_band_and_doubled_above(divergence: float, expected: float) -> None:
     assert adapt_coefficient(1.0, divergence=divergence, target=1.0) == expected
+
+
+@pytest.mark.parametrize(("divergence", "expected"), [(0.29, False), (0.3, False), (0.31, True)])
+def test_a_divergence_exceeds_its_band_above_one_and_a_half_targets(
+    divergence: float, expected: bool
+) -> None:
+    assert exceeds_band(divergence, target=0.2) is expected
 
 
 def test_a_target_of_0_is_refused() -> None:

@@ -17,7 +17,7 @@ from milepost.agents.tiny.model import build_model
 from milepost.agents.tiny.tokenizer import build_tokenizer
 from milepost.envs.task import UnknownTaskError
 from milepost.milestones.judge.scripted import Act
-from milepost.training import verifiers
+from milepost.training import imitation, verifiers
 from milepost.training.checkpoint import CheckpointError, TrainState, find_latest, save_checkpoint
 from milepost.training.config import Config, build_config
 from milepost.training.display import SilentDisplay
@@ -152,7 +152,10 @@ def test_rollouts_that_run_ahead_are_one_update_old_and_learnt_all_the_same(
     assert all(0.0 < iterations[0]["time"][f"{who}_busy"] < 1.0 for who in ("engine", "browser", "learner"))
 
 
-def test_oracles_are_rehearsed_even_where_no_reward_teaches(policy: Path, tmp_path: Path) -> None:
+def test_oracles_are_rehearsed_even_where_no_reward_teaches(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imitation, "REHEARSED", 2)
     brief = ("imitation.episodes=0", "eval.episodes=[0,1]", "train.iterations=1")
     more = ("algorithm.preset=ppo_ptx", "algorithm.epochs=1", "algorithm.minibatches=1", *brief)
     train(make_config(policy, *more), tmp_path / "run")

@@ -149,6 +149,8 @@ _STEPS: Mapping[str, int] = {
     "click-checkboxes-large": 20,
     "click-checkboxes-soft": 15,
     "click-shades": 20,
+    "drag-circle": 60,
+    "drag-single-shape": 60,
     "drag-sort-numbers": 20,
     "flight.AA": 40,
     "flight.Alaska": 40,

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from milepost.milestones.learned.goal_reading import fit_goal, share_words, stands_in
+from milepost.milestones.learned.goal_reading import fit_goal, share_words, spell_times, stands_in
 from milepost.milestones.learned.view import View, find_fraction
 
 CHANGES = (
@@ -57,4 +57,4 @@ def describe_changes(view: View) -> dict[str, float]:
 
 
 def _name(fact: object) -> str:
-    return str(getattr(fact, "name", ""))
+    return spell_times(str(getattr(fact, "name", "")))

@@ -19,9 +19,13 @@ from milepost.sandbox.actions import (
     Back,
     Check,
     Click,
+    DragAndDrop,
     Fill,
     Forward,
     Goto,
+    MouseClick,
+    MouseDblclick,
+    MouseDragAndDrop,
     Press,
     Reload,
     SelectOption,
@@ -36,6 +40,8 @@ _VERBS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("press", (Press,)),
     ("answer", (Answer,)),
     ("leave", (Back, Forward, Reload, Goto)),
+    ("drag", (DragAndDrop, MouseDragAndDrop)),
+    ("point", (MouseClick, MouseDblclick)),
 )
 _ROLES = ("button", "textbox", "checkbox", "radio", "link", "option", "tab", "combobox")
 _VALUED = (*FIELDS, "slider", "switch", "meter")
@@ -53,6 +59,7 @@ _BESIDE = 0.3
 _AT_END = (
     "keys_done",
     "keys_left",
+    "keys_seen",
     "named_left",
     "named_done",
     "beside_done",
@@ -123,6 +130,7 @@ NAMES: tuple[str, ...] = (
     "chosen_beside",
     "left_in_goal",
     "keys",
+    "keys_seen",
     "relation_match",
     "relation_miss",
     "text_copies_goal",
@@ -228,6 +236,7 @@ def _describe_coverage(view: View) -> dict[str, float]:
     added = view.text if view.text else view.target.name if view.target is not None else ""
     after = f"{before} {added}".lower()
     covered, now = (find_fraction(stands_in(key, text) for key in view.keys) for text in (before, after))
+    page = " \n ".join(text for e in view.elements for text in (e.name, e.value))
     open_ = [e for e in view.elements if e.role in ("checkbox", "radio", "option") and e.name]
     left = [e for e in open_ if not _CHOSEN & set(e.states) and stands_in(e.name, view.goal)]
     return {
@@ -240,6 +249,7 @@ def _describe_coverage(view: View) -> dict[str, float]:
         "chosen_beside": float(any(not stands_in(name, view.goal) for name in chosen)),
         "left_in_goal": float(view.final and bool(left)),
         "keys": min(1.0, len(view.keys) / 5),
+        "keys_seen": find_fraction(stands_in(key, page) for key in view.keys),
     }
 
 

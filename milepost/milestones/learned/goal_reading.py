@@ -79,6 +79,17 @@ def stands_in(text: str, goal: str) -> bool:
     return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", goal.lower()) is not None
 
 
+_DAY = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/])")
+_HOUR = re.compile(r"(?<![\w:])(\d{1,2}):(\d\d) ?([ap])\.?m\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def spell_times(text: str) -> str:
+    """Write days and times of day in one way: `05/13/2011` is `2011-05-13`, as fields have it, and `1:30 PM` is `13:30`."""
+    text = _DAY.sub(lambda day: f"{day[3]}-{day[1]:0>2}-{day[2]:0>2}", text)
+    return _HOUR.sub(lambda time: f"{int(time[1]) % 12 + 12 * (time[3] in 'pP'):02}:{time[2]}", text)
+
+
 def fit_goal(text: str, goal: str) -> float:
     """Say how well a name fits a goal, in [0, 1]."""
     return 0.5 * stands_in(text, goal) + 0.5 * share_words(text, goal)

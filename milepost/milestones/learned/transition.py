@@ -74,10 +74,28 @@ def make_transitions(
     return tuple(made)
 
 
+_ICONS = frozenset({"generic", "img", "button"})
+"""Roles of what is often drawn and not named."""
+
+
 @lru_cache(maxsize=256)
 def read_elements(tree: str) -> tuple[Element, ...]:
-    """Parse a tree; trees that were asked for lately are remembered."""
-    return parse_tree(tree)
+    """Parse a tree; trees that were asked for lately are remembered.
+
+    An icon has no name of its own: it takes that of what it is in, such as the row of the message that it flags.
+    """
+    found: list[Element] = []
+    around: list[Element] = []
+    for element in parse_tree(tree):
+        while around and around[-1].depth >= element.depth:
+            around.pop()
+        if element.role in _ICONS and element.id and not element.name:
+            outer = next((e.name for e in reversed(around) if e.name), "")
+            found.append(replace(element, name=outer))
+        else:
+            found.append(element)
+        around.append(element)
+    return tuple(found)
 
 
 def find_target(tree: str, action: Action | None) -> Element | None:

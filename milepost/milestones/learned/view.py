@@ -2,8 +2,15 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from milepost.milestones.learned.goal_reading import find_keys, fit_goal, split_words, stands_in
+from milepost.milestones.learned.goal_reading import (
+    find_keys,
+    fit_goal,
+    spell_times,
+    split_words,
+    stands_in,
+)
 from milepost.milestones.learned.orderings import Quantity, read_amounts
 from milepost.milestones.learned.transition import Transition, find_target, find_text, read_elements
 from milepost.sandbox.actions import Action
@@ -43,7 +50,15 @@ class View:
     """What the features are made from."""
 
     def __init__(self, transition: Transition) -> None:
-        """Parse the tree and the action."""
+        """Parse the tree and the action; days and times are written in one way everywhere."""
+        transition = replace(
+            transition,
+            goal=spell_times(transition.goal),
+            tree=spell_times(transition.tree),
+            action=spell_times(transition.action),
+            previous=tuple(map(spell_times, transition.previous)),
+            touched=tuple(map(spell_times, transition.touched)),
+        )
         self.t = transition
         self.goal = transition.goal
         self.elements = read_elements(transition.tree)

@@ -1,5 +1,6 @@
 """The report: one HTML file that shows what a run did, made from the run's folder alone."""
 
+import functools
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,13 +35,9 @@ _HEALTH = (
 )
 
 
-def write_report(run: Path) -> Path:
-    """Write a run's `report.html`, whatever is there so far.
-
-    Raises:
-        ValueError: the metrics hold something that is not JSON.
-        RecordError: a recorded episode cannot be read.
-    """
+@functools.cache
+def _load_template() -> jinja2.Template:
+    """Read the report's template; to compile it takes longer than to fill it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("milepost.training.report", "."),
         autoescape=True,
@@ -48,7 +45,17 @@ def write_report(run: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("template.html").render(build_context(run))
+    return environment.get_template("template.html")
+
+
+def write_report(run: Path) -> Path:
+    """Write a run's `report.html`, whatever is there so far.
+
+    Raises:
+        ValueError: the metrics hold something that is not JSON.
+        RecordError: a recorded episode cannot be read.
+    """
+    page = _load_template().render(build_context(run))
     path = run / REPORT_FILE
     path.write_text(page, encoding="utf-8")
     return path

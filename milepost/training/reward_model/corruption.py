@@ -13,7 +13,7 @@ import numpy as np
 from milepost.agents.agent import Agent, Decision
 from milepost.agents.scripted import OracleAgent, RandomAgent
 from milepost.envs.task import Oracle
-from milepost.sandbox.actions import Action, Answer, Click, Fill, Reload, SelectOption
+from milepost.sandbox.actions import Action, Answer, Click, Fill, MouseDragAndDrop, Reload, SelectOption
 from milepost.sandbox.dialect import render_action
 from milepost.sandbox.observation import Element, Observation
 
@@ -43,7 +43,7 @@ class Play(StrEnum):
     WRONG_VALUE = "wrong_value"
     """One text or choice is another one, and stays so."""
     WRONG_TARGET = "wrong_target"
-    """One click goes to another element of the same role."""
+    """One click goes to another element of the same role, or a drag from its end to its beginning."""
     RANDOM = "random"
     """Legal actions at random."""
     CLAIM = "claim"
@@ -143,7 +143,7 @@ class WrongValueAgent:
 
 
 class WrongTargetAgent:
-    """Follows the solution, but one click goes elsewhere."""
+    """Follows the solution, but one click goes elsewhere, or a drag the other way."""
 
     def __init__(self, oracle: Oracle, rng: np.random.Generator, *, at: int) -> None:
         self._oracle = oracle
@@ -160,6 +160,9 @@ class WrongTargetAgent:
                 self._spoilt = True
                 return _say(Click(others[int(self._rng.integers(len(others)))].id))
             self._left -= 1
+        elif isinstance(action, MouseDragAndDrop) and not self._spoilt:
+            self._spoilt = True
+            return _say(MouseDragAndDrop(action.to_x, action.to_y, action.from_x, action.from_y))
         return _say(action)
 
 

@@ -6,7 +6,7 @@ episode's folder, how many of its turns count, and the goal it is judged under.
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -265,10 +265,22 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
         raise PreferenceError("the preferences are one-sided: all prefer the same episode")
 
 
+_VARIANT = re.compile(
+    r"(-v\d+|-\d+|-nodelay|-large|-transfer|-easy|-medium|-hard|-popup|-dynamic|-soft|-grid|-auto)+$"
+)
+_SAME: Mapping[str, str] = {
+    "email-inbox": "email-inbox",
+    "social-media": "social-media",
+    "multi-": "multi-layouts",
+    "drag-single-shape": "drag-circle",
+}
+"""Pages that are variants though their names do not say so, by how they begin."""
+
+
 def split_key(template: str) -> str:
     """Name what templates share that may not stand in both parts of a split: `click-test-2` is a `click-test`."""
-    name = template.removeprefix("miniwob.")
-    return re.sub(r"(-v\d+|-\d+|-nodelay|-large|-transfer|-easy|-medium|-popup|-dynamic)+$", "", name)
+    name = _VARIANT.sub("", template.removeprefix("miniwob."))
+    return next((key for start, key in _SAME.items() if name.startswith(start)), name)
 
 
 def check_split(train: Iterable[Pair], held_out: Iterable[Pair]) -> None:

@@ -39,6 +39,18 @@ def test_a_claim_of_success_is_seen_unless_the_goal_asks_for_it() -> None:
     assert "text_claims" not in features('answer("success")', goal="Answer with success.")
 
 
+def test_a_day_is_the_same_day_however_it_is_written() -> None:
+    right = features('fill("1", "2011-05-13")', goal="Enter 05/13/2011 as the day.")
+    assert (right["text_in_goal"], right["covered_after"]) == (1.0, 1.0)
+    assert "text_in_goal" not in features('fill("1", "2011-05-31")', goal="Enter 05/13/2011 as the day.")
+
+
+def test_what_of_the_goal_can_be_seen_is_counted() -> None:
+    found = features("mouse_click(1, 2)", goal='Find "Alta" and "Ada".')
+    assert (found["keys_seen"], found["verb_point"]) == (0.5, 1.0)
+    assert features("mouse_drag_and_drop(1, 2, 3, 4)")["verb_drag"] == 1.0
+
+
 def test_repeating_and_leaving_again_are_seen() -> None:
     assert features('click("2")', previous=('click("2")',))["repeated"] == 1.0
     assert features("reload()", previous=("reload()",))["leaves_again"] == 1.0

@@ -1,6 +1,13 @@
 import pytest
 
-from milepost.milestones.learned.goal_reading import find_keys, find_ordinal, find_slot, fit_goal, stands_in
+from milepost.milestones.learned.goal_reading import (
+    find_keys,
+    find_ordinal,
+    find_slot,
+    fit_goal,
+    spell_times,
+    stands_in,
+)
 
 
 def test_keys_are_quoted_texts_names_and_numbers() -> None:
@@ -35,3 +42,18 @@ def test_whole_words_count() -> None:
     assert not stands_in("Ann", "Write to Anna.")
     assert fit_goal("Red Diner", "the Red Press") == 0.25
     assert fit_goal("Red Press", "the Red Press") == 1.0
+
+
+def test_days_and_times_are_written_in_one_way() -> None:
+    assert (
+        spell_times("Enter 05/13/2011 as the day, 7/4/2020 not.")
+        == "Enter 2011-05-13 as the day, 2020-07-04 not."
+    )
+    assert [spell_times(time) for time in ("12:05 AM", "1:30 pm", "12:00PM", "13:30", "1:30 amber")] == [
+        "00:05",
+        "13:30",
+        "12:00",
+        "13:30",
+        "1:30 amber",
+    ]
+    assert spell_times("/a/1/2/2020 and 05/13/20111") == "/a/1/2/2020 and 05/13/20111"

@@ -27,6 +27,14 @@ def test_target_text_and_peers() -> None:
     assert view("").action is None
 
 
+def test_an_icon_has_the_name_of_what_it_is_in() -> None:
+    inbox = '[1] generic "Ada Hi"\n [2] generic\n [3] textbox\n[4] generic'
+    seen = View(Transition(goal="", tree=inbox, action='click("2")', changes=(), touched=("7/4/2020",)))
+    assert [e.name for e in seen.elements] == ["Ada Hi", "Ada Hi", "", ""]
+    assert seen.target is seen.elements[1]
+    assert seen.t.touched == ("2020-07-04",)
+
+
 def test_fractions() -> None:
     assert find_fraction([True, False]) == 0.5
     assert find_fraction([]) == 0.0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from milepost.agents.scripted import OracleAgent
-from milepost.sandbox.actions import Action, Answer, Click, Fill
+from milepost.sandbox.actions import Action, Answer, Click, Fill, MouseDragAndDrop
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element, Observation
 from milepost.training.reward_model.corruption import CLAIMS, HACKS, Play, draw_other, make_player
@@ -55,6 +55,15 @@ async def test_a_wrong_target_is_another_element_of_the_role() -> None:
         actions = await play(Play.WRONG_TARGET, turns=4, seed=seed)
         assert actions.count(Click("3")) == 1
         assert actions[0] == Fill("1", "Ada")
+
+
+async def test_a_wrong_drag_goes_the_other_way_once() -> None:
+    def drag(_observation: Observation) -> Action:
+        return MouseDragAndDrop(1, 2, 3, 4)
+
+    player = make_player(Play.WRONG_TARGET, drag, np.random.default_rng(0))
+    actions = [parse_action((await player.act(observe())).text) for _ in range(2)]
+    assert actions == [MouseDragAndDrop(3, 4, 1, 2), MouseDragAndDrop(1, 2, 3, 4)]
 
 
 async def test_hacks_claim_and_churn() -> None:

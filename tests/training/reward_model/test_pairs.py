@@ -162,6 +162,13 @@ def test_a_file_that_is_no_list_of_pairs_is_refused(tmp_path: Path) -> None:
 def test_variants_of_a_page_count_as_one_template() -> None:
     assert split_key("miniwob.click-test-2-v1") == split_key("miniwob.click-test-v1") == "click-test"
     assert split_key("miniwob.use-autocomplete-nodelay-v1") == "use-autocomplete"
+    assert (
+        split_key("miniwob.email-inbox-forward-nl-turk-v1")
+        == split_key("miniwob.email-inbox-v1")
+        == "email-inbox"
+    )
+    assert split_key("miniwob.drag-single-shape-v1") == split_key("miniwob.drag-circle-v1")
+    assert split_key("miniwob.drag-shapes-2-v1") == "drag-shapes"
     assert split_key("ExpenseForm-v0") == "ExpenseForm"
     one, two = make_pair("a", "b", "miniwob.click-test-v1"), make_pair("c", "d", "miniwob.click-test-2-v1")
     with pytest.raises(PreferenceError, match="click-test in both parts"):

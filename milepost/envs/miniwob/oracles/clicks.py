@@ -3,7 +3,7 @@
 import re
 
 from milepost.envs.miniwob.oracles.sight import between, click, elements, ordinals, quoted, submit, texts
-from milepost.sandbox.actions import Action, Click, Noop, Press
+from milepost.sandbox.actions import Action, Click, Fill, Noop, Press
 from milepost.sandbox.observation import Observation
 
 
@@ -58,6 +58,24 @@ def switch_tab(view: Observation) -> Action:
 def focus_field(view: Observation) -> Action:
     """Click the field that the goal counts, the first if it counts none."""
     return click(view, "textbox", nth=next(iter(ordinals(view)), 0))
+
+
+_TYPED = "two\nlines"
+_KEPT = {"text": "two lines", "textarea": "two\nlines"}
+"""What is left of it in a field of each kind."""
+
+
+def click_widget(view: Observation) -> Action:
+    """Click a widget of the kind that the goal quotes; an area keeps a second line and a field does not, so try."""
+    (kind,) = quoted(view)[:1] or ("",)
+    if kind not in _KEPT:
+        return click(view, kind)
+    for field in elements(view, "textbox"):
+        if field.value not in _KEPT.values():
+            return Fill(field.id, _TYPED)
+        if field.value == _KEPT[kind]:
+            return Click(field.id)
+    return Noop()
 
 
 def buy_ticket(view: Observation) -> Action:
