@@ -24,11 +24,12 @@ from milepost.training.policy import TokenScores, check_head, check_sight, score
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
     PairScores,
+    balance_labels,
     estimate_divergence,
     imitation_loss,
     kto_loss,
 )
-from milepost.training.preferences.method import Method, Reference, Schedule
+from milepost.training.preferences.method import Method, Reference, Schedule, Terms
 from milepost.training.preferences.pairs import Label, Pair, Sample
 
 Lesson = Pair | Label | Sample
@@ -156,7 +157,9 @@ class PreferenceLearner:
             self.model.load_state_dict(own)
 
     def update(self, epochs: Sequence[Sequence[Lesson]], rng: np.random.Generator) -> dict[str, float]:
-        """Learn and report `loss, grad_norm, accuracy, margin, ...`; without lessons the policy stays as it is.
+        """Learn and report `loss, grad_norm, accuracy, margin, ...`.
+
+        Without lessons, or with balanced labels of one kind alone, the policy stays as it is.
 
         Args:
             epochs: the lessons of each pass.
@@ -165,27 +168,41 @@ class PreferenceLearner:
         Raises:
             DivergedError: the loss or its gradient is no longer a number.
         """
-        if not any(epochs):
+        weighed = [(lessons, self._weigh(lessons)) for lessons in epochs if lessons]
+        passes = [
+            (lessons, terms)
+            for lessons, terms in weighed
+            if terms.desirable_weight or terms.undesirable_weight
+        ]
+        if not passes:
             return {"loss": 0.0, "grad_norm": 0.0, "tokens_computed": 0.0, "optimizer_steps": 0.0}
         if self.practice.method.restarts:
             assert self._reference is not None
             self.model.load_state_dict(self._reference.state_dict())
             self._renew_optimizer()
         sums = _Sums()
-        for lessons in epochs:
+        for lessons, terms in passes:
             parts = min(self.practice.minibatches, len(lessons))
-            for part in np.array_split(rng.permutation(len(lessons)), parts) if parts else ():
-                self._step([lessons[i] for i in part.tolist()], sums)
+            for part in np.array_split(rng.permutation(len(lessons)), parts):
+                self._step([lessons[i] for i in part.tolist()], terms, sums)
         return sums.means() | {
             "tokens_computed": float(sums.tokens_computed),
             "optimizer_steps": float(sums.steps),
         }
 
-    def _step(self, lessons: Sequence[Lesson], sums: _Sums) -> None:
+    def _weigh(self, lessons: Sequence[Lesson]) -> Terms:
+        """Give the terms of a pass, which may depend on how many labels of each kind it has."""
+        terms = self.practice.method.terms
+        if not terms.balanced:
+            return terms
+        desirable = sum(isinstance(one, Label) and one.desirable for one in lessons)
+        return balance_labels(terms, desirable, len(lessons) - desirable)
+
+    def _step(self, lessons: Sequence[Lesson], terms: Terms, sums: _Sums) -> None:
         samples = [sample for lesson in lessons for sample in _sides(lesson)]
         reference_M = self._score_reference(samples, sums)
         logp_M = self._score(self.model, samples, sums).requires_grad_()
-        loss = self._loss(lessons, samples, logp_M, reference_M, sums)
+        loss = self._loss(lessons, samples, logp_M, reference_M, terms, sums)
         if not math.isfinite(float(loss.detach())):
             raise DivergedError(f"the loss is {float(loss.detach())}; {self._advise()}")
         (slope_M,) = torch.autograd.grad(loss, logp_M)
@@ -208,10 +225,10 @@ class PreferenceLearner:
         samples: Sequence[Sample],
         logp_M: Tensor,
         reference_M: Tensor,
+        terms: Terms,
         sums: _Sums,
     ) -> Tensor:
         """Give the mean loss of lessons of one kind, whose samples come in their order."""
-        method = self.practice.method
         tokens_M = torch.tensor([sample.tokens for sample in samples], dtype=logp_M.dtype)
         if isinstance(lessons[0], Pair):
             pairs = PairScores(
@@ -222,13 +239,13 @@ class PreferenceLearner:
                 chosen_tokens_B=tokens_M[0::2],
                 rejected_tokens_B=tokens_M[1::2],
             )
-            _note_pairs(pairs, method.terms.beta, sums)
-            return PAIR_LOSSES[method.form](pairs, method.terms).mean()
+            _note_pairs(pairs, terms.beta, sums)
+            return PAIR_LOSSES[self.practice.method.form](pairs, terms).mean()
         if isinstance(lessons[0], Label):
             desirable_M = torch.tensor([isinstance(one, Label) and one.desirable for one in lessons])
             divergence = self._estimate_divergence(samples, sums)
             sums.add(kl_reference=divergence)
-            return kto_loss(logp_M - reference_M, desirable_M, divergence, method.terms).mean()
+            return kto_loss(logp_M - reference_M, desirable_M, divergence, terms).mean()
         return imitation_loss(logp_M, tokens_M).mean()
 
     def _estimate_divergence(self, samples: Sequence[Sample], sums: _Sums) -> float:

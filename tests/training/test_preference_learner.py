@@ -129,11 +129,14 @@ def test_an_entropy_bonus_raises_the_entropy() -> None:
     assert last[1] > last[0]
 
 
-def test_without_lessons_the_policy_stays_as_it_is() -> None:
-    learner = make_learner()
+@pytest.mark.parametrize("kind", ["no lessons", "labels of one kind"])
+def test_without_anything_to_learn_from_the_policy_stays_as_it_is(kind: str) -> None:
+    learner = make_learner(METHODS["kto"])
+    rng = np.random.default_rng(0)
+    assert learner.update([LABELS], rng)["optimizer_steps"] == 1.0
     before = {name: value.clone() for name, value in learner.model.state_dict().items()}
-    facts = learner.update([[], []], np.random.default_rng(0))
-    assert facts["optimizer_steps"] == 0.0
+    lessons = [replace(one, desirable=False) for one in LABELS] if kind == "labels of one kind" else []
+    assert learner.update([lessons, lessons], rng)["optimizer_steps"] == 0.0
     assert all(torch.equal(before[name], value) for name, value in learner.model.state_dict().items())
 
 

@@ -6,7 +6,7 @@ reference that a method does not use may be zeros.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -164,6 +164,26 @@ def kto_loss(ratio_B: Tensor, desirable_B: Tensor, divergence: float, terms: Ter
     good_B = terms.desirable_weight * (1.0 - torch.sigmoid(scaled_B))
     bad_B = terms.undesirable_weight * (1.0 - torch.sigmoid(-scaled_B))
     return torch.where(desirable_B, good_B, bad_B)
+
+
+def balance_labels(terms: Terms, desirable: int, undesirable: int) -> Terms:
+    """Weigh the commoner label down until both sides weigh the same, as Ethayarajh 2024 advises for unequal counts.
+
+    A policy that mostly fails gives many undesirable trajectories of its own, and would unlearn all it does. With labels
+    of one kind alone there is no contrast, and both weights are 0.
+
+    Args:
+        terms: whose weights are those of balanced labels.
+        desirable: how many labels are desirable in a pass.
+        undesirable: how many are not.
+    """
+    if not desirable or not undesirable:
+        return replace(terms, desirable_weight=0.0, undesirable_weight=0.0)
+    return replace(
+        terms,
+        desirable_weight=terms.desirable_weight * min(1.0, undesirable / desirable),
+        undesirable_weight=terms.undesirable_weight * min(1.0, desirable / undesirable),
+    )
 
 
 def estimate_divergence(mismatched_B: Tensor, reference_mismatched_B: Tensor) -> float:

@@ -84,6 +84,8 @@ class Terms:
     """Temperature of the mixture (`discopop`)."""
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
+    balanced: bool = False
+    """Whether the commoner label weighs less, so that both pull as hard (`kto`); see `balance_labels`."""
 
 
 _PLAIN = Terms()
@@ -160,6 +162,7 @@ def _list_methods() -> tuple[Method, ...]:
             summary="Single trajectories against a shared reference point: success is desirable, failure is not.",
             origin="Ethayarajh 2024, eq. 7",
             form=Form.KTO,
+            terms=Terms(balanced=True),
             source=Source.LABELS,
         ),
         Method(

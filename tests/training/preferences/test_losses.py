@@ -9,6 +9,7 @@ from torch import Tensor
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
     PairScores,
+    balance_labels,
     bco_loss,
     cdpo_loss,
     dpo_loss,
@@ -235,6 +236,17 @@ def test_kto_is_half_at_its_reference_point_bounded_and_moves_each_label_its_own
     ratio = row(1.0, 1.0).requires_grad_()
     (slope,) = torch.autograd.grad(kto_loss(ratio, both, 0.0, terms).sum(), ratio)
     assert slope[0] < 0.0 < slope[1]
+
+
+def test_the_commoner_label_is_weighed_down_until_both_sides_weigh_the_same() -> None:
+    def weigh(desirable: int, undesirable: int) -> tuple[float, float]:
+        terms = balance_labels(Terms(desirable_weight=1.0, undesirable_weight=1.5), desirable, undesirable)
+        return terms.desirable_weight, terms.undesirable_weight
+
+    assert weigh(6, 6) == (1.0, 1.5)
+    assert weigh(3, 12) == (1.0, 0.375)
+    assert weigh(12, 3) == (0.25, 1.5)
+    assert weigh(0, 6) == weigh(6, 0) == (0.0, 0.0)
 
 
 def test_the_divergence_of_kto_is_a_mean_that_is_never_below_zero() -> None:
