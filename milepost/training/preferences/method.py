@@ -176,6 +176,8 @@ def _list_methods() -> tuple[Method, ...]:
             summary="Anchored: both down, rejected more; for data worse than the policy.",
             origin="D'Oosterlinck 2024, eq. 8",
             form=Form.APO_DOWN,
+            # The chosen side is pushed down until beta times its log-ratio is some -3: 30 nats at 0.1, and all is unlearnt.
+            terms=Terms(beta=1.0),
         ),
         Method(
             name="orpo",
@@ -224,6 +226,9 @@ def _list_methods() -> tuple[Method, ...]:
             summary="A mixture of logistic and exponential loss that a language model found.",
             origin="Lu 2024, eq. 5",
             form=Form.DISCOPOP,
+            # With the temperature of the paper, 0.05, the loss falls towards the rejected side at a gap of 0, where a policy
+            # that is its own reference stands; above 0.102 it falls towards the chosen side everywhere.
+            terms=Terms(tau=0.2),
         ),
         Method(
             name="bpo",

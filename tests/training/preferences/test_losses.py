@@ -12,6 +12,7 @@ from milepost.training.preferences.losses import (
     balance_labels,
     bco_loss,
     cdpo_loss,
+    discopop_loss,
     dpo_loss,
     estimate_divergence,
     hinge_loss,
@@ -24,7 +25,7 @@ from milepost.training.preferences.losses import (
     robust_loss,
     simpo_loss,
 )
-from milepost.training.preferences.method import Form, Terms
+from milepost.training.preferences.method import METHODS, Form, Terms
 
 B01 = Terms(beta=0.1)
 
@@ -236,6 +237,19 @@ def test_kto_is_half_at_its_reference_point_bounded_and_moves_each_label_its_own
     ratio = row(1.0, 1.0).requires_grad_()
     (slope,) = torch.autograd.grad(kto_loss(ratio, both, 0.0, terms).sum(), ratio)
     assert slope[0] < 0.0 < slope[1]
+
+
+def test_discopop_as_published_begins_the_wrong_way_and_the_preset_never_goes_it() -> None:
+    def slope(gap: float, terms: Terms) -> float:
+        chosen = row(gap).requires_grad_()
+        pairs = replace(make_pairs([0.0], [0.0]), chosen_B=chosen)
+        (found,) = torch.autograd.grad(discopop_loss(pairs, terms).sum(), chosen)
+        return float(found)
+
+    assert slope(0.0, Terms(beta=1.0, tau=0.05)) == pytest.approx(-0.75 + 0.25 / 0.05 * (1 - math.log(2)))
+    preset = replace(METHODS["discopop"].terms, beta=1.0)
+    assert slope(0.0, preset) == pytest.approx(-0.75 + 0.25 / 0.2 * (1 - math.log(2)))
+    assert all(slope(gap / 100, preset) < 0.0 for gap in range(-300, 301))
 
 
 def test_the_commoner_label_is_weighed_down_until_both_sides_weigh_the_same() -> None:
