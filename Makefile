@@ -42,9 +42,8 @@ setup: ## Set everything up, and nothing more: .venv, packages, a browser
 train: setup ## Train the built-in policy in a real browser; continues an interrupted run
 	$(BIN)/milepost train $(CONFIG) --out $(OUT) $(if $(wildcard $(OUT)),--resume) $(ARGS)
 
-# Side by side: the type checker works while tests wait for browsers.
-test: setup ## Check, and run every test; a missing browser is a failure
-	@$(MAKE) --no-print-directory -j 3 static $(if $(filter-out tests,$(TESTS)),tests,$(HALVES))
+test: setup ## Run every test; a missing browser is a failure
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter-out tests,$(TESTS)),tests,$(HALVES))
 
 tests: setup
 	$(PYTEST) $(TESTS)

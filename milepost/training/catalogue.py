@@ -108,6 +108,7 @@ def _describe_methods() -> list[dict[str, Any]]:
                 "reference": method.reference,
                 "reference_every": method.reference_every,
                 "restarts": method.restarts,
+                "lagging": method.lagging,
                 **asdict(method.terms),
             },
         }

@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 from milepost.milestones import Goal, Spec, any_of, forbid, milestone, when
-from milepost.milestones.mutation import ANY_CHANGE, find_survivors, judge, weaken
+from milepost.milestones.mutation import ANY_CHANGE, find_survivors, judge, may_tell, weaken
 from milepost.milestones.near_misses import derive_logs
 from milepost.sandbox.events import EpisodeEnded
 from tests.milestones.conftest import ORACLE, click, witness
@@ -77,6 +77,17 @@ def test_the_predicate_of_a_goal_is_tried_without_frame_and_vetoes() -> None:
 def test_near_misses_tell_every_weaker_rule_apart(expense_spec: Spec) -> None:
     logs = list(derive_logs(expense_spec, witness(*ORACLE, EpisodeEnded(reason="goal"))))
     assert find_survivors([(expense_spec, logs)]) == (29, ())
+
+
+def test_a_log_is_passed_over_only_where_judgements_are_equal(expense_spec: Spec) -> None:
+    logs = list(derive_logs(expense_spec, witness(*ORACLE, EpisodeEnded(reason="goal"))))
+    passed = 0
+    for mutant in weaken(expense_spec):
+        over = [log for log in logs if not may_tell(mutant.swap, log)]
+        assert all(judge(mutant.spec, log) == judge(mutant.against, log) for log in over), mutant.name
+        assert mutant.swap or not over
+        passed += len(over)
+    assert passed > len(logs) * 10
 
 
 def test_the_oracle_alone_does_not(expense_spec: Spec) -> None:

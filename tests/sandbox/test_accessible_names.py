@@ -188,7 +188,7 @@ def app_pages(folder: Path) -> list[Path]:
         for seed in range(2 if number < 3 else 1):
             site = visit(template.task(seed))
             start = site.get("/").text
-            paths = ["/", *dict.fromkeys(re.findall(r'href="(/[^"]+)"', start))][:3]
+            paths = ["/", *dict.fromkeys(re.findall(r'href="(/[^"]+)"', start))][:2]
             for page, path in enumerate(paths):
                 file = folder / f"{row.id.replace('/', '-')}-{seed}-{page}.html"
                 file.write_text(site.get(path).text, encoding="utf-8")

@@ -82,6 +82,7 @@ def build_slow_world(start: str, pages: Site | None = None, **more: Any) -> Worl
         goal="a goal",
         start_url=f"http://slow.test{start}",
         sites={"slow.test": pages or build_slow_site()},
+        tidy=True,
         **more,
     )
 

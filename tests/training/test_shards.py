@@ -54,12 +54,11 @@ episodes = [0, 1]
 
 RUNS = (
     # folder, processes, whether they share weights out, iterations
-    ("replicated", 2, "false", 3),
-    ("sharded", 2, "true", 1),
-    ("sharded", 1, "false", 2),
-    ("sharded", 2, "true", 3),
+    ("replicated", 2, "false", 2),
+    ("sharded", 1, "false", 1),
+    ("sharded", 2, "true", 2),
 )
-CHECKPOINTS = ("000002", "000003")
+CHECKPOINT = "000002"
 ELSEWHERE = {"elapsed_s", "eta_s", "time", "iterations"}
 """What a record says of the machine and of the command."""
 SHARED = {".learner.tokens_computed", ".learner.tokens_shared"}
@@ -111,14 +110,17 @@ def read_facts(run: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_that_is_sharded_now_and_then_gives_the_numbers_of_one_that_is_not(runs: Path) -> None:
-    """Its first and third iteration are sharded; the second is learnt by one process, from a sharded checkpoint."""
+    """Its first iteration is learnt by one process, and the second is sharded, from that one's checkpoint.
+
+    The other way round needs no run: a sharded checkpoint is like any other, says the next test.
+    """
     found, expected = read_facts(runs / "sharded"), read_facts(runs / "replicated")
-    assert [record[".kind"] for record in found] == ["evaluation", *["iteration"] * 3, "evaluation"]
+    assert [record[".kind"] for record in found] == ["evaluation", *["iteration"] * 2, "evaluation"]
     for one, other in zip(found, expected, strict=True):
         numbers = {key: value for key, value in other.items() if isinstance(value, int | float)}
         assert {key: one[key] for key in numbers} == pytest.approx(numbers, abs=1e-5)
         assert {**one, **numbers} == other
-    for record in found[1:4]:
+    for record in found[1:3]:
         assert record[".learner.grad_norm"] > 1e-3
         assert record[".learner.kl_reference"] == pytest.approx(0.0, abs=1e-6)  # the reference follows
 
@@ -126,9 +128,8 @@ def test_a_run_that_is_sharded_now_and_then_gives_the_numbers_of_one_that_is_not
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
-def test_a_checkpoint_of_a_sharded_run_is_whole(checkpoint: str, runs: Path) -> None:
-    here, there = (runs / name / "checkpoints" / checkpoint for name in ("sharded", "replicated"))
+def test_a_checkpoint_of_a_sharded_run_is_whole(runs: Path) -> None:
+    here, there = (runs / name / "checkpoints" / CHECKPOINT for name in ("sharded", "replicated"))
     assert {path.name for path in here.iterdir()} == {path.name for path in there.iterdir()}
     weights, others = (load_file(place / "model.safetensors") for place in (here, there))
     assert weights.keys() == others.keys()

@@ -108,6 +108,8 @@ class Method:
     """Iterations of a stage, with a reference of that kind."""
     restarts: bool = False
     """Every iteration learns from the reference's weights on, not from the last ones."""
+    lagging: bool = False
+    """Its lessons must come from a policy that is worse, which the policy itself is not: neither online nor continuous."""
 
     @property
     def needs_reference(self) -> bool:
@@ -176,8 +178,7 @@ def _list_methods() -> tuple[Method, ...]:
             summary="Anchored: both down, rejected more; for data worse than the policy.",
             origin="D'Oosterlinck 2024, eq. 8",
             form=Form.APO_DOWN,
-            # The chosen side is pushed down until beta times its log-ratio is some -3: 30 nats at 0.1, and all is unlearnt.
-            terms=Terms(beta=1.0),
+            lagging=True,
         ),
         Method(
             name="orpo",

@@ -79,6 +79,12 @@ class PreferenceSection(BaseModel):
                 f"file is {self.file!r} and method is {self.method!r}: its reference is the policy that played "
                 "the episodes, which a file does not hold; use 'dpo'"
             )
+        if method.lagging and schedule in (Schedule.ONLINE, Schedule.CONTINUOUS):
+            raise ValueError(
+                f"schedule is {self.schedule} and method is {self.method!r}: it makes the chosen side less likely too, "
+                "as is right for trajectories worse than the policy's, so from its own it would unlearn everything; "
+                "set schedule to 'offline' or 'semi_online@N', or method to 'apo_zero'"
+            )
         if method.restarts and schedule is Schedule.CONTINUOUS:
             raise ValueError(
                 f"schedule is continuous and method is {self.method!r}: it begins every iteration at the "

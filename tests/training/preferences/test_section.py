@@ -15,7 +15,8 @@ def test_no_method_is_the_policy_gradient_loop() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_chosen_by_its_name(name: str) -> None:
-    section = build_config({"preference": {"method": name}}).preference
+    schedule = "offline" if METHODS[name].lagging else "online"
+    section = build_config({"preference": {"method": name, "schedule": schedule}}).preference
     assert section.resolve() == METHODS[name]
 
 
@@ -49,6 +50,7 @@ def test_a_schedule_says_how_often_the_copy_that_plays_is_renewed() -> None:
         ),
         ({"method": "bpo", "file": "x.jsonl", "schedule": "offline"}, "use 'dpo'"),
         ({"method": "rest_em", "schedule": "continuous"}, "choose another schedule"),
+        ({"method": "apo_down"}, "schedule is online and method is 'apo_down'"),
         ({"method": "sft", "beta": 0.1}, "imitation has no beta"),
         (
             {"method": "dpo", "schedule": "semi_online@0"},
