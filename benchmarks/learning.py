@@ -49,8 +49,9 @@ TINY = "tiny"
 """The built-in checkpoint."""
 SINGLE_STEP = {"trpo"}
 """Methods that take one step a batch."""
-METHOD_NAMES = [*PRESETS, OUTCOME, *METHODS, "dpo:semi_online", "dpo:offline"]
-"""What `all` stands for, so that `dpo` is online DPO."""
+PLAYED = [name for name, method in METHODS.items() if not method.lagging]
+METHOD_NAMES = [*PRESETS, OUTCOME, *PLAYED, "dpo:semi_online", "dpo:offline"]
+"""What `all` stands for, so that `dpo` is online DPO; a method that cannot be played online is not in it."""
 PARTS = {
     "learning": ("Which methods learn", (Claim.GAIN, Claim.SCHEDULE)),
     "credit": ("What milestones are worth where the goal is rare", (Claim.EPISODES,)),

@@ -143,3 +143,9 @@ def test_only_milestone_advantages_take_their_options() -> None:
 def test_a_schedule_stands_after_the_colon(schedule: str) -> None:
     config = build_study(f"dpo:{schedule}", 0, parse([]))
     assert (config.preference.method, config.preference.schedule) == ("dpo", schedule)
+
+
+def test_whatever_all_stands_for_can_be_played() -> None:
+    played = [build_study(name, 0, parse([])).preference for name in METHOD_NAMES]
+    assert "apo_down" not in {one.method for one in played}
+    assert {one.schedule for one in played if one.method} == {"online", "semi_online", "offline"}
