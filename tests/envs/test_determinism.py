@@ -16,7 +16,7 @@ IDS = [template.id for template in templates()[:3]]
 @pytest.mark.browser
 @pytest.mark.parametrize("task", IDS)
 async def test_every_task_is_deterministic(undrawn: Pool, task: str) -> None:
-    found = await verify_determinism(undrawn, get_template(task), seeds=range(3), split=Split.TEST)
+    found = await verify_determinism(undrawn, get_template(task), seeds=range(1), split=Split.TEST)
     assert [one.describe() for one in found] == []
 
 

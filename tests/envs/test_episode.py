@@ -42,9 +42,8 @@ async def play(
 @pytest.mark.parametrize("task", FIRST)
 async def test_the_oracle_solves_every_split(undrawn: Pool, task: str) -> None:
     for split in Split:
-        for seed in range(2):
-            episode = await play(undrawn, task, seed, split)
-            assert episode.success, (split, seed, episode.task.goal)
+        episode = await play(undrawn, task, 1, split)
+        assert episode.success, (split, episode.task.goal)
 
 
 @pytest.mark.parametrize("task", IDS)

@@ -47,7 +47,8 @@ def test_what_other_sections_must_say_is_checked() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_learns_from_a_batch_of_episodes(name: str) -> None:
-    config = build_config({"preference": {"method": name}, "algorithm": {"epochs": 2}})
+    schedule = "semi_online" if METHODS[name].lagging else "online"
+    config = build_config({"preference": {"method": name, "schedule": schedule}, "algorithm": {"epochs": 2}})
     reference = make_model(seed=1) if METHODS[name].needs_reference else None
     learner = PreferenceLearner(make_model(), build_practice(config), reference=reference)
     facts, mined = study_episodes(learner, BATCH, config.preference, np.random.default_rng(0))
