@@ -1,7 +1,7 @@
 """From the rewards of several members to one score: what both tiers of the learned model share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 
 LENGTH_POWER = 0.5
 """rho of G(tau) = T^-rho * sum_t r(o_t, a_t, o_t+1): between a sum (0) and a mean (1)."""
+
+READING = 0.25
+"""How much of the log odds by the reading of the whole episode a return gains."""
+
+GRADES = 10
+"""Into so many grades of equal width a probability is put: differences that are smaller are not paid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +28,7 @@ class LearnedScore:
     unfamiliar: bool
     """Whether the input lies outside what the model was trained on."""
     probability: float
-    """Calibrated probability that the episode is a success."""
+    """Calibrated probability that the episode is a success, in grades."""
     reached: float = 0.0
     """Log odds of success by the reading of the whole episode, not calibrated; 0 where a tier has none."""
     suspicion: float = 0.0
@@ -30,8 +36,8 @@ class LearnedScore:
 
     @property
     def unsuspicious(self) -> float:
-        """The mean as if nothing were suspicious: what the calibration reads, for suspicion has no bound."""
-        return self.mean + self.suspicion
+        """The mean of the steps' rewards alone: what the calibration reads where a tier has no reading."""
+        return self.mean + self.suspicion - READING * self.reached
 
 
 NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
@@ -51,6 +57,8 @@ class Gauge:
     """Mean of an episode's mean inputs over the training episodes."""
     precision_FF: NDArray[np.float64]
     """Inverse of their regularised covariance."""
+    levels_G: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """What a probability of each grade is worth: the mean of those the calibration was fitted to; none: no grades."""
     familiar: float
     """Largest squared Mahalanobis distance that counts as familiar (Lee et al. 2018)."""
     slope: float = 1.0
@@ -91,14 +99,20 @@ class Gauge:
         mean, spread = float(returns_K.mean()), float(returns_K.std())
         away_F = inputs_TF.mean(0) - self.mean_F
         margin = self.slope * (mean - self.penalty * spread) + self.pull * reached + self.offset
+        chance = float(1 / (1 + np.exp(-np.clip(margin, -50, 50))))
         return LearnedScore(
-            mean=mean - suspicion,
+            mean=mean + READING * reached - suspicion,
             spread=spread,
             unfamiliar=bool(away_F @ self.precision_FF @ away_F > self.familiar),
-            probability=float(1 / (1 + np.exp(-np.clip(margin, -50, 50)))),
+            probability=float(self.levels_G[find_grade(chance)]) if len(self.levels_G) else chance,
             reached=reached,
             suspicion=suspicion,
         )
+
+
+def find_grade(chance: float) -> int:
+    """Give the grade of a probability, from 0."""
+    return min(int(chance * GRADES), GRADES - 1)
 
 
 def sum_rewards(rewards_KT: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,4 +142,4 @@ def make_gauge(stored: Mapping[str, Any]) -> Gauge:
 
 
 _NUMBERS = ("familiar", "slope", "offset", "penalty", "pull")
-_ARRAYS = ("centre_K", "mean_F", "precision_FF")
+_ARRAYS = ("centre_K", "mean_F", "precision_FF", "levels_G")
