@@ -26,7 +26,7 @@ _ABOVE = re.compile(
 _ODD = re.compile(r"\bodd\b", re.IGNORECASE)
 _EVEN = re.compile(r"\beven\b(?! if| though| when)", re.IGNORECASE)
 
-_SUM = re.compile(r"(-?\d+(?:\.\d+)?)\s*([-+*/×÷x−–:])\s*(-?\d+(?:\.\d+)?)\s*=\s*\??")
+_SUM = re.compile(r"(-?\d+(?:\.\d+)?)\s*([-+*/x:\u00d7\u00f7\u2212])\s*(-?\d+(?:\.\d+)?)\s*=\s*\??")
 
 _DURATION = re.compile(r"\b(?:(\d+)\s*h(?:ours?)?\b)?\s*(?:(\d+)\s*m(?:in(?:utes?)?)?\b)?", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£]\s?(\d[\d,]*(?:\.\d+)?)")
@@ -89,9 +89,9 @@ def find_result(text: str) -> float | None:
     if asked is None:
         return None
     one, sign, other = float(asked[1]), asked[2], float(asked[3])
-    if sign in "/÷:":
+    if sign in "/:\u00f7":
         return one / other if other else None
-    return one + other if sign == "+" else one - other if sign in "-−–" else one * other
+    return one + other if sign == "+" else one - other if sign in "-\u2212" else one * other
 
 
 @lru_cache(maxsize=4096)
