@@ -14,7 +14,10 @@ READING = 0.25
 """How much of the log odds by the reading of the whole episode a return gains."""
 
 GRADES = 10
-"""Into so many grades of equal width a probability is put: differences that are smaller are not paid."""
+"""Into so many grades of equal width a probability is put: smaller differences are not paid.
+
+Whoever chooses among many, or learns, finds the little by which a wrong episode is thought better than a right one.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,9 @@ class LearnedScore:
     unfamiliar: bool
     """Whether the input lies outside what the model was trained on."""
     probability: float
-    """Calibrated probability that the episode is a success, in grades."""
+    """Calibrated probability that the episode is a success."""
+    paid: float
+    """What that probability is worth as a reward: the same for all of a grade."""
     reached: float = 0.0
     """Log odds of success by the reading of the whole episode, not calibrated; 0 where a tier has none."""
     suspicion: float = 0.0
@@ -40,7 +45,7 @@ class LearnedScore:
         return self.mean + self.suspicion - READING * self.reached
 
 
-NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
+NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0, paid=0.0)
 """Of an episode without steps: below whatever a network gives, for 0 would be as good as a demonstration."""
 
 
@@ -57,8 +62,6 @@ class Gauge:
     """Mean of an episode's mean inputs over the training episodes."""
     precision_FF: NDArray[np.float64]
     """Inverse of their regularised covariance."""
-    levels_G: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """What a probability of each grade is worth: the mean of those the calibration was fitted to; none: no grades."""
     familiar: float
     """Largest squared Mahalanobis distance that counts as familiar (Lee et al. 2018)."""
     slope: float = 1.0
@@ -66,6 +69,8 @@ class Gauge:
     offset: float = 0.0
     penalty: float = 0.0
     pull: float = 0.0
+    levels_G: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """What a probability of each grade is worth: the mean of those the calibration was fitted to; none: no grades."""
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -104,7 +109,8 @@ class Gauge:
             mean=mean + READING * reached - suspicion,
             spread=spread,
             unfamiliar=bool(away_F @ self.precision_FF @ away_F > self.familiar),
-            probability=float(self.levels_G[find_grade(chance)]) if len(self.levels_G) else chance,
+            probability=chance,
+            paid=float(self.levels_G[find_grade(chance)]) if len(self.levels_G) else chance,
             reached=reached,
             suspicion=suspicion,
         )

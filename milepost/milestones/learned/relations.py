@@ -1,4 +1,4 @@
-"""Whether what a goal asks for by place, slot, choice, order or bounds is what was taken: yes, no, or not asked."""
+"""Whether what a goal asks for by place, slot, choice, order, bounds or direction was taken: yes, no, or not asked."""
 
 from milepost.milestones.learned.directions import find_way, read_way
 from milepost.milestones.learned.goal_reading import find_ordinal, find_slot
@@ -18,7 +18,7 @@ _COPIED = 2
 
 
 def describe_relation(view: View) -> dict[str, float]:
-    """Say whether what the goal asks for by place, slot, choice, order or bounds is what was taken.
+    """Say whether what the goal asks for by place, slot, choice, order, bounds, direction or label is what was taken.
 
     One pair of features for all: each kind of relation is rare, and a weight of its own would hardly be learned.
     """
@@ -109,14 +109,13 @@ def _match_label(view: View) -> bool | None:
 
 
 def _match_copy(view: View) -> bool | None:
-    """Whether all that the page only shows was entered; None when it is no beginning or part of it that was."""
+    """Whether all that the page only shows was entered; what is not a copy may be meant otherwise."""
     shown, text = ("".join("".join(texts).split()) for texts in (view.list_texts(), view.text))
-    if view.target is None or len(shown) < _COPIED or len(text) < 1 or text not in shown:
-        return None
-    return True if text == shown else None
+    return True if view.target is not None and len(shown) >= _COPIED and text == shown else None
 
 
 def _match_result(view: View) -> bool | None:
+    """Whether the result of the one calculation that the page shows was entered."""
     results = [n for text in view.list_texts() if (n := find_result(text)) is not None]
     if view.target is None or not view.text or len(results) != 1:
         return None

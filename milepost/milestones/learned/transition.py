@@ -85,6 +85,10 @@ _ICONS = frozenset({"generic", "img", "button"})
 """Roles of what is often drawn and not named."""
 
 
+def _is_label(element: Element) -> bool:
+    return not element.id and _LABEL.fullmatch(element.name) is not None
+
+
 @lru_cache(maxsize=256)
 def read_elements(tree: str) -> tuple[Element, ...]:
     """Parse a tree; trees that were asked for lately are remembered.
@@ -100,8 +104,8 @@ def read_elements(tree: str) -> tuple[Element, ...]:
         if element.role in _ICONS and element.id and not element.name:
             outer = next((e.name for e in reversed(around) if e.name), "")
             found.append(replace(element, name=outer))
-        elif element.role in FIELDS and not element.name and found and _LABEL.fullmatch(found[-1].name):
-            found.append(element if found[-1].id else replace(element, name=found[-1].name))
+        elif element.role in FIELDS and not element.name and found and _is_label(found[-1]):
+            found.append(replace(element, name=found[-1].name))
         else:
             found.append(element)
         around.append(element)

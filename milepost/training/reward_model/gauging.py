@@ -86,12 +86,12 @@ def fit_line(points: Sequence[Point], *, ridge: float = 1e-2) -> tuple[float, fl
     """Fit p(success) = sigmoid(slope * (unsuspicious - penalty * spread) + pull * reached + offset).
 
     Where a tier has a reading of the whole episode (`reached`), that alone counts, and slope and penalty are 0. The
-    weighted Brier score is what is made least. Cross-entropy has no bound: the few templates of which a model knows
-    nothing would make it unsure of all others.
+    weighted Brier score is what is made least, from where cross-entropy, which has one minimum, is least. Cross-entropy
+    itself has no bound: the few templates of which a model knows nothing would make it unsure of all others.
 
     Args:
         points: scores, and whether the goal was reached.
-        ridge: pull towards slope or pull 1 and the others 0.
+        ridge: pull of cross-entropy towards slope or pull 1 and the others 0, and of the Brier score towards that.
 
     Returns:
         Slope, penalty, pull and offset.
@@ -102,6 +102,7 @@ def fit_line(points: Sequence[Point], *, ridge: float = 1e-2) -> tuple[float, fl
     kept = [2, 3] if rows[:, 2].any() else [0, 1, 3]
     line = np.zeros(4)
     start = np.eye(len(kept))[0]
+    start = fit_odds(rows[:, kept], success, weight, start_F=start, ridge_F=np.full(len(kept), ridge))
     line[kept] = fit_chances(rows[:, kept], success, weight, start_F=start, ridge=ridge)
     slope, spread, pull, offset = (float(n) for n in line)
     return slope, -spread / slope if slope else 0.0, pull, offset
