@@ -81,7 +81,6 @@ def find_intervals(judged: Judged, rng: np.random.Generator) -> dict[str, list[f
             spread=0.0,
             unfamiliar=judged.unfamiliar[side],
             probability=judged.probability[side],
-            paid=judged.probability[side],
         )
 
     parts = [judge_pairs(pairs, score) for pairs in groups.values()]
@@ -109,8 +108,7 @@ def measure_optimisation(
     """Give the true success of the best of n episodes of held-out templates, n up to 64.
 
     Best is the highest mean; more cautiously, the highest mean less CAUTION spreads (Coste et al. 2024); or the
-    most that is paid, which is the probability in grades: episodes of a grade are as good as each other. Intervals
-    are 95 %, by drawing prompts with replacement.
+    highest probability, which is what a policy is paid. Intervals are 95 %, by drawing prompts with replacement.
     """
     groups: dict[str, list[tuple[LearnedScore, bool]]] = defaultdict(list)
     for folder in list_episodes(pools / EPISODES_FOLDER):
@@ -122,7 +120,7 @@ def measure_optimisation(
     choices: dict[str, Callable[[LearnedScore], float]] = {
         "mean": lambda one: one.mean,
         "cautious": lambda one: one.mean - CAUTION * one.spread,
-        "paid": lambda one: one.paid,
+        "probability": lambda one: one.probability,
     }
     curves = {}
     for name, value in choices.items():
@@ -213,7 +211,7 @@ def describe(found: dict[str, Any]) -> str:
         lines.append(
             f"best of n, {curve['prompts']} prompts, {curve['episodes']} episodes: true success, chosen by"
         )
-        names = ("mean", "cautious", "paid")
+        names = ("mean", "cautious", "probability")
         lines.append("    " + "".join(f"  {name:<23}" for name in names))
         lines += [
             f"{n:>4}" + "".join(f"  {write_interval(curve[name]['success'][n]):<23}" for name in names)

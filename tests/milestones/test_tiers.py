@@ -33,9 +33,7 @@ class Model:
 
     def __init__(self, probability: float = 0.95, *, unfamiliar: bool = False) -> None:
         self.asked = 0
-        self._score = LearnedScore(
-            mean=1.0, spread=0.1, unfamiliar=unfamiliar, probability=probability, paid=probability
-        )
+        self._score = LearnedScore(mean=1.0, spread=0.1, unfamiliar=unfamiliar, probability=probability)
 
     def score_steps(self, transitions: Sequence[Transition]) -> NDArray[np.float64]:
         return np.zeros((1, len(transitions)))

@@ -115,17 +115,16 @@ def load_ensemble(path: Path) -> Ensemble:
         ModelFormatError: it cannot be read, or was made for other features.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = {name: archive[name] for name in archive.files}
-        names, templates = (tuple(str(name) for name in stored[key]) for key in ("names", "templates"))
-        weights = {name: stored[name] for name in _WEIGHTS}
-        # A model of other features may have other arrays too: what is said first is that it must be trained anew.
-        gauge = make_gauge(stored) if names == NAMES else None
+        with np.load(path, allow_pickle=False) as stored:
+            names = tuple(str(name) for name in stored["names"])
+            templates = tuple(str(name) for name in stored["templates"])
+            weights = {name: stored[name] for name in _WEIGHTS}
+            gauge = make_gauge(stored)
     except (OSError, ValueError, KeyError) as broken:
         raise ModelFormatError(
             f"{path} is no reward model: {broken}; train one with: milepost reward-model train"
         ) from None
-    if gauge is None:
+    if names != NAMES:
         raise ModelFormatError(
             f"{path} was made for other features; train it anew with: milepost reward-model train"
         )
@@ -133,7 +132,7 @@ def load_ensemble(path: Path) -> Ensemble:
 
 
 def form_opinion(score: LearnedScore, *, digest: str) -> Opinion:
-    """Make a score the router's: what is paid is the value, and how far the probability is from a coin toss the confidence.
+    """Make a score the router's: the probability is the value, and how far it is from a coin toss the confidence.
 
     Args:
         score: of an episode.
@@ -146,7 +145,7 @@ def form_opinion(score: LearnedScore, *, digest: str) -> Opinion:
         )
     return Opinion(
         standing=Standing.SCORED,
-        value=_round(score.paid),
+        value=_round(score.probability),
         confidence=_round(max(score.probability, 1 - score.probability)),
         evidence=evidence,
         reason=f"mean {score.mean:.3f}, spread {score.spread:.3f}",

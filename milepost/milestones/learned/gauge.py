@@ -1,7 +1,7 @@
 """From the rewards of several members to one score: what both tiers of the learned model share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,6 @@ LENGTH_POWER = 0.5
 
 READING = 0.25
 """How much of the log odds by the reading of the whole episode a return gains."""
-
-GRADES = 10
-"""Into so many grades of equal width a probability is put: smaller differences are not paid.
-
-Whoever chooses among many, or learns, finds the little by which a wrong episode is thought better than a right one.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +26,6 @@ class LearnedScore:
     """Whether the input lies outside what the model was trained on."""
     probability: float
     """Calibrated probability that the episode is a success."""
-    paid: float
-    """What that probability is worth as a reward: the same for all of a grade."""
     reached: float = 0.0
     """Log odds of success by the reading of the whole episode, not calibrated; 0 where a tier has none."""
     suspicion: float = 0.0
@@ -41,11 +33,11 @@ class LearnedScore:
 
     @property
     def unsuspicious(self) -> float:
-        """The mean of the steps' rewards alone: what the calibration reads where a tier has no reading."""
+        """The mean of the steps' rewards alone, which the calibration reads: suspicion has no bound, the reading is its own."""
         return self.mean + self.suspicion - READING * self.reached
 
 
-NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0, paid=0.0)
+NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
 """Of an episode without steps: below whatever a network gives, for 0 would be as good as a demonstration."""
 
 
@@ -69,8 +61,6 @@ class Gauge:
     offset: float = 0.0
     penalty: float = 0.0
     pull: float = 0.0
-    levels_G: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """What a probability of each grade is worth: the mean of those the calibration was fitted to; none: no grades."""
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -104,21 +94,14 @@ class Gauge:
         mean, spread = float(returns_K.mean()), float(returns_K.std())
         away_F = inputs_TF.mean(0) - self.mean_F
         margin = self.slope * (mean - self.penalty * spread) + self.pull * reached + self.offset
-        chance = float(1 / (1 + np.exp(-np.clip(margin, -50, 50))))
         return LearnedScore(
             mean=mean + READING * reached - suspicion,
             spread=spread,
             unfamiliar=bool(away_F @ self.precision_FF @ away_F > self.familiar),
-            probability=chance,
-            paid=float(self.levels_G[find_grade(chance)]) if len(self.levels_G) else chance,
+            probability=float(1 / (1 + np.exp(-np.clip(margin, -50, 50)))),
             reached=reached,
             suspicion=suspicion,
         )
-
-
-def find_grade(chance: float) -> int:
-    """Give the grade of a probability, from 0."""
-    return min(int(chance * GRADES), GRADES - 1)
 
 
 def sum_rewards(rewards_KT: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,4 +131,4 @@ def make_gauge(stored: Mapping[str, Any]) -> Gauge:
 
 
 _NUMBERS = ("familiar", "slope", "offset", "penalty", "pull")
-_ARRAYS = ("centre_K", "mean_F", "precision_FF", "levels_G")
+_ARRAYS = ("centre_K", "mean_F", "precision_FF")

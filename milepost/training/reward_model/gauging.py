@@ -7,13 +7,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from milepost.milestones.learned.gauge import GRADES, Gauge, LearnedScore, find_grade, sum_rewards
+from milepost.milestones.learned.gauge import Gauge, LearnedScore, sum_rewards
 from milepost.training.reward_model.material import Material
 
 _Input = TypeVar("_Input")
-
-_ENOUGH = 1e-8
-"""A fit is over when a step changes no weight, or the loss, by more."""
 
 
 def fit_gauge(
@@ -66,32 +63,19 @@ def make_points(held: Material[_Input], score: Callable[[_Input], LearnedScore])
 
 
 def calibrate(gauge: Gauge, points: Sequence[Point]) -> Gauge:
-    """Set a calibration, and what each grade is worth.
-
-    A grade that no point has is worth its middle.
-    """
+    """Set a calibration."""
     slope, penalty, pull, offset = fit_line(points)
-    scores = [point.score for point in points]
-    rows = np.array([[s.unsuspicious - penalty * s.spread, s.reached] for s in scores])
-    chance_N = _squash(rows @ np.array([slope, pull]) + offset)
-    weight_N = np.array([point.weight for point in points])
-    grade_N = np.array([find_grade(chance) for chance in chance_N])
-    levels = (np.arange(GRADES) + 0.5) / GRADES
-    for grade in set(grade_N.tolist()):
-        levels[grade] = np.average(chance_N[grade_N == grade], weights=weight_N[grade_N == grade])
-    return replace(gauge, slope=slope, penalty=penalty, pull=pull, offset=offset, levels_G=levels)
+    return replace(gauge, slope=slope, penalty=penalty, pull=pull, offset=offset)
 
 
 def fit_line(points: Sequence[Point], *, ridge: float = 1e-2) -> tuple[float, float, float, float]:
     """Fit p(success) = sigmoid(slope * (unsuspicious - penalty * spread) + pull * reached + offset).
 
-    Where a tier has a reading of the whole episode (`reached`), that alone counts, and slope and penalty are 0. The
-    weighted Brier score is what is made least, from where cross-entropy, which has one minimum, is least. Cross-entropy
-    itself has no bound: the few templates of which a model knows nothing would make it unsure of all others.
+    Targets are smoothed as Platt 1999 proposes, so that probabilities stay off 0 and 1.
 
     Args:
         points: scores, and whether the goal was reached.
-        ridge: pull of cross-entropy towards slope or pull 1 and the others 0, and of the Brier score towards that.
+        ridge: pull towards slope 1 and the others 0.
 
     Returns:
         Slope, penalty, pull and offset.
@@ -99,57 +83,12 @@ def fit_line(points: Sequence[Point], *, ridge: float = 1e-2) -> tuple[float, fl
     rows = np.array([[p.score.unsuspicious, p.score.spread, p.score.reached, 1.0] for p in points])
     weight = np.array([point.weight for point in points])
     success = np.array([point.success for point in points], dtype=float)
-    kept = [2, 3] if rows[:, 2].any() else [0, 1, 3]
-    line = np.zeros(4)
-    start = np.eye(len(kept))[0]
-    start = fit_odds(rows[:, kept], success, weight, start_F=start, ridge_F=np.full(len(kept), ridge))
-    line[kept] = fit_chances(rows[:, kept], success, weight, start_F=start, ridge=ridge)
+    positive = success.sum()
+    target = np.where(success > 0, (positive + 1) / (positive + 2), 1 / (len(points) - positive + 2))
+    start = np.array([1.0, 0.0, 0.0, 0.0])
+    line = fit_odds(rows, target, weight, start_F=start, ridge_F=np.full(4, ridge))
     slope, spread, pull, offset = (float(n) for n in line)
     return slope, -spread / slope if slope else 0.0, pull, offset
-
-
-def fit_chances(
-    rows_NF: NDArray[np.float64],
-    target_N: NDArray[np.float64],
-    weight_N: NDArray[np.float64],
-    *,
-    start_F: NDArray[np.float64],
-    ridge: float,
-    rounds: int = 100,
-) -> NDArray[np.float64]:
-    """Fit p = sigmoid(rows @ w) by least squares (Levenberg 1944, Marquardt 1963), with ridge * (w - start)^2.
-
-    Args:
-        rows_NF: what is read of each case.
-        target_N: in [0, 1].
-        weight_N: how much each case counts.
-        start_F: where it begins, and what the ridge pulls towards.
-        ridge: strength of that pull.
-        rounds: at most.
-    """
-
-    def measure_loss(line_F: NDArray[np.float64]) -> float:
-        return float(
-            weight_N @ (_squash(rows_NF @ line_F) - target_N) ** 2 + ridge * ((line_F - start_F) ** 2).sum()
-        )
-
-    line_F, damping = start_F.copy(), 1.0
-    for _ in range(rounds):
-        chance_N = _squash(rows_NF @ line_F)
-        slope_NF = rows_NF * (chance_N * (1 - chance_N))[:, None]
-        pull_F = slope_NF.T @ (weight_N * (chance_N - target_N)) + ridge * (line_F - start_F)
-        curve_FF = (slope_NF * weight_N[:, None]).T @ slope_NF + ridge * np.eye(len(line_F))
-        moved_F = line_F - np.linalg.solve(curve_FF + damping * np.diag(np.diag(curve_FF)), pull_F)
-        gain = measure_loss(line_F) - measure_loss(moved_F)
-        line_F, damping = (moved_F, damping / 3) if gain > 0 else (line_F, damping * 4)
-        if 0 < gain < _ENOUGH:
-            break
-    return line_F
-
-
-def _squash(margin_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    chance_N: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(margin_N, -500, 500)))
-    return chance_N
 
 
 def fit_odds(
@@ -179,7 +118,7 @@ def fit_odds(
 
     line_F = start_F.copy()
     for _ in range(rounds):
-        chance_N = _squash(rows_NF @ line_F)
+        chance_N = 1 / (1 + np.exp(-np.clip(rows_NF @ line_F, -500, 500)))
         slope_F = rows_NF.T @ (weight_N * (chance_N - target_N)) + ridge_F * (line_F - start_F)
         curve_N = weight_N * chance_N * (1 - chance_N)
         step_F = np.linalg.solve((rows_NF * curve_N[:, None]).T @ rows_NF + np.diag(ridge_F), slope_F)
@@ -187,7 +126,7 @@ def fit_odds(
         # A full step may overshoot where the curve is flat.
         lengths = (0.5**n for n in range(30))
         length = next((part for part in lengths if measure_loss(line_F - part * step_F) < loss), 0.0)
-        if not length or np.abs(step_F).max() < _ENOUGH:
+        if not length:
             break
         line_F = line_F - length * step_F
     return line_F

@@ -116,15 +116,14 @@ def test_a_file_that_is_no_model_or_of_other_features_is_refused(tmp_path: Path)
     with np.load(tmp_path / "b.npz") as stored:
         arrays = dict(stored)
     arrays["names"] = np.array(["other"])
-    del arrays["levels_G"]
     np.savez(tmp_path / "b.npz", **arrays)
     with pytest.raises(ModelFormatError, match="made for other features"):
         load_ensemble(tmp_path / "b.npz")
 
 
 def test_a_score_becomes_an_exact_opinion() -> None:
-    sure = LearnedScore(mean=1.0, spread=0.5, unfamiliar=False, probability=0.02, paid=0.03)
+    sure = LearnedScore(mean=1.0, spread=0.5, unfamiliar=False, probability=0.03)
     opinion = form_opinion(sure, digest="ab" * 32)
-    assert (opinion.value, opinion.confidence) == (Fraction(3, 100), Fraction(98, 100))
+    assert (opinion.value, opinion.confidence) == (Fraction(3, 100), Fraction(97, 100))
     assert opinion.evidence == ("phi:" + "ab" * 8,)
     assert form_opinion(replace(sure, unfamiliar=True), digest="").standing is Standing.ABSTAINED

@@ -1,18 +1,9 @@
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from milepost.milestones.learned.gauge import (
-    GRADES,
-    NOTHING_DONE,
-    Gauge,
-    find_grade,
-    make_gauge,
-    open_gauge,
-    sum_rewards,
-)
+from milepost.milestones.learned.gauge import NOTHING_DONE, Gauge, make_gauge, open_gauge, sum_rewards
 
 REWARDS_KT = np.array([[1.0, 1.0, 0.0, 0.0], [3.0, 3.0, 0.0, 0.0]])
 INPUTS_TF = np.array([[1.0, 0.0]] * 4)
@@ -41,16 +32,6 @@ def test_suspicion_is_taken_off_the_mean_alone_and_a_reading_moves_both() -> Non
     # The probability is of the mean of the steps' rewards, 2.
     assert plain.probability == pytest.approx(1 / (1 + np.exp(-2.0)))
     assert told.probability == pytest.approx(0.5)
-
-
-def test_a_probability_is_worth_what_its_grade_is_worth() -> None:
-    assert [find_grade(chance) for chance in (0.0, 0.0999, 0.1, 0.55, 0.95, 1.0)] == [0, 0, 1, 5, 9, 9]
-    gauge = replace(open_gauge(2, 2), levels_G=np.linspace(0.05, 0.95, GRADES) ** 2)
-    chances = (math.log(1 / 3), math.log(0.29 / 0.71), math.log(0.31 / 0.69))
-    found = [replace(gauge, slope=0.0, offset=odds).read(REWARDS_KT, INPUTS_TF) for odds in chances]
-    assert [score.paid for score in found] == pytest.approx([0.25**2, 0.25**2, 0.35**2])
-    assert [score.probability for score in found] == pytest.approx([0.25, 0.29, 0.31])
-    assert open_gauge(2, 2).read(REWARDS_KT, INPUTS_TF).paid == pytest.approx(1 / (1 + math.exp(-2)))
 
 
 def test_what_lies_far_away_is_unfamiliar_and_nothing_is_below_all() -> None:

@@ -4,15 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from milepost.milestones.learned.gauge import LearnedScore, open_gauge
-from milepost.training.reward_model.gauging import (
-    Point,
-    calibrate,
-    fit_gauge,
-    fit_line,
-    fit_odds,
-    make_points,
-)
+from milepost.milestones.learned.gauge import LearnedScore
+from milepost.training.reward_model.gauging import Point, fit_gauge, fit_line, fit_odds, make_points
 from tests.training.reward_model.materials import make_material
 
 
@@ -31,7 +24,7 @@ def test_demonstrations_average_nothing_and_what_was_there_is_familiar() -> None
 
 
 def score(mean: float, spread: float = 0.0) -> LearnedScore:
-    return LearnedScore(mean=mean, spread=spread, unfamiliar=False, probability=0.5, paid=0.5)
+    return LearnedScore(mean=mean, spread=spread, unfamiliar=False, probability=0.5)
 
 
 def test_the_line_of_a_calibration_converges_however_large_the_scores_are() -> None:
@@ -85,31 +78,3 @@ def test_a_template_of_many_episodes_counts_no_more_than_one_of_few() -> None:
     # Five sides of one prompt against fifteen of three, twenty in all: ten for each template.
     assert [point.weight for point in points] == pytest.approx([2.0] * 5 + [2 / 3] * 15)
     assert sum(point.success for point in points) == 4
-
-
-def test_a_few_that_are_wholly_wrong_do_not_make_the_rest_unsure() -> None:
-    # One in ten is a failure that looks as good as a success can look, or a success that looks as bad as can be.
-    right = [(sign * 2.0, sign > 0) for sign in (1, -1)] * 90
-    wrong = [(sign * 8.0, sign < 0) for sign in (1, -1)] * 10
-    points = [
-        Point(score=replace(score(0.0), reached=odds), success=success) for odds, success in right + wrong
-    ]
-    _, _, pull, _ = fit_line(points)
-    # Least cross-entropy would be near 0.2, and p(success) of a plain one 0.6.
-    assert 1 / (1 + math.exp(-2 * pull)) > 0.95
-
-
-def test_a_grade_is_worth_the_mean_of_what_is_in_it_and_an_empty_one_its_middle() -> None:
-    points = [
-        Point(score=replace(score(0.0), reached=odds), success=success, weight=weight)
-        for odds, success, weight in ((2.0, True, 1.0), (2.2, True, 3.0), (-2.0, False, 1.0))
-    ]
-    gauge = calibrate(open_gauge(1, 1), points)
-
-    def chance(odds: float) -> float:
-        return 1 / (1 + math.exp(-(gauge.pull * odds + gauge.offset)))
-
-    assert chance(2.0) > 0.9
-    assert gauge.levels_G[9] == pytest.approx((chance(2.0) + 3 * chance(2.2)) / 4)
-    assert gauge.levels_G[0] == pytest.approx(chance(-2.0))
-    assert gauge.levels_G[1:9] == pytest.approx([0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85])
