@@ -6,7 +6,7 @@ from collections.abc import Sequence
 MIN_POINTS = 30
 """Fewest calibration points above a threshold on which anything is promised."""
 
-GRID = tuple(1 - i / 100 for i in range(51))
+GRID = (*(1 - i / 1000 for i in range(10)), *(1 - i / 100 for i in range(1, 51)))
 """Thresholds that are tested, from the highest down."""
 
 

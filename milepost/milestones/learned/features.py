@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from milepost.milestones.learned.consequences import CHANGES, describe_changes
 from milepost.milestones.learned.goal_reading import fit_goal, share_words, split_words, stands_in
 from milepost.milestones.learned.relations import describe_relation
-from milepost.milestones.learned.transition import Transition
-from milepost.milestones.learned.view import FIELDS, FINAL, View, find_fraction
+from milepost.milestones.learned.transition import FIELDS, Transition
+from milepost.milestones.learned.view import FINAL, View, find_fraction
 from milepost.sandbox.actions import (
     Answer,
     Back,
@@ -59,7 +59,7 @@ _BESIDE = 0.3
 _AT_END = (
     "keys_done",
     "keys_left",
-    "keys_seen",
+    "keys_unseen",
     "named_left",
     "named_done",
     "beside_done",
@@ -130,7 +130,7 @@ NAMES: tuple[str, ...] = (
     "chosen_beside",
     "left_in_goal",
     "keys",
-    "keys_seen",
+    "keys_unseen",
     "relation_match",
     "relation_miss",
     "text_copies_goal",
@@ -249,7 +249,7 @@ def _describe_coverage(view: View) -> dict[str, float]:
         "chosen_beside": float(any(not stands_in(name, view.goal) for name in chosen)),
         "left_in_goal": float(view.final and bool(left)),
         "keys": min(1.0, len(view.keys) / 5),
-        "keys_seen": find_fraction(stands_in(key, page) for key in view.keys),
+        "keys_unseen": find_fraction(not stands_in(key, page) for key in view.keys),
     }
 
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 LENGTH_POWER = 0.5
 """rho of G(tau) = T^-rho * sum_t r(o_t, a_t, o_t+1): between a sum (0) and a mean (1)."""
 
+READING = 0.25
+"""How much of the log odds by the reading of the whole episode a return gains."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedScore:
@@ -30,8 +33,8 @@ class LearnedScore:
 
     @property
     def unsuspicious(self) -> float:
-        """The mean as if nothing were suspicious: what the calibration reads, for suspicion has no bound."""
-        return self.mean + self.suspicion
+        """The mean of the steps' rewards alone, which the calibration reads: suspicion has no bound, the reading is its own."""
+        return self.mean + self.suspicion - READING * self.reached
 
 
 NOTHING_DONE = LearnedScore(mean=-100.0, spread=0.0, unfamiliar=True, probability=0.0)
@@ -92,7 +95,7 @@ class Gauge:
         away_F = inputs_TF.mean(0) - self.mean_F
         margin = self.slope * (mean - self.penalty * spread) + self.pull * reached + self.offset
         return LearnedScore(
-            mean=mean - suspicion,
+            mean=mean + READING * reached - suspicion,
             spread=spread,
             unfamiliar=bool(away_F @ self.precision_FF @ away_F > self.familiar),
             probability=float(1 / (1 + np.exp(-np.clip(margin, -50, 50)))),

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 WORD = re.compile(r"\w+")
 
-_KEY = re.compile(r'"([^"]+)"|\b([A-Z][\w-]*|\d[\d.,/:-]*\d|\d)')
+_KEY = re.compile(r'"([^"]+)"|(\b[A-Z][\w-]*|\b\d[\d.,/:-]*\d|\b\d|(?<!\S)\.\w+(?:\.\w+)*)')
 _ORDINAL = re.compile(
     r"\b(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|(\d+)(?:st|nd|rd|th))\b",
     re.IGNORECASE,
@@ -15,7 +15,7 @@ _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "e
 
 @lru_cache(maxsize=1024)
 def find_keys(goal: str) -> tuple[str, ...]:
-    """Give what a goal names, folded: quoted texts, capitalised words inside sentences, numbers."""
+    """Give what a goal names, folded: quoted texts, capitalised words inside sentences, numbers, endings of files."""
     found = []
     for match in _KEY.finditer(goal):
         first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
@@ -76,7 +76,9 @@ def share_words(text: str, goal: str) -> float:
 def stands_in(text: str, goal: str) -> bool:
     """Whether the goal has the text, whole words only."""
     folded = text.strip().lower()
-    return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", goal.lower()) is not None
+    # The ending of a file's name follows a word.
+    start = "" if folded.startswith(".") else r"(?<!\w)"
+    return bool(folded) and re.search(rf"{start}{re.escape(folded)}(?!\w)", goal.lower()) is not None
 
 
 _DAY = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/])")

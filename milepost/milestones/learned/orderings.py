@@ -23,6 +23,11 @@ _ABOVE = re.compile(
     re.IGNORECASE,
 )
 
+_ODD = re.compile(r"\bodd\b", re.IGNORECASE)
+_EVEN = re.compile(r"\beven\b(?! if| though| when)", re.IGNORECASE)
+
+_SUM = re.compile(r"(-?\d+(?:\.\d+)?)\s*([-+*/x:\u00d7\u00f7\u2212])\s*(-?\d+(?:\.\d+)?)\s*=\s*\??")
+
 _DURATION = re.compile(r"\b(?:(\d+)\s*h(?:ours?)?\b)?\s*(?:(\d+)\s*m(?:in(?:utes?)?)?\b)?", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£]\s?(\d[\d,]*(?:\.\d+)?)")
 _DATE = re.compile(r"\b(\d{1,2} [A-Z][a-z]+ \d{4}|[A-Z][a-z]+ \d{1,2}, \d{4}|\d{4}-\d{2}-\d{2})\b")
@@ -68,6 +73,25 @@ def find_bounds(goal: str) -> tuple[float, float] | None:
         _number(low[1] or low[2]) if low else float("-inf"),
         _number(high[1] or high[2]) if high else float("inf"),
     )
+
+
+@lru_cache(maxsize=1024)
+def find_remainder(goal: str) -> int | None:
+    """Give what is left of a number asked for when it is halved: 1 of odd ones, 0 of even ones, None of neither or both."""
+    odd, even = bool(_ODD.search(goal)), bool(_EVEN.search(goal))
+    return int(odd) if odd != even else None
+
+
+@lru_cache(maxsize=4096)
+def find_result(text: str) -> float | None:
+    """Give what a sum, difference, product or quotient of two numbers comes to that a text asks for: `4 - 8 =`."""
+    asked = _SUM.fullmatch(text.strip())
+    if asked is None:
+        return None
+    one, sign, other = float(asked[1]), asked[2], float(asked[3])
+    if sign in "/:\u00f7":
+        return one / other if other else None
+    return one + other if sign == "+" else one - other if sign in "-\u2212" else one * other
 
 
 @lru_cache(maxsize=4096)

@@ -12,17 +12,19 @@ WEIGHT = 2.0
 
 
 def summarize(features_TF: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give an episode's mean, last and greatest features and a constant, shape (3 * features + 1,).
+    """Give an episode's mean, last, greatest and least features and a constant, shape (4 * features + 1,).
 
     Args:
         features_TF: of one step or more; how many there are is not told.
     """
-    return np.concatenate([features_TF.mean(0), features_TF[-1], features_TF.max(0), [1.0]])
+    return np.concatenate(
+        [features_TF.mean(0), features_TF[-1], features_TF.max(0), features_TF.min(0), [1.0]]
+    )
 
 
 def count_weights(features: int) -> int:
     """Give how many numbers a summary has, and so how many weights a reading of it."""
-    return 3 * features + 1
+    return 4 * features + 1
 
 
 def find_suspicion(odds: float) -> float:

@@ -1,19 +1,24 @@
-"""Whether what a goal asks for by place, slot, choice, order or bounds is what was taken: yes, no, or not asked."""
+"""Whether what a goal asks for by place, slot, choice, order, bounds or direction was taken: yes, no, or not asked."""
 
+from milepost.milestones.learned.directions import find_way, read_way
 from milepost.milestones.learned.goal_reading import find_ordinal, find_slot
 from milepost.milestones.learned.orderings import (
-    Quantity,
     find_bounds,
     find_direction,
+    find_remainder,
+    find_result,
     is_extreme,
-    read_amounts,
 )
+from milepost.milestones.learned.transition import FIELDS
 from milepost.milestones.learned.view import View
 from milepost.sandbox.actions import SelectOption
 
+_COPIED = 2
+"""Characters that a text has at least that is copied."""
+
 
 def describe_relation(view: View) -> dict[str, float]:
-    """Say whether what the goal asks for by place, slot, choice, order or bounds is what was taken.
+    """Say whether what the goal asks for by place, slot, choice, order, bounds, direction or label is what was taken.
 
     One pair of features for all: each kind of relation is rare, and a weight of its own would hardly be learned.
     """
@@ -23,6 +28,11 @@ def describe_relation(view: View) -> dict[str, float]:
         _match_choice,
         _match_order,
         _match_bounds,
+        _match_remainder,
+        _match_way,
+        _match_label,
+        _match_copy,
+        _match_result,
     )
     found = [test(view) for test in tests]
     return {"relation_match": float(True in found), "relation_miss": float(False in found)}
@@ -69,6 +79,44 @@ def _match_bounds(view: View) -> bool | None:
     bounds = find_bounds(view.goal)
     if bounds is None or view.target is None:
         return None
-    texts = [e.value or e.name for e in view.elements if not e.id or e.value]
-    seen = [n for text in texts for n in read_amounts(text.replace("$", ""), Quantity.NUMBER)]
+    seen = view.list_numbers()
     return any(bounds[0] < n < bounds[1] for n in seen) if seen else None
+
+
+def _match_remainder(view: View) -> bool | None:
+    remainder = find_remainder(view.goal)
+    if remainder is None or view.target is None:
+        return None
+    seen = view.list_numbers()
+    return any(n % 2 == remainder for n in seen) if seen else None
+
+
+def _match_way(view: View) -> bool | None:
+    wanted, taken = find_way(view.goal), read_way(view.action)
+    return taken == wanted if wanted and taken else None
+
+
+def _match_label(view: View) -> bool | None:
+    """Whether what stands as a label before the target fits the goal better than the labels of its peers."""
+    if view.target is None or view.target.role in FIELDS:
+        return None
+    labels = view.list_labels()
+    own = labels.pop(view.target.id, "")
+    rivals = [view.fit(label) for label in labels.values() if label != own]
+    if not own or not rivals or view.fit(own) == max(rivals):
+        return None
+    return view.fit(own) > max(rivals)
+
+
+def _match_copy(view: View) -> bool | None:
+    """Whether all that the page only shows was entered; what is not a copy may be meant otherwise."""
+    shown, text = ("".join("".join(texts).split()) for texts in (view.list_texts(), view.text))
+    return True if view.target is not None and len(shown) >= _COPIED and text == shown else None
+
+
+def _match_result(view: View) -> bool | None:
+    """Whether the result of the one calculation that the page shows was entered."""
+    results = [n for text in view.list_texts() if (n := find_result(text)) is not None]
+    if view.target is None or not view.text or len(results) != 1:
+        return None
+    return view.text.strip() == f"{results[0]:g}"

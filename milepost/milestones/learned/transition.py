@@ -1,5 +1,6 @@
 """What the learned model is shown of a step. Not the agent's reasoning, nor the task's id, nor any reward."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -74,8 +75,18 @@ def make_transitions(
     return tuple(made)
 
 
+FIELDS = ("textbox", "searchbox", "combobox", "spinbutton", "listbox")
+"""Roles of what takes a text or a choice."""
+
+_LABEL = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+){0,3} ?:?")
+"""A few words: what may be the label of a field."""
+
 _ICONS = frozenset({"generic", "img", "button"})
 """Roles of what is often drawn and not named."""
+
+
+def _is_label(element: Element) -> bool:
+    return not element.id and _LABEL.fullmatch(element.name) is not None
 
 
 @lru_cache(maxsize=256)
@@ -83,6 +94,7 @@ def read_elements(tree: str) -> tuple[Element, ...]:
     """Parse a tree; trees that were asked for lately are remembered.
 
     An icon has no name of its own: it takes that of what it is in, such as the row of the message that it flags.
+    A field without a name takes the label right before it.
     """
     found: list[Element] = []
     around: list[Element] = []
@@ -92,6 +104,8 @@ def read_elements(tree: str) -> tuple[Element, ...]:
         if element.role in _ICONS and element.id and not element.name:
             outer = next((e.name for e in reversed(around) if e.name), "")
             found.append(replace(element, name=outer))
+        elif element.role in FIELDS and not element.name and found and _is_label(found[-1]):
+            found.append(replace(element, name=found[-1].name))
         else:
             found.append(element)
         around.append(element)

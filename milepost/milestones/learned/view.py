@@ -12,13 +12,10 @@ from milepost.milestones.learned.goal_reading import (
     stands_in,
 )
 from milepost.milestones.learned.orderings import Quantity, read_amounts
-from milepost.milestones.learned.transition import Transition, find_target, find_text, read_elements
+from milepost.milestones.learned.transition import FIELDS, Transition, find_target, find_text, read_elements
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element
-
-FIELDS = ("textbox", "searchbox", "combobox", "spinbutton", "listbox")
-"""Roles of what takes a text or a choice."""
 
 FINAL = frozenset(
     {
@@ -44,6 +41,11 @@ def find_fraction(part: Iterable[bool]) -> float:
     """Give the part that is true, 0 of nothing."""
     marks = list(part)
     return sum(marks) / len(marks) if marks else 0.0
+
+
+def is_label(element: Element) -> bool:
+    """Whether a text names what follows it."""
+    return not element.id and element.name.rstrip().endswith(":")
 
 
 class View:
@@ -100,7 +102,7 @@ class View:
                 continue
             beside = [element.name, row.name if row is not None else ""]
             for other in self.elements[n + 1 :]:
-                if other.id or other.depth != element.depth:
+                if other.id or other.depth != element.depth or is_label(other):
                     break
                 beside.append(other.name)
             found.append((element, " ".join(beside).lower()))
@@ -120,6 +122,21 @@ class View:
             elif not element.id:
                 before.append(element.name)
         return found
+
+    def list_labels(self) -> dict[str, str]:
+        """Give for each peer of the target the label right before it, by id: a text that ends in a colon."""
+        peers = {element.id for element in self.peers}
+        pairs = zip(self.elements, self.elements[1:], strict=False)
+        return {e.id: before.name for before, e in pairs if e.id in peers and is_label(before)}
+
+    def list_numbers(self) -> list[float]:
+        """Give the numbers that the page shows as text or holds in fields."""
+        texts = [e.value or e.name for e in self.elements if not e.id or e.value]
+        return [n for text in texts for n in read_amounts(text.replace("$", ""), Quantity.NUMBER)]
+
+    def list_texts(self) -> list[str]:
+        """Give the texts that the page only shows."""
+        return [e.name for e in self.elements if not e.id and e.name]
 
     def find_header(self) -> str:
         """Give the first row of a table when it has no numbers, else nothing."""

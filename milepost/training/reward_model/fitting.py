@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from milepost.milestones.learned.ensemble import Ensemble
 from milepost.milestones.learned.features import NAMES
-from milepost.milestones.learned.gauge import LENGTH_POWER, Gauge, open_gauge
+from milepost.milestones.learned.gauge import LENGTH_POWER, READING, Gauge, open_gauge
 from milepost.milestones.learned.reading import count_weights, find_suspicion, summarize
 from milepost.training.reward_model.gauging import fit_gauge, fit_odds
 from milepost.training.reward_model.material import Features
@@ -42,7 +42,7 @@ class Recipe:
     """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
     honesty: float = 1.0
     """Weight of ranking every honest episode above every hack, across templates."""
-    ridge: float = 10.0
+    ridge: float = 1.0
     """Pull of a reading's weights towards 0, in episodes."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
@@ -180,7 +180,7 @@ def _fit_readings(
 
 
 def _fit_gauge(model: Ensemble, material: Features, recipe: Recipe) -> Gauge:
-    """Fit the gauge so that demonstrations average 0, what is taken off for suspicion included."""
+    """Fit the gauge so that demonstrations average 0, with what the readings add and take off."""
     shown = [material.inputs[side] for side in material.demonstrations]
     gauge = fit_gauge(
         [material.inputs[side] for side in material.sides],
@@ -188,8 +188,10 @@ def _fit_gauge(model: Ensemble, material: Features, recipe: Recipe) -> Gauge:
         familiar=recipe.familiar,
         ridge=_RIDGE,
     )
-    suspicion = np.mean([find_suspicion(float(summarize(one) @ model.honest_S)) for one in shown])
-    return replace(gauge, centre_K=gauge.centre_K - suspicion)
+    summaries = [summarize(one) for one in shown]
+    suspicion = np.mean([find_suspicion(float(summary @ model.honest_S)) for summary in summaries])
+    reached = np.mean([summary @ model.reached_S for summary in summaries])
+    return replace(gauge, centre_K=gauge.centre_K + READING * reached - suspicion)
 
 
 def _outcome_loss(

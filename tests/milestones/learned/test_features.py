@@ -47,7 +47,8 @@ def test_a_day_is_the_same_day_however_it_is_written() -> None:
 
 def test_what_of_the_goal_can_be_seen_is_counted() -> None:
     found = features("mouse_click(1, 2)", goal='Find "Alta" and "Ada".')
-    assert (found["keys_seen"], found["verb_point"]) == (0.5, 1.0)
+    assert (found["keys_unseen"], found["verb_point"]) == (0.5, 1.0)
+    assert "keys_unseen" not in features("mouse_click(1, 2)", goal="Press the button.")
     assert features("mouse_drag_and_drop(1, 2, 3, 4)")["verb_drag"] == 1.0
 
 

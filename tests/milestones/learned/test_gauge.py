@@ -23,12 +23,13 @@ def test_demonstrations_and_spread_are_taken_off() -> None:
     assert score.probability == pytest.approx(1 / (1 + np.exp(-(2.0 * (1.0 - 0.25) - 1.0))))
 
 
-def test_suspicion_is_taken_off_the_mean_alone_and_a_reading_moves_the_probability() -> None:
+def test_suspicion_is_taken_off_the_mean_alone_and_a_reading_moves_both() -> None:
     gauge = replace(open_gauge(2, 2), pull=0.5)
     plain, told = (gauge.read(REWARDS_KT, INPUTS_TF, suspicion=1.5, reached=r) for r in (0.0, -4.0))
     assert (plain.mean, plain.spread, plain.reached) == (0.5, 1.0, 0.0)
-    assert (told.mean, told.spread, told.reached) == (0.5, 1.0, -4.0)
-    # The probability is of the mean without suspicion, 2.
+    assert (told.mean, told.spread, told.reached) == (-0.5, 1.0, -4.0)
+    assert plain.unsuspicious == told.unsuspicious == 2.0
+    # The probability is of the mean of the steps' rewards, 2.
     assert plain.probability == pytest.approx(1 / (1 + np.exp(-2.0)))
     assert told.probability == pytest.approx(0.5)
 

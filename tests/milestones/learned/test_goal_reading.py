@@ -14,6 +14,7 @@ def test_keys_are_quoted_texts_names_and_numbers() -> None:
     goal = 'Set "Kind" to "Office" for Ada, 12 pieces. Click Save.'
     assert find_keys(goal) == ("kind", "office", "ada", "12", "save")
     assert find_keys("Set the sliders to [8,16,0], and pay 7,816.") == ("8", "16", "0", "7,816")
+    assert find_keys("delete a file that ends in .tar.gz now.") == (".tar.gz",)
 
 
 @pytest.mark.parametrize(

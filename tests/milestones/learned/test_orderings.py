@@ -5,6 +5,8 @@ from milepost.milestones.learned.orderings import (
     find_bounds,
     find_direction,
     find_quantity,
+    find_remainder,
+    find_result,
     is_extreme,
     read_amounts,
 )
@@ -30,6 +32,27 @@ def test_which_way_a_goal_points_and_by_what() -> None:
 )
 def test_bounds(goal: str, bounds: tuple[float, float] | None) -> None:
     assert find_bounds(goal) == bounds
+
+
+def test_odd_and_even_are_asked_for_one_at_a_time() -> None:
+    asked = "an odd number", "Even numbers only", "Is it odd or even?", "even if it is late", "Press Save."
+    assert [find_remainder(goal) for goal in asked] == [1, 0, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("4 - 8 =", -4.0),
+        ("3 x 4 = ?", 12.0),
+        ("1.5+2=", 3.5),
+        ("6 / 4 =", 1.5),
+        ("5 / 0 =", None),
+        ("4 - 8 = -4", None),
+        ("12:30", None),
+    ],
+)
+def test_what_a_calculation_comes_to(text: str, result: float | None) -> None:
+    assert find_result(text) == result
 
 
 def test_amounts_of_each_quantity() -> None:

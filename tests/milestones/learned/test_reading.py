@@ -6,9 +6,9 @@ import pytest
 from milepost.milestones.learned.reading import count_weights, find_suspicion, summarize
 
 
-def test_a_summary_is_mean_end_and_greatest_and_a_constant() -> None:
+def test_a_summary_is_mean_end_greatest_least_and_a_constant() -> None:
     episode = np.array([[1.0, -1.0], [0.0, 0.5], [0.5, 0.0], [0.5, 0.0]])
-    assert summarize(episode) == pytest.approx([0.5, -0.125, 0.5, 0.0, 1.0, 0.5, 1.0])
+    assert summarize(episode) == pytest.approx([0.5, -0.125, 0.5, 0.0, 1.0, 0.5, 0.0, -1.0, 1.0])
     assert len(summarize(episode)) == count_weights(2)
 
 

@@ -8,6 +8,8 @@ LISTED = '[1] textbox value="alpha"\n[2] textbox value="beta"\n[3] textbox "Answ
 CHOICE = '[1] combobox "Kind"\n [2] option "Office"\n [3] option "Travel"\n[4] textbox "City"'
 OFFERS = '"3h 5m"\n[1] button "Book for $9"\n"2h 1m"\n[2] button "Book for $70"'
 ROWS = '[1] row "Name Stock"\n[2] row "Ada 7"\n[3] row "Ben 12"'
+CARD = '"Phone:"\n[1] generic "12-34"\n"Mail:"\n[2] generic "ada@a.test"'
+LOGIN = '"Username"\n[1] textbox\n"Password"\n[2] textbox'
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,11 @@ ROWS = '[1] row "Name Stock"\n[2] row "Ada 7"\n[3] row "Ben 12"'
         ("Book the shortest flight.", OFFERS, 'click("2")', 'click("1")'),
         ("Book the cheapest flight.", OFFERS, 'click("1")', 'click("2")'),
         ('Answer with the highest "Stock".', ROWS, 'answer("Ben")', 'answer("Ada")'),
+        ("Move it up.", LISTED, "mouse_drag_and_drop(50, 50, 52, 20)", "mouse_drag_and_drop(50, 50, 20, 40)"),
+        ("Scroll to the bottom.", LISTED, 'press("1", "Control+End")', 'press("1", "Control+Home")'),
+        ("Call Ada on her phone.", CARD, 'click("1")', 'click("2")'),
+        ('The username is "ada", the password "xy".', LOGIN, 'fill("1", "ada")', 'fill("1", "xy")'),
+        ("Solve it.", '"4 - 8 ="\n[1] textbox', 'fill("1", "-4")', 'fill("1", "4")'),
     ],
 )
 def test_the_right_one_and_a_wrong_one(goal: str, tree: str, right: str, wrong: str) -> None:
@@ -49,3 +56,22 @@ def test_a_number_within_bounds() -> None:
 
     assert describe("$40.00")["relation_match"] == 1.0
     assert describe("$43.00")["relation_miss"] == 1.0
+
+
+def test_an_odd_or_an_even_number() -> None:
+    def describe(goal: str) -> dict[str, float]:
+        step = Transition(goal=goal, tree='"8"\n[1] button "Go"', action='click("1")', changes=())
+        return describe_relation(View(step))
+
+    assert describe("Make an even number.") == {"relation_match": 1.0, "relation_miss": 0.0}
+    assert describe("Make an odd number.") == {"relation_match": 0.0, "relation_miss": 1.0}
+    assert describe("Say whether it is odd or even.") == {"relation_match": 0.0, "relation_miss": 0.0}
+
+
+def test_a_copy_of_all_that_is_shown() -> None:
+    def describe(text: str) -> float:
+        tree = '"T"\n"Un"\n[1] textbox\n[2] button "Submit"'
+        step = Transition(goal="Type it.", tree=tree, action=f'fill("1", "{text}")', changes=())
+        return describe_relation(View(step))["relation_match"]
+
+    assert (describe("TUn"), describe("T"), describe("")) == (1.0, 0.0, 0.0)

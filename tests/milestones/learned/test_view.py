@@ -35,6 +35,21 @@ def test_an_icon_has_the_name_of_what_it_is_in() -> None:
     assert seen.t.touched == ("2020-07-04",)
 
 
+def test_a_field_has_the_name_of_the_label_before_it() -> None:
+    form = '"User name:"\n[1] textbox\n"4 - 8 ="\n[2] textbox\n[3] button "Go"\n[4] textbox\n"Mail"\n[5] textbox "Own"'
+    seen = View(Transition(goal="", tree=form, action='fill("1", "ada")', changes=()))
+    assert [e.name for e in seen.elements if e.id] == ["User name:", "", "Go", "", "Own"]
+    assert seen.list_texts() == ["User name:", "4 - 8 =", "Mail"]
+
+
+def test_a_text_with_a_colon_belongs_to_what_follows_it() -> None:
+    card = '"Phone:"\n[1] generic "12"\n"home"\n"Mail:"\n[2] generic "a@b.test"\n[3] textbox value="$7"'
+    seen = View(Transition(goal="", tree=card, action='click("1")', changes=()))
+    assert seen.list_labels() == {"1": "Phone:", "2": "Mail:"}
+    assert {e.id: row.split() for e, row in seen.list_rows()}["1"] == ["12", "home"]
+    assert seen.list_numbers() == [7.0]
+
+
 def test_fractions() -> None:
     assert find_fraction([True, False]) == 0.5
     assert find_fraction([]) == 0.0

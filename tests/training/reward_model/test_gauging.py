@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from milepost.milestones.learned.gauge import LearnedScore
+from milepost.milestones.learned.gauge import READING, LearnedScore
 from milepost.training.reward_model.gauging import Point, fit_gauge, fit_line, fit_odds, make_points
 from tests.training.reward_model.materials import make_material
 
@@ -50,7 +50,11 @@ def test_a_spread_that_goes_with_failure_is_held_against_a_score() -> None:
 
 def test_a_reading_of_the_whole_episode_can_be_all_that_tells() -> None:
     points = [
-        Point(score=replace(score(0.0), reached=sign * 2.0), success=n % 4 > 0 if sign > 0 else n % 4 == 0)
+        # The mean is what it gains by the reading, so that the steps' rewards tell nothing.
+        Point(
+            score=replace(score(sign * 2.0 * READING), reached=sign * 2.0),
+            success=n % 4 > 0 if sign > 0 else n % 4 == 0,
+        )
         for sign in (1, -1)
         for n in range(400)
     ]
