@@ -75,7 +75,6 @@ def pytest_collection() -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays for good: torch and all test modules, half a second each time."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

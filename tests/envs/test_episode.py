@@ -70,10 +70,9 @@ async def test_the_oracle_solves_every_level_and_again_to_the_same_log(
 @pytest.mark.parametrize("task", FIRST)
 async def test_a_random_policy_reaches_no_goal(undrawn: Pool, task: str) -> None:
     """Of the other tasks their certificates say it, with more seeds."""
-    for seed in range(3):
-        agent = RandomAgent(np.random.default_rng(seed))
-        episode = await play(undrawn, task, seed, Split.TRAIN, agent)
-        assert not episode.solved
+    agent = RandomAgent(np.random.default_rng(0))
+    episode = await play(undrawn, task, 0, Split.TRAIN, agent)
+    assert not episode.solved
 
 
 @pytest.mark.parametrize("task", FIRST)

@@ -1,5 +1,6 @@
 """The losses against TRL's, called on the same log-probabilities without a model."""
 
+import importlib
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,9 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from trl.experimental.cpo import cpo_trainer
-from trl.experimental.orpo import orpo_trainer
-from trl.trainer import dpo_trainer, kto_trainer
 
 from milepost.training.preferences.losses import (
     PAIR_LOSSES,
@@ -25,15 +23,23 @@ from milepost.training.preferences.losses import (
 )
 from milepost.training.preferences.method import Form, Terms
 
-# Their methods are called on stand-ins that hold what the formula reads, which their types do not allow.
-DPOTrainer: Any = dpo_trainer.DPOTrainer
-KTOTrainer: Any = kto_trainer.KTOTrainer
-CPOTrainer: Any = cpo_trainer.CPOTrainer
-ORPOTrainer: Any = orpo_trainer.ORPOTrainer
-
 TOLERANCE = 1e-6
 PAIRS, PROMPT, LENGTH = 3, 3, 7
 BETA, NOISE, TAU = 0.1, 0.1, 0.05
+
+
+def find_trainer(name: str) -> Any:
+    """Import a trainer of TRL's when it is needed: every worker that collects these tests would wait for it.
+
+    Its methods are called on stand-ins that hold what the formula reads, which their types do not allow.
+    """
+    place = {
+        "dpo": "trainer.dpo",
+        "kto": "trainer.kto",
+        "cpo": "experimental.cpo.cpo",
+        "orpo": "experimental.orpo.orpo",
+    }
+    return getattr(importlib.import_module(f"trl.{place[name]}_trainer"), f"{name.upper()}Trainer")
 
 
 class _Accelerator:
@@ -115,7 +121,7 @@ def theirs(loss_type: str, policy: Tensor, reference: Tensor, ids: Tensor, mask:
         "ref_chosen_logps": reference_chosen,
         "ref_rejected_logps": reference_rejected,
     }
-    found: Tensor = DPOTrainer._compute_loss(stub, _Scored(choose=lambda _: policy), inputs, False)
+    found: Tensor = find_trainer("dpo")._compute_loss(stub, _Scored(choose=lambda _: policy), inputs, False)
     return found
 
 
@@ -173,7 +179,7 @@ def test_reference_free_losses_are_those_of_trls_cpo_trainer(loss_type: str, noi
     def expected(logps: Tensor) -> Tensor:
         pairs = score(logps, zeros, mask)
         lengths = (pairs.chosen_tokens_B, pairs.rejected_tokens_B) if loss_type == "simpo" else (1.0, 1.0)
-        losses: Tensor = CPOTrainer.cpo_loss(
+        losses: Tensor = find_trainer("cpo").cpo_loss(
             stub, pairs.chosen_B / lengths[0], pairs.rejected_B / lengths[1]
         )[0]
         return losses.mean()
@@ -187,7 +193,7 @@ def test_the_odds_ratio_is_that_of_trls_orpo_trainer() -> None:
 
     def expected(logps: Tensor) -> Tensor:
         pairs = score(logps, reference, mask)
-        losses: Tensor = ORPOTrainer.odds_ratio_loss(
+        losses: Tensor = find_trainer("orpo").odds_ratio_loss(
             stub, pairs.chosen_B / pairs.chosen_tokens_B, pairs.rejected_B / pairs.rejected_tokens_B
         )[0]
         return -losses.mean()
@@ -214,7 +220,7 @@ def test_kto_and_its_reference_point_are_those_of_trls_kto_trainer() -> None:
         _total_train_tokens=0,
         _tp_size=1,
     )
-    stub._compute_kl_logps = lambda model, batch: KTOTrainer._compute_kl_logps(stub, model, batch)
+    stub._compute_kl_logps = lambda model, batch: find_trainer("kto")._compute_kl_logps(stub, model, batch)
     batch = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
@@ -231,7 +237,7 @@ def test_kto_and_its_reference_point_are_those_of_trls_kto_trainer() -> None:
 
     def expected(logps: Tensor) -> Tensor:
         model = _Scored(choose=lambda found: logps if torch.equal(found, ids) else other_policy)
-        found: Tensor = KTOTrainer._compute_loss(stub, model, batch, False)
+        found: Tensor = find_trainer("kto")._compute_loss(stub, model, batch, False)
         return found
 
     def ours(logps: Tensor) -> Tensor:
