@@ -127,8 +127,6 @@ async def collect_storage(connection: CDPConnection, context: str, origins: Iter
     Raises:
         CDPError: the browser refused.
     """
-    reply = await connection.send("Storage.getCookies", {"browserContextId": context})
-    cookies = [Cookie.model_validate({**one, "expires": _read_expiry(one)}) for one in reply["cookies"]]
     found = list[Origin]()
     tab = await _open_tab(connection, context)
     try:
@@ -139,6 +137,9 @@ async def collect_storage(connection: CDPConnection, context: str, origins: Iter
             found += [Origin(origin=origin, localStorage=tuple(pairs))] if pairs else []
     finally:
         _close_tab(connection, tab)
+    # Last, for a script's cookie is written while the script goes on: at once after it the browser may not have it yet.
+    reply = await connection.send("Storage.getCookies", {"browserContextId": context})
+    cookies = [Cookie.model_validate({**one, "expires": _read_expiry(one)}) for one in reply["cookies"]]
     return StorageState(
         cookies=tuple(sorted(cookies, key=lambda one: (one.domain, one.path, one.name))), origins=tuple(found)
     )

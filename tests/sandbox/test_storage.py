@@ -1,5 +1,6 @@
 """Cookies and local storage that an episode begins with."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,14 @@ document.cookie = 'theme=dark; max-age=86400'; document.cookie = 'brief=1; sames
     assert carried == left
     async with pool.session(build_world(storage=carried)) as (session, _):
         assert await session.collect_storage() == left
+
+
+@pytest.mark.browser
+async def test_cookies_that_a_script_has_just_set_are_not_missed(pool: Pool) -> None:
+    busy = """<title>Busy</title><script>for (let i = 0; i < 150; i++) document.cookie = 'c' + i + '=' + 'x'.repeat(200)</script>"""
+
+    async def count() -> int:
+        async with pool.session(build_world({"/in": busy}, "/in")) as (session, _):
+            return len((await session.collect_storage()).cookies)
+
+    assert await asyncio.gather(*(count() for _ in range(4))) == [150] * 4
