@@ -206,6 +206,8 @@ ensure_packages() {
     "$VENV/bin/python" -c 'import gymnasium, playwright, torch, transformers, milepost' ||
         fail "the packages are installed but cannot be imported; the reason is above." \
             "To start afresh:  rm -rf $VENV"
+    # Else the first of many processes that start at once would each do it.
+    "$VENV/bin/python" -m compileall -q milepost benchmarks
     rm -f "$UNFINISHED"
     printf '%s\n' "$wanted" >"$STAMP.new"
     mv "$STAMP.new" "$STAMP"

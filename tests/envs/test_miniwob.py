@@ -1,6 +1,7 @@
 """Pages of MiniWoB++ as episodes: the same seed, the page's own goal and score, time that passes in turns."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,14 @@ async def begin_again(pool: Pool, page: str, seed: int) -> str:
     return "" if told == expected else f"{page}: something differs"
 
 
+def is_variant(page: str) -> bool:
+    """Whether a page is a variant of another; all were played when the list was made."""
+    return re.sub(r"-(\d|large|transfer)$", "", page) in RENEWABLE - {page}
+
+
 async def test_an_episode_in_an_old_document_is_the_one_that_a_fresh_context_gives(pool: Pool) -> None:
     # An episode and the one before it share a place, so none waits for another page's.
-    pages = enumerate(sorted(RENEWABLE))
+    pages = enumerate(page for page in sorted(RENEWABLE) if not is_variant(page))
     ends = await asyncio.gather(*(begin_again(pool, page, seed) for seed, page in pages))
     assert [end for end in ends if end] == []
 
