@@ -14,7 +14,7 @@ WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores / 2 + 1
 # By whole files, which share what is dear, in the order in which tests/conftest.py puts them.
 PYTEST = OMP_NUM_THREADS=1 MILEPOST_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests that do without torch. Every worker imports whatever it may have to run, and torch takes it ten seconds.
-WITHOUT_TORCH := tests/sandbox tests/envs tests/milestones tests/test_docs.py
+WITHOUT_TORCH := tests/sandbox tests/envs tests/milestones tests/test_docs.py tests/test_layout.py tests/test_long_form.py
 HALVES := tests-without-torch tests-with-torch
 # Each half keeps what failed, and how it ended, in a folder of its own: they run side by side.
 run_half = mkdir -p .pytest_cache/$@; $(PYTEST) -o cache_dir=.pytest_cache/$@ $(1); code=$$?; echo $$code >.pytest_cache/$@/code; exit $$code
