@@ -77,13 +77,21 @@ class PageClock:
         Raises:
             SandboxError: the tab is gone.
         """
-        await self._load()
+        await self.finish_loading()
         await self.pass_time(self._time.step_ms)
-        await self._load()
+        await self.finish_loading()
 
-    async def _load(self) -> None:
+    async def finish_loading(self) -> None:
+        """Let what loads come. A document gets the time it needs for that; pictures need none.
+
+        Raises:
+            SandboxError: the tab is gone.
+        """
         while self._follower.dialog is None and self._follower.pending:
-            await self._pass_little()
+            if self._follower.needs_time:
+                await self._pass_little()
+            else:
+                await self._follower.until_changed()
 
     async def run_until(self, answered: "asyncio.Future[dict[str, Any]]") -> None:
         """Give a document that is asked for the time it needs to come; a dialog ends the wait.

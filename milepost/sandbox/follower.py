@@ -20,6 +20,7 @@ from milepost.sandbox.events import (
 )
 from milepost.sandbox.failure import Failure, SandboxError
 from milepost.sandbox.observation import Dialog
+from milepost.sandbox.requests import Requests
 from milepost.sandbox.sites import FactSink
 from milepost.sandbox.witness import read_note
 
@@ -50,10 +51,7 @@ class Follower:
         """Loader of the document that a navigation of ours brings; empty once it is there."""
         self.loaders: set[str] = set()
         """Loaders of the documents that came since the last navigation of ours began."""
-        self.inflight: set[str] = set()
-        """Requests of scripts that are not answered yet."""
-        self.fetched = False
-        """Whether one was answered since the page was last read."""
+        self.requests = Requests()
         self.frames: set[str] = set()
         """Frames that navigate, beside the tab's own document."""
         self.expired = False
@@ -147,9 +145,8 @@ class Follower:
         frame = params["frame"]
         if frame["id"] == self._target:
             self.loading = True
-            self.inflight.clear()
+            self.requests.clear()
             self.frames.clear()
-            self.fetched = False
             self.navigated_to = (frame["url"] + frame.get("urlFragment", ""))[:MAX_URL]
             self.loaders.add(frame["loaderId"])
             if frame["loaderId"] == self.expected:
@@ -191,13 +188,10 @@ class Follower:
             self._note(Source.BROWSER, HistoryNavigated(tab=self._tab, url=params["url"][:MAX_URL]))
 
     def _on_request(self, params: Mapping[str, Any]) -> None:
-        if params.get("type") in ("Fetch", "XHR"):
-            self.inflight.add(params["requestId"])
+        self.requests.begin(params)
 
     def _on_request_done(self, params: Mapping[str, Any]) -> None:
-        if params["requestId"] in self.inflight:
-            self.inflight.discard(params["requestId"])
-            self.fetched = True
+        self.requests.end(params, loading=self.loading)
 
     def _on_dialog(self, params: Mapping[str, Any]) -> None:
         self.dialog = Dialog(type=params["type"], message=params["message"])
@@ -261,24 +255,36 @@ class Follower:
     @property
     def busy(self) -> bool:
         """Whether something loads, or was loaded since the page was last read."""
-        return self.pending or self.fetched
+        return self.pending or self.requests.answered
 
     @property
     def pending(self) -> bool:
         """Whether something loads."""
-        return bool(self.loading or self.expected or self.world is None or self.inflight or self.frames)
+        return self.needs_time or self.requests.outstanding
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether something loads that may wait for the page's timers, as a picture does not."""
+        return bool(
+            self.loading or self.expected or self.world is None or self.requests.fetching or self.frames
+        )
 
     def forgive(self) -> None:
         """Wait no longer for what is outstanding: a poll without end is no reason to wait in every step."""
-        self.inflight.clear()
+        self.requests.forgive()
         self.frames.clear()
         self.expected = ""
 
+    async def until_changed(self) -> None:
+        """Wait until the browser tells something of the tab."""
+        self.check()
+        await self._next_change()
+        self.check()
+
     async def until_ready(self) -> None:
-        """Wait until the documents are loaded, the world exists and no fetch is in flight, or a dialog opens."""
+        """Wait until the documents are loaded, the world exists and no request is in flight, or a dialog opens."""
         while self.dialog is None and self.pending:
-            self.check()
-            await self._next_change()
+            await self.until_changed()
         self.check()
 
     async def until_departed(self, ceiling_s: float) -> None:
@@ -292,8 +298,7 @@ class Follower:
     async def until_expired(self) -> None:
         """Wait until the page time that was given has passed, or a dialog opens."""
         while self.dialog is None and not self.expired:
-            self.check()
-            await self._next_change()
+            await self.until_changed()
         self.check()
 
     async def unless_dialog(self, future: "asyncio.Future[dict[str, Any]]") -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """Waits until a tab has come to rest, and reads it.
 
-At rest means: no document loads, no body that a script fetched is outstanding, and nothing changed during the last
-task. A page that never rests is read as it is, with `settled` false; nothing here ever raises because of that.
+At rest means: no document loads, no body that a script fetched and no picture or other part is outstanding, and
+nothing changed during the last task. A page that never rests is read as it is, with `settled` false; nothing here ever
+raises because of that.
 """
 
 import asyncio
@@ -86,12 +87,14 @@ class Settler:
         clock = asyncio.get_running_loop().time
         end = clock() + ceiling_s
         last: Reading | None = None
+        passed = False
         while True:
             left = end - clock()
             try:
                 async with asyncio.timeout(max(left, 0.05)):
-                    if not await self._rest():
+                    if not await self._rest(passed):
                         return None
+                    passed = True
                     value = await self._look(left)
                     if value is None:
                         return None
@@ -112,12 +115,18 @@ class Settler:
             if not self._follower.busy or clock() >= end:
                 return last
 
-    async def _rest(self) -> bool:
-        """Wait until nothing loads; false when a dialog opened."""
+    async def _rest(self, passed: bool) -> bool:
+        """Wait until nothing loads; false when a dialog opened.
+
+        Args:
+            passed: whether the page's own time has passed already: what reading begins to load gives it no more.
+        """
         if self._follower.busy:
             self.ahead = None
         if self._clock is None:
             await self._follower.until_ready()
+        elif passed:
+            await self._clock.finish_loading()
         else:
             await self._clock.pass_step()
         return self._follower.dialog is None
@@ -129,9 +138,10 @@ class Settler:
 
     async def _look(self, left_s: float) -> Mapping[str, Any] | None:
         ahead, self.ahead = self.ahead, None
-        if ahead is not None and not self._follower.fetched:
+        requests = self._follower.requests
+        if ahead is not None and not requests.answered:
             return ahead
-        fetched, self._follower.fetched = self._follower.fetched, False
+        fetched = requests.take()
         if self._clock is not None:
             # The page stands still: nothing can change while it is read.
             call = "milepost.look(true)"

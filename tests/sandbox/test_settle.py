@@ -37,6 +37,10 @@ WAYS = {
     "navigation in a frame": "<iframe src='/inside?ms=MS' title=Frame></iframe>",
     "a frame that is put in": """<button onclick="document.body.append(Object.assign(document.createElement('iframe'),
   {src: '/end?ms=MS'}))">Go</button>""",
+    "a picture that is put in": """<button onclick="load()">Go</button><script>const load = () => {
+  const picture = new Image(); picture.onerror = () => { h.textContent = 'The end'; }; picture.src = '/text?ms=MS'; }</script>""",
+    "a script that is put in": """<button onclick="document.body.append(Object.assign(document.createElement('script'),
+  {src: '/script?ms=MS'}))">Go</button>""",
 }
 DELAYS = (0, 30, 200)
 SLOWEST = {1000: ("link", "redirects", "fetches")}
@@ -56,6 +60,8 @@ def build_slow_site() -> Site:
                     body = f"<title>Start</title><h1 id=h>Not yet</h1>{WAYS[asked['way'][0]].replace('MS', asked['of'][0])}"
                 case "/text":
                     body = END
+                case "/script":
+                    body, headers = f"h.textContent = '{END}'", [(b"content-type", b"text/javascript")]
                 case "/inside":
                     body = f"<a href='/end?ms={ms}'>Go</a>"
                 case "/moved":
