@@ -6,8 +6,9 @@ from typing import Any
 _FETCHES = frozenset({"Fetch", "XHR"})
 """Kinds of requests whose answers a script waits for."""
 
-_PARTS = frozenset({"Image", "Stylesheet", "Script", "Font"})
-"""Kinds of requests that end by themselves: a stream, a video or a socket may go on for ever."""
+_PARTS = frozenset({"Image", "Stylesheet", "Script", "Font", "TextTrack", "Ping", "Other"})
+"""Kinds of requests that end by themselves, beacons and what is fetched ahead (`Other`) too: a stream, a video or a socket
+may go on for ever."""
 
 
 class Requests:
@@ -41,7 +42,8 @@ class Requests:
         kind = params.get("type")
         if kind in _FETCHES:
             self._fetches.add(params["requestId"])
-        elif kind in _PARTS:
+        # A worker's script has no loader, and its end is told to the worker.
+        elif kind in _PARTS and params["loaderId"]:
             self._parts.add(params["requestId"])
 
     def end(self, params: Mapping[str, Any], *, loading: bool) -> None:
