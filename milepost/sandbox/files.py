@@ -7,6 +7,7 @@ one before and uses the hints only to look again at files whose size and time di
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -69,8 +70,18 @@ class FileWatcher:
 
     def close(self) -> None:
         """Stop the observer's thread."""
-        self._observer.stop()
-        self._observer.join(timeout=5)
+        log = logging.getLogger("watchdog.observers.inotify")
+        log.addFilter(_is_news)
+        try:
+            self._observer.stop()
+            self._observer.join(timeout=5)
+        finally:
+            log.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # An event that was being read when the thread was stopped: watchdog calls that an error.
+    return "called when the thread is inactive" not in record.getMessage()
 
 
 class _HintHandler(FileSystemEventHandler):

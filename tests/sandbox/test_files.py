@@ -1,5 +1,6 @@
 """The jail and the witness."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -113,3 +114,15 @@ def test_a_second_download_of_a_name_gets_a_number(workspace: Workspace) -> None
         staged = workspace.incoming / "guid"
         staged.write_bytes(b"x")
         assert workspace.adopt_download(staged, "r.csv") == expected
+
+
+def test_stopping_in_the_midst_of_changes_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(10):
+        watcher = FileWatcher(tmp_path)
+        for n in range(30):
+            (tmp_path / f"{number}-{n}").touch()
+        watcher.close()
+    assert caplog.messages == []
+    assert logging.getLogger("watchdog.observers.inotify").filters == []
