@@ -87,7 +87,7 @@ class Settler:
         clock = asyncio.get_running_loop().time
         end = clock() + ceiling_s
         last: Reading | None = None
-        passed = False
+        passed, looked = False, self.ahead is not None
         while True:
             left = end - clock()
             try:
@@ -95,9 +95,10 @@ class Settler:
                     if not await self._rest(passed):
                         return None
                     passed = True
-                    value = await self._look(left)
+                    value = await self._look(left, looked)
                     if value is None:
                         return None
+                    looked = True
                     if await open_closed_roots(value, self._connection, self._session, self._follower.world):
                         continue
                     last = await self._reading(value, left)
@@ -136,7 +137,7 @@ class Settler:
         if value["leaving"] and self._clock is None:
             await self._follower.until_departed(LEAVING_CEILING_S)
 
-    async def _look(self, left_s: float) -> Mapping[str, Any] | None:
+    async def _look(self, left_s: float, looked: bool) -> Mapping[str, Any] | None:
         ahead, self.ahead = self.ahead, None
         requests = self._follower.requests
         if ahead is not None and not requests.answered:
@@ -146,7 +147,7 @@ class Settler:
             # The page stands still: nothing can change while it is read.
             call = "milepost.look(true)"
         else:
-            call = f"milepost.step({_ms(left_s)}, {'true' if fetched else 'false'})"
+            call = f"milepost.step({_ms(left_s)}, {_js(fetched)}, {_js(looked)})"
         answer: Mapping[str, Any] | None = await self._evaluate(call)
         return answer
 
@@ -172,7 +173,7 @@ class Settler:
         settled = bool(value["settled"])
         if value["foreign"]:
             still = self._clock is not None or left_s <= 0
-            call = "milepost.look(true" if still else f"milepost.step({_ms(left_s)}, false"
+            call = "milepost.look(true" if still else f"milepost.step({_ms(left_s)}, false, false"
             rows, calm = await self._frames.read(value, call)
             settled = settled and calm
         else:
@@ -206,6 +207,10 @@ def _say_unread(error: CDPError) -> str:
 
 def _ms(left_s: float) -> int:
     return max(int(left_s * 1000), 1)
+
+
+def _js(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def build_elements(rows: Sequence[Sequence[Any]], prefix: str = "") -> tuple[Element, ...]:

@@ -229,31 +229,34 @@
     for (const e of getElementsByTagName(d, 'iframe')) { const inner = documentIn(e); if (inner) documents(inner, all); }
     return all;
   };
-  // Changes are counted from an action's beginning on: what the page does with an answer before anybody looks is not missed.
-  let changes = 0, changedAt = 0, answeredAt = 0, armed = false;
+  // Changes are counted from an action's beginning on, and from one look at the page to the next: what it does with an
+  // answer before anybody looks again is not missed.
+  let changes = 0, changedAt = 0, answeredAt = 0, fencedAt = 0, armed = false, seen = false;
   const observer = new MutationObserver(() => { changes += 1; changedAt = performance.now(); });
   const answers = new PerformanceObserver(list => hear(list.getEntries()));
   const hear = entries => { for (const e of entries) if (e.initiatorType === 'fetch' || e.initiatorType === 'xmlhttprequest') answeredAt = Math.max(answeredAt, e.responseEnd); };
-  const arm = () => {
-    if (!armed) { changedAt = answeredAt = 0; answers.observe({type: 'resource'}); armed = true; }
+  const arm = again => {
+    if (seen && !again) disarm();
+    seen = false;
+    if (!armed) { changedAt = answeredAt = fencedAt = 0; answers.observe({type: 'resource'}); armed = true; }
     for (const d of documents(document)) observer.observe(d, {subtree: true, childList: true, attributes: true, characterData: true});
   };
   const disarm = () => { observer.disconnect(); answers.disconnect(); armed = false; };
-  const settle = async (ms, fetched) => {
+  const settle = async (ms, fetched, again) => {
     const start = performance.now();
-    arm();
+    arm(again);
     let quiet = 0;
     if (fetched) {
       hear(answers.takeRecords());
-      const since = answeredAt || start;
+      const since = answeredAt > fencedAt ? answeredAt : start;
       do { await fence(); } while (changedAt <= since && performance.now() - start < Math.min(ms, 25));
+      fencedAt = answeredAt;
     }
     while (quiet < 2 && performance.now() - start < ms) {
       const before = changes;
       await task();
       quiet = changes !== before || documents(document).some(d => readyState(d) === 'loading') ? 0 : quiet + 1;
     }
-    disarm();
     return quiet >= 2;
   };
 
@@ -300,11 +303,12 @@
     // For the harness: the elements that may have a closed shadow root, and what DevTools found in them.
     hosts() { for (const e of suspects) asked.add(e); return suspects; },
     adopt(host, root) { closed.set(host, root); },
-    async step(ms, fetched, inside) { return this.look(await settle(ms, fetched), inside); },
+    // `again` says that this is not an action's first look.
+    async step(ms, fetched, again, inside) { return this.look(await settle(ms, fetched, again), inside); },
     // Reads the document as it is. `inside` is for a frame of another origin: what can be seen of it, and whether it has
     // the focus. The rows come as text: DevTools would copy the array piece by piece.
     look(settled, inside) {
-      disarm();
+      seen = true;
       given = inside ? inside[0] : null;
       const all = rows();
       given = null;
@@ -490,6 +494,8 @@
     return hitAt(p.x, p.y) || e;
   };
   const actor = e => { for (let x = e; x; x = parentOf(x)) { const role = roleOf(x); if (role && (INTERACTIVE.has(role) || role === 'row')) return x; } return e; };
+  // A document that asks for something while it loads may have made use of the answer before anybody looks.
+  addEventListener('DOMContentLoaded', event => { if (event.isTrusted) arm(); }, {capture: true, once: true});
   const listeners = [], watched = new WeakSet();
   const listen = (type, handle) => listeners.push([type, event => {
     if (!event.isTrusted) return;
