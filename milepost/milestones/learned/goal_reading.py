@@ -1,6 +1,7 @@
 """What a goal says, read without a model: what it names, in which order, and what belongs to what."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 WORD = re.compile(r"\w+")
@@ -58,6 +59,43 @@ def find_slot(goal: str, label: str) -> str:
     ]
     after = next((key for start, key in others if start >= place.end()), "")
     return after or next((key for start, key in reversed(others) if start < place.start()), "")
+
+
+_KINDS: Mapping[str, frozenset[str]] = {
+    "button": frozenset({"button"}),
+    "checkbox": frozenset({"checkbox"}),
+    "radio": frozenset({"radio"}),
+    "link": frozenset({"link"}),
+    "text": frozenset({"textbox"}),
+    "textbox": frozenset({"textbox"}),
+    "textarea": frozenset({"textbox"}),
+    "slider": frozenset({"slider"}),
+    "switch": frozenset({"switch"}),
+    "tab": frozenset({"tab"}),
+    "list": frozenset({"listbox", "combobox"}),
+    "dropdown": frozenset({"listbox", "combobox"}),
+}
+"""Words for kinds of elements, as people say them, with the roles that they mean."""
+
+
+@lru_cache(maxsize=1024)
+def find_kinds(goal: str) -> Mapping[str, frozenset[str]]:
+    """Give the kinds of elements that a goal names as it names anything else, `a "radio" widget`, with their roles.
+
+    A word inside the sentence is none: `the "no" button` names `no`.
+    """
+    return {key: _KINDS[key] for key in find_keys(goal) if key in _KINDS}
+
+
+_THEN = re.compile(r"\b(and|then|when|after)\b|[,.;!?]", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def asks_before(goal: str, name: str) -> bool:
+    """Whether a goal asks for something before a button of this name: `Choose a day and press Submit`."""
+    words = split_words(name)
+    place = next((match.start() for match in WORD.finditer(goal) if match[0].lower() in words), 0)
+    return _THEN.search(goal, 0, place) is not None
 
 
 @lru_cache(maxsize=8192)

@@ -1,7 +1,7 @@
 """Whether what a goal asks for by place, slot, choice, order, bounds or direction was taken: yes, no, or not asked."""
 
 from milepost.milestones.learned.directions import find_way, read_way
-from milepost.milestones.learned.goal_reading import find_ordinal, find_slot
+from milepost.milestones.learned.goal_reading import asks_before, find_ordinal, find_slot
 from milepost.milestones.learned.orderings import (
     find_bounds,
     find_direction,
@@ -33,6 +33,8 @@ def describe_relation(view: View) -> dict[str, float]:
         _match_label,
         _match_copy,
         _match_result,
+        _match_field,
+        _match_turn,
     )
     found = [test(view) for test in tests]
     return {"relation_match": float(True in found), "relation_miss": float(False in found)}
@@ -120,3 +122,16 @@ def _match_result(view: View) -> bool | None:
     if view.target is None or not view.text or len(results) != 1:
         return None
     return view.text.strip() == f"{results[0]:g}"
+
+
+def _match_field(view: View) -> bool | None:
+    """Whether a text is entered that is no button's name; what else it is, is not told."""
+    names = {e.name.strip().lower() for e in view.elements if e.id and e.role == "button" and e.name}
+    return False if view.target is not None and view.text.strip().lower() in names else None
+
+
+def _match_turn(view: View) -> bool | None:
+    """Whether something was done before the button that the goal names last; that it was enough is not told."""
+    if view.target is None or not view.final or view.t.previous:
+        return None
+    return False if asks_before(view.goal, view.target.name) else None

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from milepost.milestones.learned.goal_reading import (
     find_keys,
+    find_kinds,
     fit_goal,
     spell_times,
     split_words,
     stands_in,
 )
 from milepost.milestones.learned.orderings import Quantity, read_amounts
-from milepost.milestones.learned.transition import FIELDS, Transition, find_target, find_text, read_elements
+from milepost.milestones.learned.transition import FIELDS, Transition, find_text, read_elements
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element
@@ -48,6 +49,22 @@ def is_label(element: Element) -> bool:
     return not element.id and element.name.rstrip().endswith(":")
 
 
+def call_by_kind(elements: tuple[Element, ...], goal: str) -> tuple[Element, ...]:
+    """Call elements by their kind where the goal does, unless something on the page has that name already.
+
+    Of `a "radio" widget` the name says nothing: what it is called on the page has no part in the goal.
+    """
+    meant = {
+        kind: roles
+        for kind, roles in find_kinds(goal).items()
+        if not any(e.id and stands_in(kind, e.name) for e in elements)
+    }
+    kind_of = {role: kind for kind, roles in meant.items() for role in roles}
+    if not kind_of:
+        return elements
+    return tuple(replace(e, name=kind_of[e.role]) if e.id and e.role in kind_of else e for e in elements)
+
+
 class View:
     """What the features are made from."""
 
@@ -63,9 +80,10 @@ class View:
         )
         self.t = transition
         self.goal = transition.goal
-        self.elements = read_elements(transition.tree)
+        self.elements = call_by_kind(read_elements(transition.tree), self.goal)
         self.action: Action | None = parse_action(transition.action) if transition.action else None
-        self.target = find_target(transition.tree, self.action)
+        meant = getattr(self.action, "element", None)
+        self.target = next((e for e in self.elements if meant and e.id == meant), None)
         self.text = find_text(self.action)
         self.keys = find_keys(self.goal)
         self.final = self.target is not None and bool(split_words(self.target.name) & FINAL)

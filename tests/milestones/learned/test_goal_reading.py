@@ -1,7 +1,9 @@
 import pytest
 
 from milepost.milestones.learned.goal_reading import (
+    asks_before,
     find_keys,
+    find_kinds,
     find_ordinal,
     find_slot,
     fit_goal,
@@ -15,6 +17,25 @@ def test_keys_are_quoted_texts_names_and_numbers() -> None:
     assert find_keys(goal) == ("kind", "office", "ada", "12", "save")
     assert find_keys("Set the sliders to [8,16,0], and pay 7,816.") == ("8", "16", "0", "7,816")
     assert find_keys("delete a file that ends in .tar.gz now.") == (".tar.gz",)
+
+
+def test_kinds_are_named_as_anything_else_is() -> None:
+    assert find_kinds('Click on a "radio" widget.') == {"radio": frozenset({"radio"})}
+    assert find_kinds('Click on the "no" button.') == {}
+
+
+@pytest.mark.parametrize(
+    ("goal", "asked"),
+    [
+        ("Choose a day and press Submit.", True),
+        ('Turn it on. Press "Submit".', True),
+        ('Click on the "Submit" button.', False),
+        ("Submit it, then close it.", False),
+        ("Choose a day and press Send.", False),
+    ],
+)
+def test_something_is_asked_before_a_button(goal: str, asked: bool) -> None:
+    assert asks_before(goal, "Submit") is asked
 
 
 @pytest.mark.parametrize(

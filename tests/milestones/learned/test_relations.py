@@ -75,3 +75,26 @@ def test_a_copy_of_all_that_is_shown() -> None:
         return describe_relation(View(step))["relation_match"]
 
     assert (describe("TUn"), describe("T"), describe("")) == (1.0, 0.0, 0.0)
+
+
+def test_a_text_that_is_the_name_of_a_button() -> None:
+    def describe(text: str) -> dict[str, float]:
+        tree = '[1] textbox\n[2] button "Submit"'
+        step = Transition(
+            goal="Enter the last word and hit Submit.", tree=tree, action=f'fill("1", "{text}")', changes=()
+        )
+        return describe_relation(View(step))
+
+    assert describe("submit") == {"relation_match": 0.0, "relation_miss": 1.0}
+    assert describe("massa") == {"relation_match": 0.0, "relation_miss": 0.0}
+
+
+def test_a_last_button_that_is_pressed_first() -> None:
+    def describe(goal: str, *previous: str) -> float:
+        tree = '[1] textbox\n[2] button "Submit"'
+        step = Transition(goal=goal, tree=tree, action='click("2")', changes=(), previous=previous)
+        return describe_relation(View(step))["relation_miss"]
+
+    assert describe("Mark the text and click submit.") == 1.0
+    assert describe("Mark the text and click submit.", "scroll(0, 400)") == 0.0
+    assert describe('Click on the "Submit" button.') == 0.0
