@@ -6,7 +6,13 @@ from functools import lru_cache
 
 WORD = re.compile(r"\w+")
 
-_KEY = re.compile(r'"([^"]+)"|(\b[A-Z][\w-]*|\b\d[\d.,/:-]*\d|\b\d|(?<!\S)\.\w+(?:\.\w+)*)')
+_KEY = re.compile(
+    r'"([^"]+)"|('
+    r"(?<!\w)-?\d[\d.,/:-]*\d(?!\w)|(?<!\w)-?\d(?!\w)|\b\d+(?=(?:st|nd|rd|th)\b)|"
+    r"\b[A-Z][\w-]*|\b(?=\w*[A-Z\d])\w[\w-]*|(?<!\S)\.\w+(?:\.\w+)*)"
+)
+"""A quoted text, or a number, the number of an ordinal, a name such as `Ada`, `rP` or `31VBH5`, the ending of a file."""
+
 _ORDINAL = re.compile(
     r"\b(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|(\d+)(?:st|nd|rd|th))\b",
     re.IGNORECASE,
@@ -16,7 +22,10 @@ _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "e
 
 @lru_cache(maxsize=1024)
 def find_keys(goal: str) -> tuple[str, ...]:
-    """Give what a goal names, folded: quoted texts, capitalised words inside sentences, numbers, endings of files."""
+    """Give what a goal names, folded: quoted texts, words with capitals or digits, numbers, endings of files.
+
+    A capitalised word that begins a sentence is none.
+    """
     found = []
     for match in _KEY.finditer(goal):
         first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")

@@ -38,6 +38,9 @@ FINAL = frozenset(
 """Words of buttons that end something."""
 
 
+_WORD = re.compile(r"\bword\b", re.IGNORECASE)
+
+
 def find_fraction(part: Iterable[bool]) -> float:
     """Give the part that is true, 0 of nothing."""
     marks = list(part)
@@ -166,7 +169,8 @@ class View:
         values = [e.value.lower() for e in self.elements if e.role in FIELDS and e.value]
         longest = max((e.name for e in self.elements if not e.id), key=len, default="")
         words = re.findall(r"[\w'-]+", longest.lower())
-        return [items for items in (values, words) if len(items) > 1]
+        asked = (words,) if _WORD.search(self.goal) else (values, words)
+        return [items for items in asked if len(items) > 1]
 
     def list_options(self) -> list[Element]:
         """Give the options below the target in the tree."""
