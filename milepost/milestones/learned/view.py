@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from milepost.milestones.learned.goal_reading import (
+    FINAL,
     find_keys,
     find_kinds,
     fit_goal,
@@ -17,26 +18,6 @@ from milepost.milestones.learned.transition import FIELDS, Transition, find_text
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element
-
-FINAL = frozenset(
-    {
-        "submit",
-        "ok",
-        "search",
-        "login",
-        "confirm",
-        "save",
-        "send",
-        "export",
-        "book",
-        "done",
-        "apply",
-        "buy",
-        "finish",
-    }
-)
-"""Words of buttons that end something."""
-
 
 _WORD = re.compile(r"\bword\b", re.IGNORECASE)
 
