@@ -1,7 +1,7 @@
 """How good a learned reward model is on templates it has not seen, and whether choosing by it goes wrong.
 
     milepost preferences collect RUN --task ... --seeds 3
-    milepost preferences collect POOLS --task ... --seeds 1 --first-seed 100 --repeats 8
+    milepost preferences collect POOLS --task ... --seeds 3 --first-seed 100 --repeats 8
     python -m benchmarks.reward_model RUN --pools POOLS [--tier text] [--development] [--json]
 
 One template in three is held out, by a hash of its name; variants of a page count as one template. The model is fitted
@@ -108,15 +108,18 @@ def measure_optimisation(
     """Give the true success of the best of n episodes of held-out templates, n up to 64.
 
     Best is the highest mean; more cautiously, the highest mean less CAUTION spreads (Coste et al. 2024); or the
-    highest probability, which is what a policy is paid. Intervals are 95 %, by drawing prompts with replacement.
+    highest probability, which is what a policy is paid. Intervals are 95 %, by drawing templates with replacement.
     """
     groups: dict[str, list[tuple[LearnedScore, bool]]] = defaultdict(list)
+    keys: dict[str, str] = {}
     for folder in list_episodes(pools / EPISODES_FOLDER):
         episode = read_summary(folder)
         if is_held_out(episode.template):
             groups[episode.prompt].append((score(episode.side()), episode.success))
-    full = [pool for pool in groups.values() if len(pool) >= SIZES[-1]]
-    picked = rng.integers(0, len(full), (2000, len(full)))
+            keys[episode.prompt] = split_key(episode.template)
+    prompts = [prompt for prompt, pool in groups.items() if len(pool) >= SIZES[-1]]
+    full = [groups[prompt] for prompt in prompts]
+    weights = draw_groups([keys[prompt] for prompt in prompts], 2000, rng)
     choices: dict[str, Callable[[LearnedScore], float]] = {
         "mean": lambda one: one.mean,
         "cautious": lambda one: one.mean - CAUTION * one.spread,
@@ -125,23 +128,37 @@ def measure_optimisation(
     curves = {}
     for name, value in choices.items():
         valued = [[(value(one), float(success)) for one, success in pool] for pool in full]
-        curves[name] = describe_curve({n: choose_best(valued, n) for n in SIZES}, picked)
+        curves[name] = describe_curve({n: choose_best(valued, n) for n in SIZES}, weights)
     return {"prompts": len(full), "episodes": sum(len(pool) for pool in full), **curves}
 
 
-def describe_curve(curve: dict[int, list[float]], picked: NDArray[np.int64]) -> dict[str, Any]:
+def draw_groups(names: Sequence[str], draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw groups with replacement; give how much each of their members counts in each draw, shape (draws, members).
+
+    Args:
+        names: the group of each member.
+        draws: how many.
+        rng: what is drawn from.
+    """
+    groups, place = np.unique(np.array(names), return_inverse=True)
+    drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), draws)[:, place].astype(float)
+    weights: NDArray[np.float64] = drawn / drawn.sum(1, keepdims=True)
+    return weights
+
+
+def describe_curve(curve: dict[int, list[float]], weights: NDArray[np.float64]) -> dict[str, Any]:
     """Give the success at each n with its interval, and what the largest n loses against the n that does best.
 
     Args:
         curve: for each n the success of each prompt.
-        picked: prompts drawn with replacement, shape (draws, prompts).
+        weights: how much each prompt counts in each draw, shape (draws, prompts).
     """
     values = {n: np.array(found) for n, found in curve.items()}
     top = max(values, key=lambda n: float(values[n].mean()))
     lost = values[top] - values[SIZES[-1]]
 
     def describe(found: NDArray[np.float64]) -> list[float]:
-        low, high = np.quantile(found[picked].mean(1), (0.025, 0.975))
+        low, high = np.quantile(weights @ found, (0.025, 0.975))
         return [float(found.mean()), float(low), float(high)]
 
     return {

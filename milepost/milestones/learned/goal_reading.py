@@ -51,7 +51,7 @@ def find_keys(goal: str) -> tuple[str, ...]:
     found = []
     for match in _KEY.finditer(goal):
         first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?")
-        if match[1] or not (first and match[2][0].isalpha() or match[2].lower() in FINAL):
+        if match[1] or not ((first and match[2][0].isalpha()) or match[2].lower() in FINAL):
             found += _split_list((match[1] or match[2]).lower())
     return tuple(dict.fromkeys(found))
 
