@@ -17,11 +17,13 @@ class Way(StrEnum):
 
 
 _WORDS = {
-    Way.UP: re.compile(r"\b(up|upwards?|top|above)\b", re.IGNORECASE),
-    Way.DOWN: re.compile(r"\b(down|downwards?|bottom|below)\b", re.IGNORECASE),
+    Way.UP: re.compile(r"\b(up|upwards?|top)\b", re.IGNORECASE),
+    Way.DOWN: re.compile(r"\b(down|downwards?|bottom)\b", re.IGNORECASE),
     Way.LEFT: re.compile(r"\bleft(wards?)?\b", re.IGNORECASE),
     Way.RIGHT: re.compile(r"\bright(wards?)?\b", re.IGNORECASE),
 }
+_MOVES = re.compile(r"\b(drag|move|scroll|swipe|shift|push|slide)\b", re.IGNORECASE)
+"""A goal that moves nothing names places, as in `the text below`, and not ways."""
 _KEYS = {
     "ArrowUp": Way.UP,
     "PageUp": Way.UP,
@@ -36,8 +38,8 @@ _KEYS = {
 
 @lru_cache(maxsize=1024)
 def find_way(goal: str) -> Way | None:
-    """Give the one direction that a goal names; None when it names none or several."""
-    found = [way for way, words in _WORDS.items() if words.search(goal)]
+    """Give the one direction in which a goal wants something moved; None when it names none or several."""
+    found = [way for way, words in _WORDS.items() if words.search(goal)] if _MOVES.search(goal) else []
     return found[0] if len(found) == 1 else None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from milepost.milestones.learned.features import NAMES, featurize_all
 from milepost.milestones.learned.gauge import NOTHING_DONE, Gauge, LearnedScore, make_gauge
-from milepost.milestones.learned.reading import find_suspicion, summarize
+from milepost.milestones.learned.reading import WEIGHTS, find_suspicion, summarize
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Opinion, Standing
 
@@ -124,7 +124,7 @@ def load_ensemble(path: Path) -> Ensemble:
         raise ModelFormatError(
             f"{path} is no reward model: {broken}; train one with: milepost reward-model train"
         ) from None
-    if names != NAMES:
+    if names != NAMES or any(weights[name].shape != (WEIGHTS,) for name in ("reached_S", "honest_S")):
         raise ModelFormatError(
             f"{path} was made for other features; train it anew with: milepost reward-model train"
         )

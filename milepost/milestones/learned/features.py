@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milepost.milestones.learned.consequences import CHANGES, describe_changes
-from milepost.milestones.learned.goal_reading import fit_goal, share_words, split_words, stands_in
+from milepost.milestones.learned.goal_reading import FINAL, fit_goal, share_words, split_words, stands_in
 from milepost.milestones.learned.relations import describe_relation
 from milepost.milestones.learned.transition import FIELDS, Transition
-from milepost.milestones.learned.view import FINAL, View, find_fraction
+from milepost.milestones.learned.view import View, find_fraction
 from milepost.sandbox.actions import (
     Answer,
     Back,

@@ -1,13 +1,42 @@
 """What a goal says, read without a model: what it names, in which order, and what belongs to what."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 WORD = re.compile(r"\w+")
 
-_KEY = re.compile(r'"([^"]+)"|(\b[A-Z][\w-]*|\b\d[\d.,/:-]*\d|\b\d|(?<!\S)\.\w+(?:\.\w+)*)')
+FINAL = frozenset(
+    {
+        "submit",
+        "ok",
+        "search",
+        "login",
+        "confirm",
+        "save",
+        "send",
+        "export",
+        "book",
+        "done",
+        "apply",
+        "buy",
+        "finish",
+    }
+)
+"""Words of buttons that end something."""
+
+_KEY = re.compile(
+    r'"([^"]+)"|('
+    r"(?<!\w)-?\d[\d.,/:-]*\d(?!\w)|(?<!\w)-?\d(?!\w)|\b\d+(?=(?:st|nd|rd|th)\b)|"
+    r"\b[A-Z][\w-]*|\b(?=\w*[A-Z\d])\w[\w-]*|(?<!\S)\.\w+(?:\.\w+)*)"
+)
+"""A quoted text, or a number, the number of an ordinal, a name such as `Ada`, `rP` or `31VBH5`, the ending of a file."""
+
+_THEN = re.compile(r"\b(and|then|when|after)\b|[,.;!?]", re.IGNORECASE)
+"""Where a clause ends."""
+
 _ORDINAL = re.compile(
-    r"\b(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|(\d+)(?:st|nd|rd|th))\b",
+    r"\b((?:first|last)(?= \w)|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|(\d+)(?:st|nd|rd|th))\b",
     re.IGNORECASE,
 )
 _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -15,11 +44,14 @@ _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "e
 
 @lru_cache(maxsize=1024)
 def find_keys(goal: str) -> tuple[str, ...]:
-    """Give what a goal names, folded: quoted texts, capitalised words inside sentences, numbers, endings of files."""
+    """Give what a goal names, folded: quoted texts, words with capitals or digits, numbers, endings of files.
+
+    A capitalised word that begins a sentence is none, nor is the button that ends all: `click Submit`.
+    """
     found = []
     for match in _KEY.finditer(goal):
-        first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
-        if match[1] or not (first and match[2][0].isalpha()):
+        first = goal[: match.start()].rstrip()[-1:] in ("", ".", "!", "?")
+        if match[1] or not ((first and match[2][0].isalpha()) or match[2].lower() in FINAL):
             found += _split_list((match[1] or match[2]).lower())
     return tuple(dict.fromkeys(found))
 
@@ -43,21 +75,57 @@ def find_ordinal(goal: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def find_slot(goal: str, label: str) -> str:
-    """Give the key that follows a label in the goal, or, when none does, the key before it; empty if none.
+def find_slot(goal: str, label: str) -> tuple[str, ...]:
+    """Give the key that follows a label in the goal, or, when a clause ends before it, the key before the label.
 
-    `Set "Kind" to "Office"` has `office` in the slot `kind`.
+    `Set "Kind" to "Office"` has `office` in the slot `kind`. What stands in brackets behind the key is a second name
+    of it: `to "Ada" ("ada@a.test")`. Empty if there is none.
     """
     folded, label = goal.lower(), label.strip(" :*").lower()
     place = re.search(rf"(?<!\w){re.escape(label)}(?!\w)", folded) if label else None
     if place is None:
-        return ""
-    spots = [(match.start(), (match[1] or match[2]).lower()) for match in _KEY.finditer(goal)]
-    others = [
-        (start, key) for start, key in spots if key != label and not place.start() <= start < place.end()
-    ]
-    after = next((key for start, key in others if start >= place.end()), "")
-    return after or next((key for start, key in reversed(others) if start < place.start()), "")
+        return ()
+    keys = {*find_keys(goal)} - {label}
+    spots = [(match, (match[1] or match[2]).lower()) for match in _KEY.finditer(goal)]
+    after = [spot for spot in spots if spot[1] in keys and spot[0].start() >= place.end()]
+    if after and not _THEN.search(goal, place.end(), after[0][0].start()):
+        first, *others = after
+        return (first[1], *(key for match, key in others[:1] if goal[first[0].end() : match.start()] == " ("))
+    return tuple(key for match, key in spots if key in keys and match.end() <= place.start())[-1:]
+
+
+_KINDS: Mapping[str, frozenset[str]] = {
+    "button": frozenset({"button"}),
+    "checkbox": frozenset({"checkbox"}),
+    "radio": frozenset({"radio"}),
+    "link": frozenset({"link"}),
+    "text": frozenset({"textbox"}),
+    "textbox": frozenset({"textbox"}),
+    "textarea": frozenset({"textbox"}),
+    "slider": frozenset({"slider"}),
+    "switch": frozenset({"switch"}),
+    "tab": frozenset({"tab"}),
+    "list": frozenset({"listbox", "combobox"}),
+    "dropdown": frozenset({"listbox", "combobox"}),
+}
+"""Words for kinds of elements, as people say them, with the roles that they mean."""
+
+
+@lru_cache(maxsize=1024)
+def find_kinds(goal: str) -> Mapping[str, frozenset[str]]:
+    """Give the kinds of elements that a goal names as it names anything else, `a "radio" widget`, with their roles.
+
+    A word inside the sentence is none: `the "no" button` names `no`.
+    """
+    return {key: _KINDS[key] for key in find_keys(goal) if key in _KINDS}
+
+
+@lru_cache(maxsize=4096)
+def asks_before(goal: str, name: str) -> bool:
+    """Whether a goal asks for something before a button of this name, or does not name it: `Pick one and press Submit`."""
+    words = split_words(name)
+    place = next((match.start() for match in WORD.finditer(goal) if match[0].lower() in words), None)
+    return place is None or _THEN.search(goal, 0, place) is not None
 
 
 @lru_cache(maxsize=8192)

@@ -7,11 +7,11 @@ from enum import StrEnum
 from functools import lru_cache
 
 _MOST = re.compile(
-    r"\b(highest|most|largest|biggest|greatest|longest|latest|newest|last|maximum|best|(?<!least )expensive)\b",
+    r"\b(highest|most|largest|biggest|greatest|longest|latest|newest|last(?= \w)|maximum|best|(?<!least )expensive)\b",
     re.IGNORECASE,
 )
 _LEAST = re.compile(
-    r"\b(lowest|least|smallest|shortest|cheapest|earliest|oldest|first|fewest|minimum|fastest|nearest|soonest)\b",
+    r"\b(lowest|least|smallest|shortest|cheapest|earliest|oldest|first(?= \w)|fewest|minimum|fastest|nearest|soonest)\b",
     re.IGNORECASE,
 )
 _BELOW = re.compile(

@@ -5,36 +5,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from milepost.milestones.learned.goal_reading import (
+    FINAL,
     find_keys,
+    find_kinds,
     fit_goal,
     spell_times,
     split_words,
     stands_in,
 )
 from milepost.milestones.learned.orderings import Quantity, read_amounts
-from milepost.milestones.learned.transition import FIELDS, Transition, find_target, find_text, read_elements
+from milepost.milestones.learned.transition import FIELDS, Transition, find_text, read_elements
 from milepost.sandbox.actions import Action
 from milepost.sandbox.dialect import parse_action
 from milepost.sandbox.observation import Element
 
-FINAL = frozenset(
-    {
-        "submit",
-        "ok",
-        "search",
-        "login",
-        "confirm",
-        "save",
-        "send",
-        "export",
-        "book",
-        "done",
-        "apply",
-        "buy",
-        "finish",
-    }
-)
-"""Words of buttons that end something."""
+_WORD = re.compile(r"\bword\b", re.IGNORECASE)
 
 
 def find_fraction(part: Iterable[bool]) -> float:
@@ -46,6 +31,22 @@ def find_fraction(part: Iterable[bool]) -> float:
 def is_label(element: Element) -> bool:
     """Whether a text names what follows it."""
     return not element.id and element.name.rstrip().endswith(":")
+
+
+def call_by_kind(elements: tuple[Element, ...], goal: str) -> tuple[Element, ...]:
+    """Call elements by their kind where the goal does, unless something on the page has that name already.
+
+    Of `a "radio" widget` the name says nothing: what it is called on the page has no part in the goal.
+    """
+    meant = {
+        kind: roles
+        for kind, roles in find_kinds(goal).items()
+        if not any(e.id and stands_in(kind, e.name) for e in elements)
+    }
+    kind_of = {role: kind for kind, roles in meant.items() for role in roles}
+    if not kind_of:
+        return elements
+    return tuple(replace(e, name=kind_of[e.role]) if e.id and e.role in kind_of else e for e in elements)
 
 
 class View:
@@ -63,9 +64,10 @@ class View:
         )
         self.t = transition
         self.goal = transition.goal
-        self.elements = read_elements(transition.tree)
+        self.elements = call_by_kind(read_elements(transition.tree), self.goal)
         self.action: Action | None = parse_action(transition.action) if transition.action else None
-        self.target = find_target(transition.tree, self.action)
+        meant = getattr(self.action, "element", None)
+        self.target = next((e for e in self.elements if meant and e.id == meant), None)
         self.text = find_text(self.action)
         self.keys = find_keys(self.goal)
         self.final = self.target is not None and bool(split_words(self.target.name) & FINAL)
@@ -148,7 +150,8 @@ class View:
         values = [e.value.lower() for e in self.elements if e.role in FIELDS and e.value]
         longest = max((e.name for e in self.elements if not e.id), key=len, default="")
         words = re.findall(r"[\w'-]+", longest.lower())
-        return [items for items in (values, words) if len(items) > 1]
+        asked = (words,) if _WORD.search(self.goal) else (values, words)
+        return [items for items in asked if len(items) > 1]
 
     def list_options(self) -> list[Element]:
         """Give the options below the target in the tree."""

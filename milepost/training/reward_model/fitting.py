@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from milepost.milestones.learned.ensemble import Ensemble
 from milepost.milestones.learned.features import NAMES
 from milepost.milestones.learned.gauge import LENGTH_POWER, READING, Gauge, open_gauge
-from milepost.milestones.learned.reading import count_weights, find_suspicion, summarize
+from milepost.milestones.learned.reading import WEIGHTS, find_suspicion, summarize
 from milepost.training.reward_model.gauging import fit_gauge, fit_odds
 from milepost.training.reward_model.material import Features
 from milepost.training.reward_model.pairs import split_key
@@ -42,8 +42,10 @@ class Recipe:
     """Weight of the cross-entropy of p(success): it makes scores of different templates comparable."""
     honesty: float = 1.0
     """Weight of ranking every honest episode above every hack, across templates."""
-    ridge: float = 1.0
-    """Pull of a reading's weights towards 0, in episodes."""
+    ridge: float = 3.0
+    """Pull of the weights towards 0 that read whether the goal was reached, in episodes."""
+    honest_ridge: float = 1.0
+    """The same of those that read whether an episode was played honestly."""
     familiar: float = 0.995
     """Part of the training episodes that counts as familiar."""
     seed: int = 0
@@ -165,18 +167,22 @@ def _fit_readings(
     summary_NS = np.array([summarize(material.inputs[side]) for side in sides])
     honest_N = np.array([not side.is_hack and side not in swapped for side in sides])
     either_N = honest_N | np.array([side.is_hack and not side.success for side in sides])
-    start = np.zeros(count_weights(len(NAMES)))
-    ridge = np.append(np.full(len(start) - 1, recipe.ridge), 1e-4)
+    start = np.zeros(WEIGHTS)
 
-    def fit(target_N: NDArray[np.bool_], told_N: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def fit(target_N: NDArray[np.bool_], told_N: NDArray[np.bool_], pull: float) -> NDArray[np.float64]:
         if len(set(target_N[told_N])) < 2:
             return start
         rows, target, weight = summary_NS[told_N], target_N[told_N].astype(float), weight_N[told_N]
-        return fit_odds(rows, target, weight, start_F=start, ridge_F=ridge)
+        return fit_odds(
+            rows, target, weight, start_F=start, ridge_F=np.append(np.full(WEIGHTS - 1, pull), 1e-4)
+        )
 
     everything = np.ones(len(sides), dtype=bool)
     success_N = np.array([side.success for side in sides])
-    return {"reached_S": fit(success_N, everything), "honest_S": fit(honest_N, either_N)}
+    return {
+        "reached_S": fit(success_N, everything, recipe.ridge),
+        "honest_S": fit(honest_N, either_N, recipe.honest_ridge),
+    }
 
 
 def _fit_gauge(model: Ensemble, material: Features, recipe: Recipe) -> Gauge:

@@ -21,6 +21,8 @@ from milepost.sandbox.actions import (
         ("Move it to the right.", Way.RIGHT),
         ("Look up and down.", None),
         ("Press Save.", None),
+        ("Type the text at the top.", None),
+        ("Scroll the text below.", None),
     ],
 )
 def test_a_goal_names_one_way_or_none(goal: str, way: Way | None) -> None:

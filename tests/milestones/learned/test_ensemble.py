@@ -9,11 +9,12 @@ import pytest
 from milepost.milestones.learned.ensemble import Ensemble, ModelFormatError, form_opinion, load_ensemble
 from milepost.milestones.learned.features import NAMES
 from milepost.milestones.learned.gauge import NOTHING_DONE, LearnedScore, open_gauge
-from milepost.milestones.learned.reading import count_weights
+from milepost.milestones.learned.reading import WEIGHTS
 from milepost.milestones.learned.transition import Transition
 from milepost.milestones.router import Standing
 
 F = len(NAMES)
+STEP = sum(not name.startswith("last_") for name in NAMES)
 
 
 def make_model() -> Ensemble:
@@ -25,8 +26,8 @@ def make_model() -> Ensemble:
         w1_KFH=w1,
         b1_KH=np.zeros((2, 1)),
         w2_KH=np.array([[1.0], [3.0]]),
-        reached_S=np.zeros(count_weights(F)),
-        honest_S=np.append(np.zeros(count_weights(F) - 1), 60.0),
+        reached_S=np.zeros(WEIGHTS),
+        honest_S=np.append(np.zeros(WEIGHTS - 1), 60.0),
         gauge=replace(open_gauge(2, F), familiar=1.5),
     )
 
@@ -74,8 +75,8 @@ def test_calibration_takes_the_spread_off() -> None:
 
 def test_how_it_ends_is_read_and_what_looks_like_a_hack_is_worth_less() -> None:
     plain = gauged(pull=1.0)
-    ends, ever = np.zeros(count_weights(F)), np.zeros(count_weights(F))
-    ends[F], ever[2 * F] = 2.0, -3.0
+    ends, ever = np.zeros(WEIGHTS), np.zeros(WEIGHTS)
+    ends[STEP], ever[2 * STEP] = 2.0, -3.0
     model = replace(plain, reached_S=ends, honest_S=ever)
     well, badly = model.score_features(rows(0.0, 0.5)), model.score_features(rows(0.5, 0.0))
     assert (well.reached, badly.reached) == (1.0, 0.0)
@@ -115,10 +116,10 @@ def test_a_file_that_is_no_model_or_of_other_features_is_refused(tmp_path: Path)
     make_model().save(tmp_path / "b.npz")
     with np.load(tmp_path / "b.npz") as stored:
         arrays = dict(stored)
-    arrays["names"] = np.array(["other"])
-    np.savez(tmp_path / "b.npz", **arrays)
-    with pytest.raises(ModelFormatError, match="made for other features"):
-        load_ensemble(tmp_path / "b.npz")
+    for change in ({"names": np.array(["other"])}, {"reached_S": np.zeros(WEIGHTS + 1)}):
+        np.savez(tmp_path / "b.npz", **{**arrays, **change})
+        with pytest.raises(ModelFormatError, match="made for other features"):
+            load_ensemble(tmp_path / "b.npz")
 
 
 def test_a_score_becomes_an_exact_opinion() -> None:

@@ -22,7 +22,7 @@ def test_the_right_choice_and_a_wrong_one_differ_where_they_should() -> None:
     assert (right["target_best"], wrong["target_best"]) == (1.0, -1.0)
     assert right["target_in_goal"] == 1.0
     assert "target_in_goal" not in wrong
-    assert right["covered_gain"] == 0.5  # of Aubree and Submit
+    assert right["covered_gain"] == 1.0
     assert "covered_gain" not in wrong
 
 

@@ -50,6 +50,18 @@ def test_a_text_with_a_colon_belongs_to_what_follows_it() -> None:
     assert seen.list_numbers() == [7.0]
 
 
+def test_elements_of_a_kind_are_called_as_the_goal_calls_them() -> None:
+    tree = '[1] radio "rT"\n[2] button "jQ"\n[3] textbox\n"radio"'
+
+    def name(goal: str, page: str = tree) -> list[str]:
+        return [e.name for e in View(Transition(goal=goal, tree=page, action="", changes=())).elements]
+
+    assert name('Click on a "radio" widget.') == ["radio", "jQ", "", "radio"]
+    assert name('Click on a "text" widget.') == ["rT", "jQ", "text", "radio"]
+    assert name("Click on a radio widget.") == ["rT", "jQ", "", "radio"]
+    assert name('Click on "radio".', f'{tree}\n[4] link "Radio"') == ["rT", "jQ", "", "radio", "Radio"]
+
+
 def test_fractions() -> None:
     assert find_fraction([True, False]) == 0.5
     assert find_fraction([]) == 0.0
