@@ -16,7 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
@@ -27,6 +38,18 @@ DOWNLOADS = "Downloads"
 MAX_FILES = 1_000
 MAX_BYTES = 64 * 1024 * 1024
 MAX_READ_CHARS = 20_000
+
+_CHANGES = (
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+)
+"""What is listened to. Reading a file changes nothing, and who looks at one would be told of it and look again."""
 
 
 class WorkspaceError(ValueError):
@@ -50,7 +73,7 @@ class FileWatcher:
         self._lock = threading.Lock()
         self._observer: BaseObserver = Observer()
         handler = _HintHandler(self)
-        self._observer.schedule(handler, str(self.root), recursive=True)
+        self._observer.schedule(handler, str(self.root), recursive=True, event_filter=list(_CHANGES))
         self._observer.start()
 
     def hint(self, path: str) -> None:
