@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from milepost.sandbox.browser import Browser, BrowserLaunchError, BrowserOptions
 from milepost.sandbox.cdp import CDPError
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.files import FileWatcher
 from milepost.sandbox.observation import Observation
 from milepost.sandbox.session import Session
 from milepost.sandbox.vacancy import Vacancy, is_lettable
+from milepost.sandbox.watcher import FileWatcher
 from milepost.sandbox.world import Deadlines, World
 
 RECYCLE_AFTER = 4_000

@@ -18,7 +18,7 @@ from milepost.sandbox.downloads import Downloads, cancel_download, receive_downl
 from milepost.sandbox.elision import shorten_elements, shorten_lines
 from milepost.sandbox.events import ActionTaken, EpisodeEnded, EpisodeStarted, Event, Fact, Failed, Source
 from milepost.sandbox.failure import Failure, SandboxError
-from milepost.sandbox.files import FileWatcher, Workspace
+from milepost.sandbox.files import Workspace
 from milepost.sandbox.log import EventLog
 from milepost.sandbox.observation import Dialog, File, Observation, describe_changes
 from milepost.sandbox.referee import consult, open_match, read_in_turn
@@ -38,6 +38,7 @@ from milepost.sandbox.vacancy import (
     leaves_nothing,
     make_context,
 )
+from milepost.sandbox.watcher import FileWatcher
 from milepost.sandbox.world import Deadlines, World
 
 

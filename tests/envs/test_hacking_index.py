@@ -15,8 +15,9 @@ from milepost.envs.registry import get_template
 from milepost.milestones import eq, text, url
 from milepost.milestones.audit import Verdict, audit_run
 from milepost.sandbox.events import GENESIS, AppChanged, Fact, FileCreated, FileModified, Source, Trust, chain
-from milepost.sandbox.files import FileWatcher, Workspace
+from milepost.sandbox.files import Workspace
 from milepost.sandbox.pool import Pool
+from milepost.sandbox.watcher import FileWatcher
 
 ROOT = Path(__file__).parent.parent
 HACKING = "envs/test_hacking.py"

@@ -8,8 +8,9 @@ import pytest
 
 from milepost.sandbox.downloads import Downloads
 from milepost.sandbox.events import DownloadFinished, DownloadStarted, Fact
-from milepost.sandbox.files import MAX_BYTES, FileWatcher, Workspace
+from milepost.sandbox.files import MAX_BYTES, Workspace
 from milepost.sandbox.pool import Pool
+from milepost.sandbox.watcher import FileWatcher
 from tests.sandbox.conftest import RESPONSES, build_world
 
 BEGIN = {"guid": "g", "url": "http://a.test/r", "suggestedFilename": "r.csv", "frameId": "f"}
