@@ -32,6 +32,8 @@ WAYS = {
     "fetches": """<button onclick="load()">Go</button><script>const load = async () => {
   for (let i = 0; i < 3; i++) h.textContent = i + await (await fetch('/text?ms=MS')).text();
   h.textContent = 'The end'; }</script>""",
+    "a fetch that is told of first": """<button onclick="load()">Go</button><script>const load = async () => { h.textContent = 'Asked';
+  const r = await fetch('/text?ms=MS'); h.textContent = 'Reading'; h.textContent = await r.text(); }</script>""",
     "xhr": """<button onclick="load()">Go</button><script>const load = () => {
   const x = new XMLHttpRequest(); x.onload = () => { h.textContent = x.responseText; }; x.open('GET', '/text?ms=MS'); x.send(); }</script>""",
     "navigation in a frame": "<iframe src='/inside?ms=MS' title=Frame></iframe>",
